@@ -1,0 +1,44 @@
+# demo, run, test, lint, bench: each sets up what it needs on a bare machine with Python 3.11, pip and make.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
+
+.PHONY: help demo run test test-fast lint bench soak screenshots lock clean
+
+help: ## list the commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort
+
+# Without ensurepip, which Debian packs apart from Python: the pip that is there installs into the environment.
+$(READY): requirements.lock pyproject.toml
+	python3 -m venv --without-pip --clear $(VENV)
+	python3 -m pip --python $(BIN)/python install --quiet --require-hashes --only-binary :all: -r requirements.lock
+	python3 -m pip --python $(BIN)/python install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: $(READY) ## a panel on loopback with a stand-in IMAI; prints URL, user and password
+	$(BIN)/integrations demo
+
+run: $(READY) ## the panel on your .env and your store
+	$(BIN)/integrations serve
+
+test: $(READY) ## every test, the browser's included
+	scripts/ensure-chromium
+	$(BIN)/pytest -n auto --cov --cov-report=term-missing:skip-covered
+
+test-fast: $(READY) ## the tests without the browser
+	$(BIN)/pytest -n auto --ignore tests/browser
+
+lint: $(READY) ## ruff, mypy, layers
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+lock: $(READY) ## pin the dependencies anew, with hashes
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev --generate-hashes \
+		--no-emit-index-url --no-annotate --custom-compile-command "make lock" -o requirements.lock pyproject.toml
+
+clean: ## remove the environment and what the tools left
+	rm -rf $(VENV) .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache *.egg-info

@@ -1,0 +1,16 @@
+"""The page when Streamlit runs this file, and the ASGI app when a server imports it."""
+
+import streamlit as st
+
+if __name__ == "__main__":
+    from integrations.ui import page
+
+    page.draw()
+else:
+    from integrations import startup, web
+
+    try:
+        startup.prepare()
+    except startup.StartError as error:
+        raise SystemExit(str(error)) from None
+    app = st.App(__file__, routes=web.ROUTES, middleware=web.MIDDLEWARE, lifespan=web.lifespan)

@@ -1,0 +1,184 @@
+"""The door itself: sign-in, the check of every run, sign-out, and a line in the log for each."""
+
+import hashlib
+import hmac
+import logging
+import time
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+
+from integrations.access.passwords import check_password
+from integrations.access.permissions import Decision, decide
+from integrations.access.sessions import Session, Sessions
+from integrations.access.store import Store, StoreContent, StoreError, User
+from integrations.access.throttle import Throttle
+from integrations.settings import PanelSettings, panel_settings
+
+audit = logging.getLogger("integrations.audit")
+
+MAX_SECRET_CHARACTERS = 128
+"""Longer than any session id, ticket or token of ours; what is longer is not looked at."""
+
+
+class Denial(StrEnum):
+    """Why somebody has no access now."""
+
+    SIGNED_OUT = "signed out"
+    UNAVAILABLE = "store unavailable"
+    THROTTLED = "too many wrong tokens"
+
+
+class SignInRefused(StrEnum):
+    """Why a sign-in failed, as the person is told."""
+
+    WRONG = "Username or password is incorrect."
+    THROTTLED = "Too many attempts. Try again later."
+    UNAVAILABLE = "Sign-in is unavailable."
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """Somebody whose access was just checked; good for this moment and no longer."""
+
+    name: str
+    display_name: str
+    roles: tuple[str, ...]
+    content: StoreContent
+
+    def may(self, permission: str) -> bool:
+        """Whether a permission is granted."""
+        return self.decision(permission).allowed
+
+    def decision(self, permission: str) -> Decision:
+        """The same with its reason."""
+        return decide(self.roles, permission, self.content.roles)
+
+
+def token_digest(token: str) -> str:
+    """What the store keeps of a machine's token. A fast hash is enough: the token is 256 random bits."""
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _fingerprint(user: User) -> str:
+    """Changes with the password and the roles, so that a sign-in does not outlive them."""
+    parts = "\n".join([user.password, *sorted(user.roles)])
+    return hashlib.sha256(parts.encode()).hexdigest()
+
+
+def _display_name(name: str, user: User) -> str:
+    return f"{user.first_name} {user.last_name}".strip() or name
+
+
+class Access:
+    """Sign-in and sessions over one store."""
+
+    def __init__(self, settings: PanelSettings) -> None:
+        self.store = Store(settings.auth_file)
+        # The prefix makes browsers hold the cookie to this host and to HTTPS (RFC 6265bis, 4.1.3.2).
+        self.cookie_name = "__Host-integrations-session" if settings.cookie_secure else "integrations-session"
+        self._sessions = Sessions(
+            clock=time.time,
+            longest=settings.session_hours * 3600,
+            idle=settings.session_idle_minutes * 60,
+        )
+        self._throttle = Throttle()
+        self._token_throttle = Throttle()  # its own: wrong tokens must not keep people from signing in
+
+    def sign_in(self, name: str, password: str) -> str | SignInRefused:
+        """A ticket for the right password, or why not. Takes one bcrypt, whoever asks, until the limit is reached."""
+        try:
+            content = self.store.content()
+        except StoreError:
+            return SignInRefused.UNAVAILABLE
+        if not self._throttle.reserve(name):
+            audit.warning("sign-in refused: user=%a too many attempts", name[:64])
+            return SignInRefused.THROTTLED
+        user = content.users.get(name)
+        matches = check_password(password, user.password if user else None, usual_cost=content.usual_cost)
+        if user is None or not matches:
+            audit.warning("sign-in failed: user=%a", name[:64])
+            return SignInRefused.WRONG
+        self._throttle.clear(name)
+        audit.info("sign-in: user=%a", name)
+        return self._sessions.issue_ticket(name, _fingerprint(user))
+
+    def redeem(self, ticket: str) -> str | None:
+        """The session id for a ticket, once and within 30 seconds; None otherwise."""
+        session_id = self._sessions.redeem(ticket) if len(ticket) <= MAX_SECRET_CHARACTERS else None
+        if session_id is None:
+            audit.warning("ticket refused: unknown, used or too old")
+        return session_id
+
+    def look(self, session_id: str | None) -> Viewer | Denial:
+        """Who is behind a session id. Does not count as use: for what a page does by itself."""
+        if not session_id or len(session_id) > MAX_SECRET_CHARACTERS:
+            return Denial.SIGNED_OUT
+        session = self._sessions.find(session_id)
+        if session is None:
+            return Denial.SIGNED_OUT
+        try:
+            content = self.store.content()
+        except StoreError:
+            return Denial.UNAVAILABLE
+        user = content.users.get(session.user)
+        over = self._sessions.expiry(session) or _revoked(session, user)
+        if user is None or over is not None:
+            self._end(session_id, over or "revoked")
+            return Denial.SIGNED_OUT
+        return Viewer(session.user, _display_name(session.user, user), tuple(user.roles), content)
+
+    def use(self, session_id: str | None) -> Viewer | Denial:
+        """`look`, for what a person did: the session counts as used."""
+        viewer = self.look(session_id)
+        if isinstance(viewer, Viewer) and session_id and (session := self._sessions.find(session_id)):
+            self._sessions.touch(session)
+        return viewer
+
+    def sign_out(self, session_id: str | None) -> None:
+        """End a session, in every tab."""
+        if session_id and (session := self._sessions.end(session_id)):
+            audit.info("sign-out: user=%a", session.user)
+
+    def bearer(self, token: str) -> Viewer | Denial:
+        """The machine behind a token: a viewer with the token's roles, for the endpoint alone.
+
+        The right token is never locked out; wrong ones are, all together, so that they cannot flood the log.
+        """
+        try:
+            content = self.store.content()
+        except StoreError:
+            return Denial.UNAVAILABLE
+        digest = token_digest(token[: MAX_SECRET_CHARACTERS + 1])
+        for name, kept in content.tokens.items():
+            if hmac.compare_digest(kept.sha256, digest):
+                return Viewer(name, name, tuple(kept.roles), content)
+        if not self._token_throttle.reserve_for_all():
+            return Denial.THROTTLED
+        audit.warning("token refused")
+        return Denial.SIGNED_OUT
+
+    def available(self) -> bool:
+        """Whether anybody can sign in."""
+        try:
+            self.store.content()
+        except StoreError:
+            return False
+        return True
+
+    def _end(self, session_id: str, reason: str) -> None:
+        if session := self._sessions.end(session_id):
+            audit.info("session ended: user=%a %s", session.user, reason)
+
+
+def _revoked(session: Session, user: User | None) -> str | None:
+    if user is None:
+        return "user removed"
+    same = hmac.compare_digest(session.fingerprint, _fingerprint(user))
+    return None if same else "password or roles changed"
+
+
+@cache
+def access() -> Access:
+    """The process's one door."""
+    return Access(panel_settings())

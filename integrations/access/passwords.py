@@ -1,0 +1,62 @@
+"""Passwords: what is accepted, how it is hashed, and a check that takes the same time for everybody."""
+
+import re
+import unicodedata
+from typing import Final
+
+import bcrypt
+
+MIN_BYTES: Final = 12
+MAX_BYTES: Final = 72
+"""bcrypt reads no further."""
+
+BCRYPT_HASH: Final = re.compile(r"\$2[aby]\$(0[4-9]|[12]\d|3[01])\$[./A-Za-z0-9]{53}")
+COST: Final = 12
+
+
+class PasswordError(ValueError):
+    """The password cannot be taken; the text says why."""
+
+
+def _bytes(password: str) -> bytes:
+    return unicodedata.normalize("NFKC", password).encode("utf-8", "surrogatepass")
+
+
+def hash_password(password: str) -> str:
+    """The bcrypt hash for the store.
+
+    Raises:
+        PasswordError: too short, too long, or with characters that a form would strip or cannot send.
+    """
+    normal = unicodedata.normalize("NFKC", password)
+    if normal != normal.strip():
+        raise PasswordError("The password must not begin or end with a space.")
+    if any(unicodedata.category(character) in {"Cc", "Cs"} for character in normal):
+        raise PasswordError("The password must not hold control characters.")
+    length = len(_bytes(password))
+    if length < MIN_BYTES:
+        raise PasswordError(f"The password is too short: {length} bytes, at least {MIN_BYTES} are needed.")
+    if length > MAX_BYTES:
+        raise PasswordError(f"The password is too long: {length} bytes, at most {MAX_BYTES} are possible.")
+    return bcrypt.hashpw(_bytes(password), bcrypt.gensalt(COST)).decode("ascii")
+
+
+def cost(hashed: str) -> int:
+    """The work factor of a bcrypt hash."""
+    return int(hashed[4:6])
+
+
+def check_password(password: str, hashed: str | None, *, usual_cost: int = COST) -> bool:
+    """Whether the password belongs to the hash, at the price of exactly one bcrypt in every case.
+
+    Args:
+        password: as it was typed.
+        hashed: the user's hash, or None for an unknown user.
+        usual_cost: the work factor of the store's hashes, for the unknown user's.
+    """
+    # No password leads to this hash of dots; any salt and digest make a hash that bcrypt will work through.
+    reference = hashed or f"$2b${usual_cost:02d}$" + "." * 53
+    candidate = _bytes(password)
+    fits = len(candidate) <= MAX_BYTES and b"\0" not in candidate
+    matches = bcrypt.checkpw(candidate if fits else b"-", reference.encode("ascii"))
+    return matches and fits and hashed is not None

@@ -1,0 +1,108 @@
+"""What a provider answered, read strictly; and what its HTTP status and headers tell by themselves."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from email.utils import parsedate_to_datetime
+from typing import Any, Final, NoReturn, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from integrations.errors import ErrorCode, ProviderError
+
+MAX_RETRY_AFTER_SECONDS: Final = 15 * 60.0
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole answer of a provider. Its repr shows the status alone, so that no body reaches a log."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def __repr__(self) -> str:
+        return f"Answer(status={self.status})"
+
+    def json(self) -> object:
+        """The body as JSON (RFC 8259), numbers with a point as Decimal.
+
+        Raises:
+            ProviderError: `invalid_response`; not UTF-8, not JSON, a key twice, NaN or Infinity, too deep.
+        """
+        try:
+            return json.loads(
+                self.body.decode("utf-8"),
+                parse_float=Decimal,
+                parse_constant=_refuse_constant,
+                object_pairs_hook=_unique_keys,
+            )
+        except (ValueError, ArithmeticError, RecursionError) as error:
+            raise self.invalid(f"not the JSON expected: {type(error).__name__}") from None
+
+    def parse(self, model: type[Model]) -> Model:
+        """The body as a model.
+
+        Raises:
+            ProviderError: `invalid_response`; the log gets the places and kinds of the defects, not the values.
+        """
+        try:
+            return model.model_validate(self.json())
+        except ValidationError as error:
+            defects = ", ".join(
+                f"{'.'.join(map(str, defect['loc'])) or 'body'}: {defect['type']}"
+                for defect in error.errors(include_url=False, include_context=False, include_input=False)[:3]
+            )
+            raise self.invalid(defects) from None
+
+    def invalid(self, detail: str) -> ProviderError:
+        """The failure for an answer that makes no sense."""
+        return ProviderError(ErrorCode.INVALID_RESPONSE, detail, http_status=self.status)
+
+
+def _refuse_constant(constant: str) -> NoReturn:
+    raise ValueError(constant)
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    document = dict(pairs)
+    if len(document) != len(pairs):
+        raise ValueError("duplicate key")
+    return document
+
+
+def retry_after_seconds(header: str | None, *, now: datetime) -> float | None:
+    """Seconds that a Retry-After header asks for (RFC 9110, 10.2.3), 0 to 15 minutes; None if unreadable."""
+    if header is None:
+        return None
+    text = header.strip()
+    if text.isascii() and text.isdigit():
+        seconds = float(text[:10])
+    else:
+        try:
+            moment = parsedate_to_datetime(text)
+        except ValueError:
+            return None
+        seconds = (moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds()
+    return min(max(seconds, 0.0), MAX_RETRY_AFTER_SECONDS)
+
+
+def kind_of_status(status: int) -> ErrorCode | None:
+    """The failure that an HTTP status tells by itself, or None for a success (2xx)."""
+    named = {
+        401: ErrorCode.AUTHENTICATION_FAILED,
+        402: ErrorCode.SUBSCRIPTION_INACTIVE,
+        403: ErrorCode.PERMISSION_DENIED,
+        408: ErrorCode.TIMEOUT,
+        425: ErrorCode.PROVIDER_UNAVAILABLE,
+        429: ErrorCode.RATE_LIMITED,
+    }
+    if status in named:
+        return named[status]
+    if 200 <= status < 300:  # noqa: PLR2004 - the classes of HTTP
+        return None
+    return ErrorCode.PROVIDER_UNAVAILABLE if status >= 500 else ErrorCode.INVALID_RESPONSE  # noqa: PLR2004

@@ -1,0 +1,127 @@
+"""`integrations users …`: the people in the store."""
+
+import sys
+import unicodedata
+from typing import Final
+
+import click
+
+from integrations.access import store, store_file
+from integrations.access.passwords import PasswordError, hash_password
+from integrations.access.store import StoreContent, StoreError, User
+from integrations.errors import SettingsError
+from integrations.settings import panel_settings
+
+_ROLE_HELP: Final = "A role of the store; may be given several times."
+
+
+class _Group(click.Group):
+    """Turns what can go wrong with the store into one line and exit 1."""
+
+    def invoke(self, context: click.Context) -> object:
+        try:
+            return super().invoke(context)
+        except (StoreError, PasswordError, SettingsError) as error:
+            raise click.ClickException(str(error)) from None
+
+
+@click.group(cls=_Group)
+def users() -> None:
+    """The people who may sign in."""
+
+
+def _normal(_context: click.Context, _parameter: click.Parameter, name: str) -> str:
+    return unicodedata.normalize("NFKC", name).strip().lower()
+
+
+def _password(*, from_stdin: bool) -> str:
+    if from_stdin:
+        return sys.stdin.readline().rstrip("\r\n")
+    return str(click.prompt("Password", hide_input=True, confirmation_prompt=True))
+
+
+def _known(content: StoreContent, name: str) -> User:
+    if name not in content.users:
+        raise click.ClickException(f"There is no user {name!r}. See: integrations users list")
+    return content.users[name]
+
+
+_name = click.argument("name", callback=_normal)
+_password_stdin = click.option(
+    "--password-stdin", is_flag=True, help="Read the password from standard input's first line."
+)
+
+
+@users.command()
+@_name
+@click.option("--role", "roles", multiple=True, required=True, help=_ROLE_HELP)
+@click.option("--email", default="", help="For the record; nothing is sent.")
+@click.option("--first-name", default="", help="Shown in the sidebar.")
+@click.option("--last-name", default="", help="Shown in the sidebar.")
+@_password_stdin
+def add(  # noqa: PLR0913 - the options of the command
+    name: str, roles: tuple[str, ...], email: str, first_name: str, last_name: str, *, password_stdin: bool
+) -> None:
+    """Add a user; makes the store where there is none yet."""
+    hashed = hash_password(_password(from_stdin=password_stdin))
+    user = User(email=email, first_name=first_name, last_name=last_name, password=hashed, roles=list(roles))
+
+    def edit(content: StoreContent) -> StoreContent:
+        if name in content.users:
+            raise click.ClickException(f"There is a user {name!r} already.")
+        return store_file.with_user(content, name, user)
+
+    path = panel_settings().auth_file
+    store_file.change(path, edit)
+    click.echo(f"Added {name} to {path}.")
+
+
+@users.command("list")
+def list_() -> None:
+    """Show names, roles and e-mail addresses."""
+    content = store.read(panel_settings().auth_file)
+    width = max((len(name) for name in content.users), default=0)
+    for name, user in sorted(content.users.items()):
+        click.echo(f"{name:<{width}}  {', '.join(user.roles) or '(no role)'}  {user.email}".rstrip())
+
+
+@users.command()
+@_name
+def remove(name: str) -> None:
+    """Remove a user; an open sign-in of theirs ends at its next use."""
+
+    def edit(content: StoreContent) -> StoreContent:
+        _known(content, name)
+        return store_file.without_user(content, name)
+
+    store_file.change(panel_settings().auth_file, edit)
+    click.echo(f"Removed {name}.")
+
+
+@users.command("password")
+@_name
+@_password_stdin
+def set_password(name: str, *, password_stdin: bool) -> None:
+    """Set a new password; every open sign-in of the user ends."""
+    hashed = hash_password(_password(from_stdin=password_stdin))
+
+    def edit(content: StoreContent) -> StoreContent:
+        changed = _known(content, name).model_copy(update={"password": hashed})
+        return store_file.with_user(content, name, changed)
+
+    store_file.change(panel_settings().auth_file, edit)
+    click.echo(f"Changed the password of {name}.")
+
+
+@users.command("role")
+@_name
+@click.argument("roles", nargs=-1, required=True)
+def set_roles(name: str, roles: tuple[str, ...]) -> None:
+    """Give a user these roles and no others; every open sign-in of the user ends."""
+
+    def edit(content: StoreContent) -> StoreContent:
+        changed = _known(content, name).model_copy(update={"roles": list(roles)})
+        return store_file.with_user(content, name, changed)
+
+    store_file.change(panel_settings().auth_file, edit)
+    click.echo(f"{name} has now: {', '.join(roles)}.")

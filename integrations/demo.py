@@ -1,0 +1,89 @@
+"""`integrations demo`: a panel to try out, with a throw-away store and, without an IMAI key, the simulator."""
+
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final
+
+import click
+
+from integrations import startup
+from integrations.access import store_file
+from integrations.access.passwords import hash_password
+from integrations.access.store import User
+from integrations.providers.imai import ImaiSettings
+from integrations.simulator import Simulator
+
+_USER: Final = "admin"
+_DEFAULT_PORT: Final = 8501
+_DRAIN_SECONDS: Final = 2.0
+
+
+@click.option("--port", default=None, type=click.IntRange(1, 65535), help="Default: 8501, or a free one.")
+def demo(port: int | None) -> None:
+    """Try the panel on loopback: nothing to configure, nothing kept."""
+    try:
+        startup.check_settings()
+    except startup.StartError as error:
+        raise click.ClickException(str(error)) from None
+    port = port or _free_port()
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="integrations-demo-")))
+        password = _make_store(folder / "auth.yaml")
+        environment = {
+            "PANEL_AUTH_FILE": str(folder / "auth.yaml"),
+            "PANEL_COOKIE_SECURE": "false",  # loopback only, and Safari keeps no Secure cookie over plain HTTP
+        }
+        if ImaiSettings.load().api_key is None:
+            environment |= _simulated(stack)
+        else:
+            click.echo("IMAI_API_KEY is set: the demo reads your IMAI account, not the simulator.")
+        click.echo(f"\n  URL       http://localhost:{port}\n  User      {_USER}\n  Password  {password}\n")
+        click.echo("Ctrl+C ends the demo.")
+        command = [sys.executable, "-m", "integrations.cli", "serve", "--port", str(port)]
+        panel = subprocess.Popen(command, env={**os.environ, **environment})  # noqa: S603 - ourselves
+        _wait(panel)
+
+
+def _wait(panel: subprocess.Popen[bytes]) -> None:
+    try:
+        panel.wait()
+    except KeyboardInterrupt:
+        panel.wait(timeout=10)
+
+
+def _make_store(path: Path) -> str:
+    password = secrets.token_urlsafe(12)
+    user = User(first_name="Demo", last_name="Admin", password=hash_password(password), roles=["admin"])
+    store_file.change(path, lambda content: store_file.with_user(content, _USER, user))
+    return password
+
+
+def _simulated(stack: ExitStack) -> dict[str, str]:
+    peer = stack.enter_context(Simulator(drain_seconds=_DRAIN_SECONDS))
+    click.echo(f"No IMAI_API_KEY is set: a simulator stands in for IMAI at {peer.url}")
+    settings = ImaiSettings.load()
+    return {
+        "IMAI_API_BASE_URL": peer.url,
+        "IMAI_API_KEY": peer.key,
+        "IMAI_TOTAL_CREDITS": str(settings.total_credits or 10_000),
+        "IMAI_RENEWAL_DAY": str(settings.renewal_day or 27),
+        "IMAI_RENEWAL_TIME": "03:00",
+    }
+
+
+def _free_port() -> int:
+    for port in (_DEFAULT_PORT, 0):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            bound: int = probe.getsockname()[1]
+            return bound
+    raise click.ClickException("No port is free on 127.0.0.1.")

@@ -1,0 +1,118 @@
+"""What a provider is: a label, settings, and how its answer becomes quotas."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from functools import cached_property
+from typing import Annotated, Any, ClassVar, Generic, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from integrations.answer import Answer, kind_of_status
+from integrations.errors import ErrorCode, ProviderError
+from integrations.models import Quota
+from integrations.settings import ProviderSettings
+from integrations.transport import Client
+
+_MOST = 10**12
+
+
+def _json_number(value: object) -> object:
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        raise ValueError("not a JSON number")  # noqa: TRY004 - pydantic reports ValueErrors
+    return value
+
+
+Amount = Annotated[Decimal, BeforeValidator(_json_number), Field(allow_inf_nan=False, ge=-_MOST, le=_MOST)]
+"""A figure of an answer: a JSON number within ±10¹²; never a string, true, NaN or Infinity."""
+
+
+class Payload(BaseModel):
+    """The fields of an answer that are read; the others are ignored, whatever they hold."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="ignore", hide_input_in_errors=True)
+
+
+Settings = TypeVar("Settings", bound=ProviderSettings)
+
+
+class Provider(ABC, Generic[Settings]):
+    """A service whose quota is shown. A subclass is one file in this folder and one line in `PROVIDERS`.
+
+    Attributes:
+        label: the provider's name for people, and `provider` in the JSON. Unique.
+        icon: a Material symbol (`:material/…:`) for the card.
+        settings_class: its settings, with a prefix of their own.
+        total_setting: the field that holds the total, where the provider's API does not tell it.
+        codes: the kind of failure behind each of the provider's own error codes.
+    """
+
+    label: ClassVar[str]
+    icon: ClassVar[str] = ":material/api:"
+    settings_class: type[Settings]
+    total_setting: ClassVar[str | None] = None
+    codes: ClassVar[Mapping[str, ErrorCode]] = {}
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The provider's settings, read once.
+
+        Raises:
+            SettingsError: a value is wrong.
+        """
+        return self.settings_class.load()
+
+    @property
+    def key_variable(self) -> str:
+        """The environment variable that holds the key."""
+        return self.settings_class.variable("api_key")
+
+    @property
+    def total_variable(self) -> str | None:
+        """The environment variable that tells the total, where the provider's API does not."""
+        return self.settings_class.variable(self.total_setting) if self.total_setting else None
+
+    @property
+    def key(self) -> str:
+        """The key, for a request's header and nothing else.
+
+        Raises:
+            ProviderError: `not_configured`.
+        """
+        if self.settings.api_key is None:
+            raise ProviderError(ErrorCode.NOT_CONFIGURED, f"{self.key_variable} is not set")
+        return self.settings.api_key.get_secret_value()
+
+    @abstractmethod
+    def fetch(self, http: Client) -> Quota | Sequence[Quota]:
+        """Ask the provider once and map its answer.
+
+        Args:
+            http: carries the deadline; every call goes through it.
+
+        Raises:
+            ProviderError: the reading failed.
+        """
+
+    def vendor_code(self, document: Mapping[str, Any]) -> str | None:
+        """The provider's own error code in an answer, or None where the answer states no error.
+
+        Args:
+            document: the answer, when it is a JSON object. Its values are whatever the provider sent.
+        """
+        del document
+        return None
+
+    def explain(self, answer: Answer) -> ProviderError | None:
+        """The failure that an answer states by its HTTP status and the provider's own code together."""
+        try:
+            document = answer.json()
+        except ProviderError:
+            return None
+        stated = self.vendor_code(document) if isinstance(document, dict) else None
+        if stated is None:
+            return None
+        by_status = kind_of_status(answer.status) or ErrorCode.INVALID_RESPONSE
+        code = self.codes.get(stated, by_status)
+        known = stated if stated in self.codes else "unknown"  # an unknown one could hold anything
+        return ProviderError(code, http_status=answer.status, vendor_code=known)

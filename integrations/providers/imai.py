@@ -1,0 +1,120 @@
+"""IMAI (influencer marketing): the credits that are left.
+
+Reference: IMAI's published API reference, `GET /account/info/`. The call costs no credits.
+"""
+
+import calendar
+from collections.abc import Mapping
+from datetime import UTC, datetime, time
+from decimal import Decimal
+from typing import Annotated, Any, ClassVar, Final, Literal
+
+from pydantic import BeforeValidator, Field
+from pydantic_settings import SettingsConfigDict
+
+from integrations.errors import ErrorCode
+from integrations.models import Quota
+from integrations.providers.base import Amount, Payload, Provider
+from integrations.settings import BaseUrl, ProviderSettings
+from integrations.transport import Client
+
+DECEMBER: Final = 12
+
+
+def _hours_and_minutes(text: object) -> time:
+    if isinstance(text, time):
+        return text
+    try:
+        return datetime.strptime(str(text), "%H:%M").replace(tzinfo=UTC).time()
+    except ValueError:
+        raise ValueError("not a time of day") from None
+
+
+class ImaiSettings(ProviderSettings):
+    """What IMAI's API does not tell belongs to the contract: the allowance, the day and time of renewal."""
+
+    model_config = SettingsConfigDict(env_prefix="IMAI_")
+
+    api_base_url: BaseUrl = Field(
+        default="https://imai.co/api", description="the base URL of IMAI's API, https (http only on loopback)"
+    )
+    total_credits: Decimal | None = Field(
+        default=None, gt=0, le=10**12, description="the plan's allowance in credits, a positive number"
+    )
+    renewal_day: int | None = Field(
+        default=None, ge=1, le=31, description="day of the month when credits reload, 1 to 31 (the last day)"
+    )
+    renewal_time: Annotated[time, BeforeValidator(_hours_and_minutes)] = Field(
+        default=time(0, 0), description="time of the reload in UTC, as HH:MM"
+    )
+
+
+class _Account(Payload):
+    success: Literal[True]
+    credits: Amount
+
+
+class Imai(Provider[ImaiSettings]):
+    """IMAI's credits: what remains comes from the API, the total from the operator."""
+
+    label = "IMAI"
+    icon = ":material/groups:"
+    settings_class = ImaiSettings
+    total_setting = "total_credits"
+    codes: ClassVar[Mapping[str, ErrorCode]] = {
+        "bad_request": ErrorCode.INVALID_RESPONSE,
+        "bad_filter": ErrorCode.INVALID_RESPONSE,
+        "entity_not_found": ErrorCode.INVALID_RESPONSE,
+        "not_found": ErrorCode.INVALID_RESPONSE,
+        "method_not_allowed": ErrorCode.INVALID_RESPONSE,
+        "not_authenticated": ErrorCode.AUTHENTICATION_FAILED,
+        "invalid_api_key": ErrorCode.AUTHENTICATION_FAILED,
+        "token_is_disabled": ErrorCode.AUTHENTICATION_FAILED,
+        "permission_denied": ErrorCode.PERMISSION_DENIED,
+        "tokens_expired": ErrorCode.SUBSCRIPTION_INACTIVE,
+        "subscription_expired": ErrorCode.SUBSCRIPTION_INACTIVE,
+        "subscription_required": ErrorCode.SUBSCRIPTION_INACTIVE,
+        "rate_limit_exceeded": ErrorCode.RATE_LIMITED,
+        "daily_tokens_limit_exceeded": ErrorCode.RATE_LIMITED,
+        "retry_later": ErrorCode.PROVIDER_UNAVAILABLE,
+        "no_tokens_remaining": ErrorCode.PROVIDER_UNAVAILABLE,
+        "no_quota_remaining": ErrorCode.PROVIDER_UNAVAILABLE,
+        "internal_server_error": ErrorCode.PROVIDER_UNAVAILABLE,
+    }
+
+    def fetch(self, http: Client) -> Quota:
+        """Ask for the account: `{"success": true, "credits": 7500}`, where `credits` is what remains."""
+        settings = self.settings
+        answer = http.get(
+            f"{settings.api_base_url}/account/info/",
+            headers={"authkey": self.key, "Accept": "application/json"},
+        )
+        account = answer.parse(_Account)
+        renews_at = None
+        if settings.renewal_day is not None:
+            renews_at = next_renewal(datetime.now(UTC), settings.renewal_day, settings.renewal_time)
+        return Quota(remaining=account.credits, total=settings.total_credits, renews_at=renews_at)
+
+    def vendor_code(self, document: Mapping[str, Any]) -> str | None:
+        """`{"success": false, "error": "<code>", …}`, with whatever HTTP status."""
+        return str(document.get("error")) if document.get("success") is False else None
+
+
+def next_renewal(now: datetime, day: int, at: time) -> datetime:
+    """The first renewal after `now`; at the minute of a renewal, that is the following month's.
+
+    Args:
+        now: with its zone.
+        day: of the month; in a shorter month the last day stands for it.
+        at: in UTC.
+    """
+    now = now.astimezone(UTC)
+    this_month = _renewal(now.year, now.month, day, at)
+    if this_month > now:
+        return this_month
+    return _renewal(now.year + now.month // DECEMBER, now.month % DECEMBER + 1, day, at)
+
+
+def _renewal(year: int, month: int, day: int, at: time) -> datetime:
+    last_day = calendar.monthrange(year, month)[1]
+    return datetime(year, month, min(day, last_day), at.hour, at.minute, tzinfo=UTC)

@@ -1,0 +1,160 @@
+"""Asks the providers: one attempt each, within the deadline, and nothing one does can touch another."""
+
+import logging
+import threading
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from math import ceil
+from typing import Any, Final
+
+import humanize
+
+from integrations.errors import ErrorCode, ProviderError
+from integrations.models import IntegrationsUsage, IntegrationUsage, Levels, Quota, UsageError
+from integrations.providers import PROVIDERS
+from integrations.providers.base import Provider
+from integrations.providers.imai import Imai
+from integrations.settings import panel_settings
+from integrations.transport import Client
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why an attempt gave no figures, and until when the provider asked to be left alone."""
+
+    code: ErrorCode
+    retry_at: datetime | None = None
+
+    def to_error(self, provider: Provider[Any], *, now: datetime) -> UsageError:
+        """The failure as the JSON and the card tell it at `now`."""
+        wait = None
+        seconds = None
+        if self.retry_at is not None:
+            seconds = max(ceil((self.retry_at - now).total_seconds()), 0)
+            wait = f"in {humanize.naturaldelta(timedelta(seconds=seconds))}" if seconds else "now"
+        sentence = self.code.sentence(label=provider.label, key_variable=provider.key_variable, wait=wait)
+        return UsageError(code=self.code, message=sentence, retry_after=seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """The end of one attempt to read a provider: its readings, or a failure and no readings."""
+
+    at: datetime
+    readings: tuple[IntegrationUsage, ...] = ()
+    failure: Failure | None = None
+
+
+def attempt(provider: Provider[Any]) -> Attempt:
+    """Ask a provider once. Never raises, and takes no longer than `PANEL_DEADLINE_SECONDS`."""
+    try:
+        quotas = _fetch_within(panel_settings().deadline_seconds, provider)
+        now = datetime.now(UTC)
+        levels = Levels(warning=panel_settings().warning_percent, critical=panel_settings().critical_percent)
+        readings = tuple(
+            IntegrationUsage.measured(provider.label, quota, at=now, levels=levels) for quota in quotas
+        )
+    except ProviderError as error:
+        failure, description = error, str(error)
+    except Exception as error:  # noqa: BLE001 - a provider's bad day, of whatever kind, is its own
+        failure = ProviderError(ErrorCode.INVALID_RESPONSE)
+        description = f"code={failure.code} ({_where(error)})"
+    else:
+        _outages.over(provider.label)
+        return Attempt(now, readings)
+    _outages.begun(provider.label, description)
+    now = datetime.now(UTC)
+    retry_at = now + timedelta(seconds=failure.retry_after) if failure.retry_after else None
+    return Attempt(now, failure=Failure(failure.code, retry_at))
+
+
+def _fetch_within(seconds: float, provider: Provider[Any]) -> Sequence[Quota]:
+    """Run the provider in a thread of its own, which is cut off at the deadline."""
+    http = Client(deadline=seconds, explain=provider.explain)
+    future: Future[Quota | Sequence[Quota]] = Future()
+
+    def work() -> None:
+        try:
+            future.set_result(provider.fetch(http))
+        except BaseException as error:  # noqa: BLE001 - handed to the caller, even a SystemExit
+            future.set_exception(
+                error if isinstance(error, Exception) else RuntimeError(type(error).__name__)
+            )
+
+    threading.Thread(target=work, name=f"fetch {provider.label}", daemon=True).start()
+    try:
+        fetched = future.result(timeout=http.remaining())
+    except TimeoutError:
+        raise ProviderError(ErrorCode.TIMEOUT, "deadline") from None
+    finally:
+        http.close()
+    quotas = (fetched,) if isinstance(fetched, Quota) else tuple(fetched)
+    if not quotas or not all(isinstance(quota, Quota) for quota in quotas):
+        raise ProviderError(ErrorCode.INVALID_RESPONSE, "the provider returned no quota")
+    return quotas
+
+
+def _where(error: BaseException) -> str:
+    """The kind of a crash and its place: an exception's own text could hold anything."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = f" at {trace.tb_frame.f_code.co_qualname}:{trace.tb_lineno}" if trace else ""
+    return f"{type(error).__name__}{place}"
+
+
+class _Outages:
+    """Logs an outage once when it begins and once when it ends."""
+
+    def __init__(self) -> None:
+        self._since: dict[str, datetime] = {}
+        self._lock = threading.Lock()
+
+    def begun(self, label: str, description: str) -> None:
+        with self._lock:
+            if label in self._since:
+                return
+            self._since[label] = datetime.now(UTC)
+        log.warning("%s: no reading: %s", label, description)
+
+    def over(self, label: str) -> None:
+        with self._lock:
+            since = self._since.pop(label, None)
+        if since is not None:
+            log.warning("%s: reading again after %s", label, humanize.naturaldelta(datetime.now(UTC) - since))
+
+    def forget(self) -> None:
+        """Start anew, as a new process does."""
+        with self._lock:
+            self._since.clear()
+
+
+_outages: Final = _Outages()
+
+
+def readings_of(provider: Provider[Any], ended: Attempt) -> tuple[IntegrationUsage, ...]:
+    """What an attempt shows by itself: its readings, or one without figures that tells why."""
+    if ended.failure is None:
+        return ended.readings
+    error = ended.failure.to_error(provider, now=datetime.now(UTC))
+    return (IntegrationUsage.without_figures(provider.label, error),)
+
+
+def get_imai_usage() -> IntegrationUsage:
+    """Call IMAI and transform its answer. Never raises; a failure is a reading in an error state."""
+    provider = next(provider for provider in PROVIDERS if isinstance(provider, Imai))
+    return readings_of(provider, attempt(provider))[0]
+
+
+def get_all_integrations_usage(
+    providers: Iterable[Provider[Any]] = PROVIDERS,
+) -> IntegrationsUsage:
+    """Ask every provider, side by side. Never raises."""
+    chosen = tuple(providers)
+    with ThreadPoolExecutor(max_workers=max(len(chosen), 1), thread_name_prefix="usage") as pool:
+        parts = pool.map(lambda provider: readings_of(provider, attempt(provider)), chosen)
+        return IntegrationsUsage(integrations=tuple(reading for part in parts for reading in part))

@@ -1,0 +1,165 @@
+"""Settings from the environment and `.env`. A provider's own settings stand in the provider's file."""
+
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from integrations.errors import SettingsError
+
+LOOPBACK_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+class _Settings(BaseSettings):
+    model_config = SettingsConfigDict(
+        env_file=".env",
+        env_file_encoding="utf-8",
+        env_ignore_empty=True,
+        extra="ignore",  # the environment and .env hold other programs' and other providers' variables
+        frozen=True,
+        hide_input_in_errors=True,
+        str_strip_whitespace=True,
+    )
+
+    @classmethod
+    def variable(cls, field: str) -> str:
+        """The environment variable behind a field."""
+        return f"{cls.model_config.get('env_prefix', '')}{field}".upper()
+
+    @classmethod
+    def load(cls) -> Self:
+        """Read the settings.
+
+        Raises:
+            SettingsError: a value is wrong; one line for each variable.
+        """
+        try:
+            return cls()
+        except ValidationError as error:
+            raise SettingsError("\n".join(cls._lines(error))) from None
+        except UnicodeDecodeError:
+            raise SettingsError(".env: not UTF-8 text. Save it as UTF-8.") from None
+
+    @classmethod
+    def _lines(cls, error: ValidationError) -> list[str]:
+        lines = []
+        for problem in error.errors(include_url=False, include_context=False, include_input=False):
+            field = str(problem["loc"][0]) if problem["loc"] else ""
+            message = problem["msg"].removeprefix("Value error, ")
+            if field in cls.model_fields:
+                hint = cls.model_fields[field].description
+                lines.append(f"{cls.variable(field)}: {message}. Expected: {hint}")
+            else:
+                lines.append(message)
+        return lines
+
+
+def _http_header_value(key: SecretStr) -> SecretStr:
+    """Refuse a key that could split or break a request (RFC 9110, 5.5)."""
+    if not all("!" <= character <= "~" for character in key.get_secret_value()):
+        raise ValueError("the key holds a space, a line break or a character outside ASCII")
+    return key
+
+
+def _blank_is_absent(key: SecretStr | None) -> SecretStr | None:
+    return key if key is not None and key.get_secret_value().strip() else None
+
+
+def _https_or_loopback(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        raise ValueError("not a URL") from None
+    if not host or any(character <= " " or character > "~" for character in url):
+        raise ValueError("not a URL")
+    if parts.username is not None or parts.query or parts.fragment:
+        raise ValueError("the URL must hold no user name, query or fragment")
+    if parts.scheme != "https" and not (parts.scheme == "http" and host in LOOPBACK_HOSTS):
+        raise ValueError("the URL must begin with https:// (plain http:// only for loopback hosts)")
+    return url.rstrip("/")
+
+
+ApiKey = Annotated[SecretStr, AfterValidator(_http_header_value)]
+"""A key that is never printed and can stand in a header."""
+
+OptionalApiKey = Annotated[ApiKey | None, AfterValidator(_blank_is_absent)]
+"""Blank or absent: not configured."""
+
+BaseUrl = Annotated[str, AfterValidator(_https_or_loopback)]
+"""Where a provider answers: https, or a loopback host; without its last slash."""
+
+
+class ProviderSettings(_Settings):
+    """What every provider's settings have: the key, absent until the operator adds it."""
+
+    api_key: OptionalApiKey = Field(
+        default=None, description="the provider's API key, ASCII without spaces; secret"
+    )
+
+
+class PanelSettings(_Settings):
+    """The panel's own settings."""
+
+    model_config = SettingsConfigDict(env_prefix="PANEL_")
+
+    cache_ttl_seconds: int = Field(
+        default=300, ge=1, le=86_400, description="how long a good reading is served: 1 to 86400 seconds"
+    )
+    deadline_seconds: float = Field(
+        default=10, gt=0, le=120, description="the most one provider may take: up to 120 seconds"
+    )
+    warning_percent: Decimal = Field(
+        default=Decimal(80), gt=0, le=100, description="percentage used that counts as low: above 0, to 100"
+    )
+    critical_percent: Decimal = Field(
+        default=Decimal(95),
+        gt=0,
+        le=100,
+        description="percentage used that counts as almost exhausted: above the warning, up to 100",
+    )
+    auth_file: Path = Field(
+        default=Path(".streamlit/auth.yaml"), description="the path of the YAML credential/role store"
+    )
+    session_hours: float = Field(
+        default=12, gt=0, le=720, description="the longest life of a sign-in: up to 720 hours"
+    )
+    session_idle_minutes: float = Field(
+        default=60, gt=0, le=43_200, description="a sign-in unused this long ends: up to 43200 minutes"
+    )
+    cookie_secure: bool = Field(
+        default=True, description="true, or false for plain HTTP on a trusted network only"
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = Field(
+        default="INFO", description="DEBUG, INFO, WARNING, ERROR or CRITICAL"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _upper_case_level(cls, values: dict[str, Any]) -> dict[str, Any]:
+        if isinstance(values.get("log_level"), str):
+            values["log_level"] = values["log_level"].upper()
+        return values
+
+    @model_validator(mode="after")
+    def _critical_after_warning(self) -> Self:
+        if self.critical_percent <= self.warning_percent:
+            raise ValueError(
+                "PANEL_CRITICAL_PERCENT: not above PANEL_WARNING_PERCENT. "
+                "Expected: a percentage above the warning, up to 100"
+            )
+        return self
+
+
+@cache
+def panel_settings() -> PanelSettings:
+    """The panel's settings, read once a process.
+
+    Raises:
+        SettingsError: a value is wrong.
+    """
+    return PanelSettings.load()

@@ -1,0 +1,64 @@
+"""What is done once, before the panel serves: the log is set up and everything that must not be wrong is checked."""
+
+import logging
+import sys
+
+from integrations.access.store import StoreError, StoreModeError
+from integrations.access.store import read as read_store
+from integrations.errors import SettingsError
+from integrations.providers import PROVIDERS
+from integrations.settings import PanelSettings, panel_settings
+
+log = logging.getLogger("integrations")
+
+
+class StartError(Exception):
+    """The panel must not start; the text is what to tell the operator."""
+
+
+def check_settings() -> PanelSettings:
+    """Read every setting, the providers' too.
+
+    Raises:
+        StartError: with one line for each wrong variable.
+    """
+    problems = []
+    for load in (panel_settings, *(provider.settings_class.load for provider in PROVIDERS)):
+        try:
+            load()
+        except SettingsError as error:
+            problems.append(str(error))
+    if problems:
+        raise StartError("\n".join(problems))
+    return panel_settings()
+
+
+def set_up_log(level: str) -> None:
+    """One line an event on standard error; uvicorn's warnings in the same format."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    log.handlers = [handler]
+    log.propagate = False
+    log.setLevel(level)
+    uvicorn = logging.getLogger("uvicorn.error")
+    uvicorn.handlers = [handler]
+    uvicorn.propagate = False
+    uvicorn.setLevel(logging.WARNING)
+
+
+def prepare() -> None:
+    """Make ready to serve.
+
+    Raises:
+        StartError: settings are wrong, or others may read the store.
+    """
+    settings = check_settings()
+    set_up_log(settings.log_level)
+    try:
+        read_store(settings.auth_file)
+    except StoreModeError as error:
+        raise StartError(f"PANEL_AUTH_FILE: {error}") from None
+    except StoreError as error:
+        log.error("Nobody can sign in yet: %s", error)  # noqa: TRY400 - the text is the message
+    if not settings.cookie_secure:
+        log.warning("PANEL_COOKIE_SECURE=false: the session cookie also travels over plain HTTP")

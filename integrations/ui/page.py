@@ -1,0 +1,112 @@
+"""The one page: who may see it, its sidebar and its cards."""
+
+from pathlib import Path
+from typing import Any, Final
+
+import streamlit as st
+
+from integrations import cache
+from integrations.access import INTEGRATION_READ, Denial, SignInRefused, Viewer, access
+from integrations.providers import PROVIDERS
+from integrations.providers.base import Provider
+from integrations.ui import card, sign_in
+
+NO_PERMISSION: Final = "You don't have permission to view integrations."
+_IMAGES: Final = Path(__file__).parent / "images"
+_PULSE_SECONDS: Final = 45
+"""How often an open page looks whether its session still stands and its ages are right."""
+
+
+def draw() -> None:
+    """Draw the page for whoever looks at it."""
+    st.set_page_config(page_title="Integrations", page_icon=str(_IMAGES / "icon.png"))
+    viewer = access().use(_session_id())
+    if viewer is Denial.UNAVAILABLE:
+        st.error(str(SignInRefused.UNAVAILABLE), icon=":material/lock:")
+        _pulse()
+    elif isinstance(viewer, Viewer):
+        _draw_signed_in(viewer)
+    else:
+        sign_in.draw()
+
+
+def _session_id() -> str | None:
+    return st.context.cookies.get(access().cookie_name)
+
+
+def _may_read() -> bool:
+    viewer = access().look(_session_id())
+    return isinstance(viewer, Viewer) and viewer.may(INTEGRATION_READ)
+
+
+def _draw_signed_in(viewer: Viewer) -> None:
+    allowed = viewer.may(INTEGRATION_READ)
+    page = st.navigation(
+        [st.Page(_draw_cards if allowed else _draw_refusal, title="Integrations")], position="hidden"
+    )
+    with st.sidebar:
+        st.text(viewer.display_name)
+        if allowed:
+            st.page_link(page, label="Integrations", icon=":material/monitoring:")
+            st.button("Refresh all", icon=":material/refresh:", on_click=_refresh_all, width="stretch")
+        st.button("Log out", icon=":material/logout:", on_click=_log_out, width="stretch")
+    page.run()
+
+
+def _draw_refusal() -> None:
+    st.title("Integrations", anchor=False)
+    st.error(NO_PERMISSION, icon=":material/lock:")
+    _pulse()
+
+
+def _draw_cards() -> None:
+    st.title("Integrations", anchor=False)
+    for provider in PROVIDERS:
+        st.session_state[_asked(provider)] = True
+        _draw_provider(provider)
+
+
+def _asked(provider: Provider[Any]) -> str:
+    """Where it stands that this run was asked for by a person, and not by the page's own pulse."""
+    return f"asked {provider.label}"
+
+
+@st.fragment(parallel=True, run_every=_PULSE_SECONDS)
+def _draw_provider(provider: Provider[Any]) -> None:
+    if not _may_read():
+        st.rerun()
+    if st.session_state.pop(_asked(provider), False):
+        with st.skeleton(height=card.HEIGHT):
+            readings = cache.current(provider)
+    else:
+        readings = cache.latest(provider)
+    for index, reading in enumerate(readings):
+        card.draw(provider, reading, key=f"{provider.label}-{index}", on_refresh=lambda: _refresh(provider))
+
+
+@st.fragment(run_every=_PULSE_SECONDS)
+def _pulse() -> None:
+    """Notice that the state of affairs has changed: draw the page anew where it has."""
+    now = access().look(_session_id())
+    state = now if isinstance(now, Denial) else (now.name, now.may(INTEGRATION_READ))
+    if st.session_state.setdefault("pulse", state) != state:
+        del st.session_state["pulse"]
+        st.rerun()
+
+
+def _refresh(provider: Provider[Any]) -> None:
+    # A callback runs before the page's first line, so it checks for itself; so does _refresh_all.
+    viewer = access().use(_session_id())
+    if isinstance(viewer, Viewer) and viewer.may(INTEGRATION_READ):
+        st.session_state[_asked(provider)] = True
+        cache.refresh(provider)
+
+
+def _refresh_all() -> None:
+    viewer = access().use(_session_id())
+    if isinstance(viewer, Viewer) and viewer.may(INTEGRATION_READ):
+        cache.refresh_all()
+
+
+def _log_out() -> None:
+    access().sign_out(_session_id())

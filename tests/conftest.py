@@ -1,0 +1,82 @@
+"""Every test begins as a new process does: no settings, no store, nothing kept; and ends without a trace."""
+
+import logging
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from integrations import cache, service
+from integrations.access import gate, store_file
+from integrations.access.passwords import hash_password
+from integrations.access.store import User
+from integrations.providers import PROVIDERS
+from integrations.settings import panel_settings
+from integrations.simulator import Simulator
+
+PASSWORD = "test-password-not-secret"
+HASHED = hash_password(PASSWORD)
+"""Made once: bcrypt takes its time."""
+
+
+def forget() -> None:
+    """Drop whatever the process keeps."""
+    cache.forget()
+    service._outages.forget()
+    panel_settings.cache_clear()
+    gate.access.cache_clear()
+    for provider in PROVIDERS:
+        vars(provider).pop("settings", None)
+
+
+@pytest.fixture(autouse=True)
+def _as_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    for name in os.environ:
+        if name.startswith(("IMAI_", "PANEL_")):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PANEL_AUTH_FILE", str(tmp_path / "auth.yaml"))
+    forget()
+    yield
+    forget()
+
+
+@pytest.fixture(autouse=True)
+def _log_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Whatever a test of the start did to the log, `caplog` hears it through the root logger.
+    log = logging.getLogger("integrations")
+    monkeypatch.setattr(log, "propagate", True)
+    monkeypatch.setattr(log, "handlers", [])
+    monkeypatch.setattr(log, "level", logging.INFO)
+
+
+@pytest.fixture
+def simulator() -> Iterator[Simulator]:
+    """A stand-in IMAI on loopback."""
+    with Simulator() as peer:
+        yield peer
+
+
+@pytest.fixture
+def imai(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> Simulator:
+    """The simulator, with the panel configured to ask it for an allowance of 10,000 credits."""
+    monkeypatch.setenv("IMAI_API_BASE_URL", simulator.url)
+    monkeypatch.setenv("IMAI_API_KEY", simulator.key)
+    monkeypatch.setenv("IMAI_TOTAL_CREDITS", "10000")
+    return simulator
+
+
+AddUser = Callable[..., None]
+
+
+@pytest.fixture
+def add_user(tmp_path: Path) -> AddUser:
+    """Puts a user into the store: `add_user("alice", roles=["viewer"])`; the password is `PASSWORD`."""
+
+    def add(name: str, *, roles: list[str], **fields: Any) -> None:  # noqa: ANN401 - the store's fields
+        user = User(password=fields.pop("password", HASHED), roles=roles, **fields)
+        store_file.change(tmp_path / "auth.yaml", lambda content: store_file.with_user(content, name, user))
+
+    return add
