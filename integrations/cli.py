@@ -1,6 +1,7 @@
 """The command `integrations`."""
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -54,7 +55,8 @@ def serve(host: str, port: int, ssl_certfile: str | None, ssl_keyfile: str | Non
         server_header=False,
         timeout_graceful_shutdown=5,
     )
-    uvicorn.Server(config).run()
+    with suppress(KeyboardInterrupt):  # uvicorn has stopped gracefully by then
+        uvicorn.Server(config).run()
 
 
 @main.command()

@@ -17,10 +17,10 @@ from integrations.transport import Client
 _MOST = 10**12
 
 
-def _json_number(value: object) -> object:
+def _json_number(value: object) -> Decimal:
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
         raise ValueError("not a JSON number")  # noqa: TRY004 - pydantic reports ValueErrors
-    return value
+    return Decimal(value)
 
 
 Amount = Annotated[Decimal, BeforeValidator(_json_number), Field(allow_inf_nan=False, ge=-_MOST, le=_MOST)]

@@ -1,7 +1,8 @@
 """The sign-in: streamlit-authenticator's form, our check behind it, and the exchange of the ticket."""
 
+import sys
 from functools import cache
-from types import SimpleNamespace
+from types import ModuleType
 from typing import Any, Final
 
 import streamlit as st
@@ -22,11 +23,15 @@ _EXPIRED_TICKET: Final = "The sign-in could not be completed. Please try again."
 
 @cache
 def _authenticate_class() -> Any:  # noqa: ANN401 - the library ships no types
-    """streamlit-authenticator's class, imported late and without its cookie component."""
-    import streamlit_authenticator  # noqa: PLC0415 - heavy, and its component needs the runtime
-    from streamlit_authenticator.models import cookie_model  # noqa: PLC0415
+    """streamlit-authenticator's class, imported late because it is heavy, and without its cookie component.
 
-    cookie_model.stx = SimpleNamespace(CookieManager=lambda: None)
+    That component would draw an iframe and set a cookie from JavaScript; ours is HttpOnly and set by the server.
+    """
+    stand_in = ModuleType("extra_streamlit_components")
+    vars(stand_in)["CookieManager"] = lambda: None
+    sys.modules[stand_in.__name__] = stand_in
+    import streamlit_authenticator  # noqa: PLC0415
+
     return streamlit_authenticator.Authenticate
 
 
