@@ -2,11 +2,12 @@
 
 import os
 import secrets
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Final
 
@@ -51,10 +52,12 @@ def demo(port: int | None) -> None:
 
 
 def _wait(panel: subprocess.Popen[bytes]) -> None:
-    try:
+    """Until the panel ends, or Ctrl+C or SIGTERM ends both."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with suppress(KeyboardInterrupt):
         panel.wait()
-    except KeyboardInterrupt:
-        panel.wait(timeout=10)
+    panel.terminate()
+    panel.wait(timeout=10)
 
 
 def _make_store(path: Path) -> str:

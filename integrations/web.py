@@ -3,12 +3,10 @@
 import base64
 import gc
 import hashlib
-import importlib.util
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cache
-from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -21,6 +19,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from integrations import assets
 from integrations.access import Viewer, access
 from integrations.api import UsageEndpoint
 from integrations.settings import panel_settings
@@ -91,10 +90,7 @@ ROUTES: Final = (
 @cache
 def _content_security_policy() -> str:
     """As strict as Streamlit works with: its styles are inline, its one inline script is named by hash."""
-    spec = importlib.util.find_spec("streamlit")
-    if spec is None or spec.origin is None:
-        raise RuntimeError("Streamlit is not installed")
-    index = Path(spec.origin).parent / "static" / "index.html"
+    index = assets.directory() / "index.html"
     scripts = re.findall(r"<script>(.*?)</script>", index.read_text(encoding="utf-8"), re.DOTALL)
     hashes = " ".join(
         f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
@@ -144,7 +140,7 @@ class SecurityHeaders:
         await self._app(scope, receive, send_with_headers)
 
 
-MIDDLEWARE: Final = (Middleware(SecurityHeaders),)
+MIDDLEWARE: Final = (Middleware(SecurityHeaders), Middleware(assets.Assets))
 
 
 @asynccontextmanager

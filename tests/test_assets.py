@@ -1,0 +1,93 @@
+"""Streamlit's browser files from memory."""
+
+import gzip
+from collections.abc import Callable
+from pathlib import Path
+
+import anyio
+import pytest
+from starlette.datastructures import Headers
+from starlette.types import Message, Receive, Scope, Send
+
+from integrations import assets
+
+Get = Callable[..., tuple[int, Headers, bytes]]
+JS = next((assets.directory() / "static" / "js").glob("index.*.js"))
+
+
+async def elsewhere(scope: Scope, receive: Receive, send: Send) -> None:
+    """What stands behind: answers everything with its own word."""
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"elsewhere"})
+
+
+@pytest.fixture
+def get() -> Get:
+    """GET a path from the middleware."""
+    app = assets.Assets(elsewhere)
+
+    def ask(path: str, *, method: str = "GET", encoding: str = "gzip") -> tuple[int, Headers, bytes]:
+        sent: list[Message] = []
+
+        async def send(message: Message) -> None:
+            sent.append(message)
+
+        async def receive() -> Message:
+            return {"type": "http.disconnect"}
+
+        headers = [(b"accept-encoding", encoding.encode())]
+        scope = {"type": "http", "method": method, "path": path, "headers": headers}
+        anyio.run(app, scope, receive, send)
+        return sent[0]["status"], Headers(raw=sent[0]["headers"]), b"".join(part["body"] for part in sent[1:])
+
+    return ask
+
+
+def test_a_script_is_sent_compressed_and_may_be_kept_for_a_year(get: Get) -> None:
+    """A hashed file never changes, so the browser keeps it; on the way it is a third of its size."""
+    status, headers, body = get(f"/static/js/{JS.name}")
+    assert status == 200
+    assert headers["content-encoding"] == "gzip"
+    assert headers["cache-control"] == "public, immutable, max-age=31536000"
+    assert "javascript" in headers["content-type"]
+    assert gzip.decompress(body) == JS.read_bytes()
+    assert len(body) < len(JS.read_bytes()) / 2
+
+
+def test_a_client_that_cannot_decompress_gets_the_plain_file(get: Get) -> None:
+    """Without gzip in Accept-Encoding the file comes as it is, and caches are told that this varies."""
+    _, headers, body = get(f"/static/js/{JS.name}", encoding="identity")
+    assert "content-encoding" not in headers
+    assert headers["vary"] == "Accept-Encoding"
+    assert body == JS.read_bytes()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/static/js/absent.js",
+        "/static/../index.html",
+        "/static/js/../../index.html",
+        "/static//etc/passwd",
+        "/static/",
+    ],
+)
+def test_what_is_not_a_hashed_file_is_left_to_streamlit(get: Get, path: str) -> None:
+    """Only names from Streamlit's own folder are served; anything else is passed on, and nothing is remembered."""
+    assert get(path)[2] == b"elsewhere"
+
+
+def test_other_methods_are_left_to_streamlit(get: Get) -> None:
+    """A POST to a file is not ours to answer."""
+    assert get(f"/static/js/{JS.name}", method="POST")[2] == b"elsewhere"
+
+
+def test_the_page_names_the_files_that_the_card_and_the_form_need(get: Get) -> None:
+    """The Link header of the page, and of nothing else, names files that are really there."""
+    _, headers, _ = get("/")
+    for part in ("Button.", "Progress.", "PageLink.", "TextInput.", "MaterialSymbols-Rounded."):
+        assert f"/{part}" in headers["link"]
+    for link in headers["link"].split(", "):
+        name = link[len("<./static/") : link.index(">")]
+        assert (assets.directory() / "static" / Path(name)).is_file()
+    assert "link" not in get("/_stcore/health")[1]
