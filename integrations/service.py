@@ -17,7 +17,6 @@ from integrations.providers import PROVIDERS
 from integrations.providers.base import Provider
 from integrations.providers.imai import Imai
 from integrations.settings import panel_settings
-from integrations.transport import Client
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +73,8 @@ def attempt(provider: Provider[Any]) -> Attempt:
 
 def _fetch_within(seconds: float, provider: Provider[Any]) -> Sequence[Quota]:
     """Run the provider in a thread of its own, which is cut off at the deadline."""
+    from integrations.transport import Client  # noqa: PLC0415 - requests is heavy: the start does not wait for it
+
     http = Client(deadline=seconds, explain=provider.explain)
     future: Future[Quota | Sequence[Quota]] = Future()
 

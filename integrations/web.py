@@ -4,6 +4,7 @@ import base64
 import gc
 import hashlib
 import re
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cache
@@ -23,7 +24,6 @@ from integrations import assets
 from integrations.access import Viewer, access
 from integrations.api import UsageEndpoint
 from integrations.settings import panel_settings
-from integrations.ui import sign_in
 
 _MAX_BODY_BYTES: Final = 1024
 _SECONDS_OF_A_YEAR: Final = 31_536_000
@@ -145,11 +145,20 @@ MIDDLEWARE: Final = (Middleware(SecurityHeaders), Middleware(assets.Assets))
 
 @asynccontextmanager
 async def lifespan(_app: object) -> AsyncIterator[dict[str, Any]]:
-    """Import what the first visitor would wait for, then spare it all from every later garbage collection.
+    """Answer at once, and meanwhile import what the first visitor would wait for."""
+    threading.Thread(target=_warm_up, name="warm-up", daemon=True).start()
+    yield {}
+
+
+def _warm_up() -> None:
+    """Load the page and the form, then spare all that is loaded from every later garbage collection.
 
     Streamlit collects after each run of the page; with its modules counted that takes 45 to 90 ms, without about one.
     """
+    from integrations import transport  # noqa: F401, PLC0415 - for the first reading
+    from integrations.ui import page, sign_in  # noqa: F401, PLC0415
+
     sign_in.warm_up()
+    access()
     gc.collect()
     gc.freeze()
-    yield {}

@@ -3,19 +3,21 @@
 import threading
 from typing import Final
 
-import limits
-from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
-
-PER_NAME: Final = limits.parse("5 per 15 minutes")
-IN_ALL: Final = limits.parse("300 per 15 minutes")
+PER_NAME: Final = "5 per 15 minutes"
+IN_ALL: Final = "300 per 15 minutes"
 
 
 class Throttle:
     """At most 5 attempts a name and 300 in all in any 15 minutes; time alone unlocks."""
 
     def __init__(self) -> None:
+        import limits  # noqa: PLC0415 - heavy: the start does not wait for it
+        from limits.storage import MemoryStorage  # noqa: PLC0415
+        from limits.strategies import MovingWindowRateLimiter  # noqa: PLC0415
+
         self._limiter = MovingWindowRateLimiter(MemoryStorage())
+        self._per_name = limits.parse(PER_NAME)
+        self._in_all = limits.parse(IN_ALL)
         self._lock = threading.Lock()
 
     def reserve(self, name: str) -> bool:
@@ -23,17 +25,17 @@ class Throttle:
         with self._lock:
             # A locked name must not use up what is left for all, and a name costs memory only while some is left.
             return (
-                self._limiter.test(IN_ALL, "all")
-                and self._limiter.hit(PER_NAME, "name", name)
-                and self._limiter.hit(IN_ALL, "all")
+                self._limiter.test(self._in_all, "all")
+                and self._limiter.hit(self._per_name, "name", name)
+                and self._limiter.hit(self._in_all, "all")
             )
 
     def reserve_for_all(self) -> bool:
         """Take one attempt that belongs to no name."""
         with self._lock:
-            return self._limiter.hit(IN_ALL, "all")
+            return self._limiter.hit(self._in_all, "all")
 
     def clear(self, name: str) -> None:
         """Give a name its attempts back, after the right password."""
         with self._lock:
-            self._limiter.clear(PER_NAME, "name", name)
+            self._limiter.clear(self._per_name, "name", name)

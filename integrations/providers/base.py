@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from functools import cached_property
-from typing import Annotated, Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -12,7 +12,9 @@ from integrations.answer import Answer, kind_of_status
 from integrations.errors import ErrorCode, ProviderError
 from integrations.models import Quota
 from integrations.settings import ProviderSettings
-from integrations.transport import Client
+
+if TYPE_CHECKING:
+    from integrations.transport import Client
 
 _MOST = 10**12
 
@@ -84,7 +86,7 @@ class Provider(ABC, Generic[Settings]):
         return self.settings.api_key.get_secret_value()
 
     @abstractmethod
-    def fetch(self, http: Client) -> Quota | Sequence[Quota]:
+    def fetch(self, http: "Client") -> Quota | Sequence[Quota]:
         """Ask the provider once and map its answer.
 
         Args:

@@ -7,7 +7,7 @@ import calendar
 from collections.abc import Mapping
 from datetime import UTC, datetime, time
 from decimal import Decimal
-from typing import Annotated, Any, ClassVar, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import BeforeValidator, Field
 from pydantic_settings import SettingsConfigDict
@@ -16,7 +16,9 @@ from integrations.errors import ErrorCode
 from integrations.models import Quota
 from integrations.providers.base import Amount, Payload, Provider
 from integrations.settings import BaseUrl, ProviderSettings
-from integrations.transport import Client
+
+if TYPE_CHECKING:
+    from integrations.transport import Client
 
 DECEMBER: Final = 12
 
@@ -82,7 +84,7 @@ class Imai(Provider[ImaiSettings]):
         "internal_server_error": ErrorCode.PROVIDER_UNAVAILABLE,
     }
 
-    def fetch(self, http: Client) -> Quota:
+    def fetch(self, http: "Client") -> Quota:
         """Ask for the account: `{"success": true, "credits": 7500}`, where `credits` is what remains."""
         settings = self.settings
         answer = http.get(
