@@ -2,6 +2,7 @@
 
 import gzip
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import anyio
@@ -37,7 +38,8 @@ def get() -> Get:
 
         headers = [(b"accept-encoding", encoding.encode())]
         scope = {"type": "http", "method": method, "path": path, "headers": headers}
-        anyio.run(app, scope, receive, send)
+        with ThreadPoolExecutor() as pool:  # in a thread of its own: Playwright keeps a loop in the main one
+            pool.submit(anyio.run, app, scope, receive, send).result()
         return sent[0]["status"], Headers(raw=sent[0]["headers"]), b"".join(part["body"] for part in sent[1:])
 
     return ask
