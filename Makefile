@@ -24,7 +24,7 @@ run: $(READY) ## the panel on your .env and your store
 	$(BIN)/integrations serve
 
 test: $(READY) ## every test, the browser's included
-	scripts/ensure-chromium
+	scripts/ensure-test-tools
 	$(BIN)/pytest -n auto --cov --cov-report=term-missing:skip-covered
 
 test-fast: $(READY) ## the tests without the browser

@@ -152,7 +152,7 @@ def _wait_for(look: Callable[[], T | None], seconds: float = 30) -> T:
 def chromium() -> Iterator[Browser]:
     """Debian's Chromium, headless."""
     path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    assert path, "no Chromium: run scripts/ensure-chromium"
+    assert path, "no Chromium: run scripts/ensure-test-tools"
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=list(CHROMIUM_FLAGS))
         yield browser
