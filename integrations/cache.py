@@ -146,8 +146,7 @@ def _show(provider: Provider[Any], ended: service.Attempt, last_good: service.At
 
 def forget() -> None:
     """Drop all that is kept, as a new process does."""
-    if _attempts.cache_info().currsize:
-        _attempts().clear()
-        _attempts.cache_clear()
+    st.cache_data.clear()
+    _attempts.cache_clear()
     with _states_lock:
         _states.clear()

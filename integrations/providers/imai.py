@@ -7,7 +7,7 @@ import calendar
 from collections.abc import Mapping
 from datetime import UTC, datetime, time
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
 
 from pydantic import BeforeValidator, Field
 from pydantic_settings import SettingsConfigDict
@@ -52,7 +52,7 @@ class ImaiSettings(ProviderSettings):
 
 
 class _Account(Payload):
-    success: Literal[True]
+    success: bool  # a false one never gets here: `vendor_code` has it
     credits: Amount
 
 

@@ -1,0 +1,62 @@
+"""The faults that every provider must survive, and what each must be told as. `docs/faults.md` lists them too."""
+
+from dataclasses import dataclass
+
+from integrations.errors import ErrorCode
+from tests.providers import hostile
+from tests.providers.hostile import Behaviour, answer, raw
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One way in which a server can fail."""
+
+    name: str
+    behaviour: Behaviour
+    code: ErrorCode
+    retried: bool = False
+
+
+HTML = b"<!doctype html><title>Hello</title>"
+
+FAULTS = (
+    Fault("401", answer(401), ErrorCode.AUTHENTICATION_FAILED),
+    Fault("402", answer(402), ErrorCode.SUBSCRIPTION_INACTIVE),
+    Fault("403", answer(403), ErrorCode.PERMISSION_DENIED),
+    Fault("404", answer(404, HTML), ErrorCode.INVALID_RESPONSE),
+    Fault("405", answer(405), ErrorCode.INVALID_RESPONSE),
+    Fault("429", answer(429), ErrorCode.RATE_LIMITED),
+    Fault("429, Retry-After beyond the deadline", answer(429, Retry_After="120"), ErrorCode.RATE_LIMITED),
+    Fault("500", answer(500, HTML), ErrorCode.PROVIDER_UNAVAILABLE),
+    Fault("502", answer(502, HTML), ErrorCode.PROVIDER_UNAVAILABLE, retried=True),
+    Fault("503", answer(503), ErrorCode.PROVIDER_UNAVAILABLE, retried=True),
+    Fault("504", answer(504), ErrorCode.PROVIDER_UNAVAILABLE, retried=True),
+    Fault("redirect", answer(302, Location="http://127.0.0.1:9/"), ErrorCode.INVALID_RESPONSE),
+    Fault("closed without an answer", raw(b""), ErrorCode.NETWORK, retried=True),
+    Fault("not HTTP", raw(b"SSH-2.0-OpenSSH_9.2\r\n"), ErrorCode.NETWORK, retried=True),
+    Fault("silence", hostile.silent, ErrorCode.TIMEOUT),
+    Fault("headers, then silence", hostile.stalled, ErrorCode.TIMEOUT),
+    Fault("dripping body", hostile.dripping_body, ErrorCode.TIMEOUT),
+    Fault("dripping headers", hostile.dripping_headers, ErrorCode.TIMEOUT),
+    Fault("HTML with 200", answer(200, HTML), ErrorCode.INVALID_RESPONSE),
+    Fault("empty body", answer(200, b""), ErrorCode.INVALID_RESPONSE),
+    Fault("empty object", answer(200, b"{}"), ErrorCode.INVALID_RESPONSE),
+    Fault("list on top", answer(200, b"[1]"), ErrorCode.INVALID_RESPONSE),
+    Fault("null", answer(200, b"null"), ErrorCode.INVALID_RESPONSE),
+    Fault(
+        "cut in the middle",
+        raw(b'HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{"a":'),
+        ErrorCode.INVALID_RESPONSE,
+    ),
+    Fault("not UTF-8", answer(200, '{"ä": 1}'.encode("latin-1")), ErrorCode.INVALID_RESPONSE),
+    Fault("UTF-16", answer(200, '{"a": 1}'.encode("utf-16")), ErrorCode.INVALID_RESPONSE),
+    Fault("NaN", answer(200, b'{"a": NaN}'), ErrorCode.INVALID_RESPONSE),
+    Fault("a key twice", answer(200, b'{"a": 1, "a": 2}'), ErrorCode.INVALID_RESPONSE),
+    Fault("deep nesting", answer(200, b"[" * 100_000), ErrorCode.INVALID_RESPONSE),
+    Fault(
+        "a number of 5,000 digits", answer(200, b'{"a": ' + b"9" * 5000 + b"}"), ErrorCode.INVALID_RESPONSE
+    ),
+    Fault("over 1 MiB", answer(200, b" " * 1_100_000), ErrorCode.INVALID_RESPONSE),
+    Fault("gzip bomb", answer(200, hostile.BOMB, Content_Encoding="gzip"), ErrorCode.INVALID_RESPONSE),
+    Fault("broken gzip", answer(200, b"not gzip", Content_Encoding="gzip"), ErrorCode.INVALID_RESPONSE),
+)

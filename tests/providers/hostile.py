@@ -1,0 +1,125 @@
+"""A server for any provider's worst day: raw sockets, so that HTTP itself can be broken."""
+
+import gzip
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+
+Behaviour = Callable[["Hostile", socket.socket], None]
+
+
+@dataclass
+class Hostile:
+    """What a test sees of the server: where it is, and the requests that reached it."""
+
+    url: str
+    requests: list[bytes] = field(default_factory=list)
+    over: threading.Event = field(default_factory=threading.Event)
+    left: threading.Event = field(default_factory=threading.Event)
+    """Set once a client went away while the server was still at it."""
+
+    def trickle(self, peer: socket.socket, byte: bytes) -> None:
+        """A byte every 50 ms, until the client goes or the test is over."""
+        try:
+            while not self.over.wait(0.05):
+                peer.sendall(byte)
+        except OSError:
+            self.left.set()
+
+    def linger(self, peer: socket.socket) -> None:
+        """Say nothing, until the client goes or the test is over."""
+        peer.settimeout(0.05)
+        while not self.over.is_set():
+            try:
+                if not peer.recv(1):
+                    self.left.set()
+                    return
+            except TimeoutError:
+                continue
+            except OSError:
+                self.left.set()
+                return
+
+
+def answer(status: int, body: bytes = b"{}", **headers: str) -> Behaviour:
+    """A whole answer."""
+
+    def behave(_: Hostile, peer: socket.socket) -> None:
+        named = {"Content-Type": "application/json", "Content-Length": str(len(body)), "Connection": "close"}
+        named |= {name.replace("_", "-"): text for name, text in headers.items()}
+        head = "".join(f"{name}: {text}\r\n" for name, text in named.items())
+        peer.sendall(f"HTTP/1.1 {status} Status\r\n{head}\r\n".encode() + body)
+
+    return behave
+
+
+def raw(text: bytes) -> Behaviour:
+    """These bytes, then the end."""
+    return lambda _, peer: peer.sendall(text)
+
+
+def dripping_body(server: Hostile, peer: socket.socket) -> None:
+    """Headers at once, then a byte at a time for ever."""
+    peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 900000\r\n\r\n")
+    server.trickle(peer, b" ")
+
+
+def dripping_headers(server: Hostile, peer: socket.socket) -> None:
+    """A header that never ends."""
+    peer.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+    server.trickle(peer, b"x")
+
+
+def stalled(server: Hostile, peer: socket.socket) -> None:
+    """Headers, then silence."""
+    peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n")
+    server.linger(peer)
+
+
+def silent(server: Hostile, peer: socket.socket) -> None:
+    """Not a word."""
+    server.linger(peer)
+
+
+BOMB = gzip.compress(b" " * 20_000_000)
+
+
+@contextmanager
+def hostile(*behaviours: Behaviour) -> Iterator[Hostile]:
+    """Serve the first connection by the first behaviour, and so on; the last one serves all that follow."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = Hostile(f"http://127.0.0.1:{listener.getsockname()[1]}")
+    threads: list[threading.Thread] = []
+
+    def serve(peer: socket.socket, behave: Behaviour) -> None:
+        with peer, suppress(OSError):
+            peer.settimeout(5)
+            request = b""
+            while b"\r\n\r\n" not in request:
+                if not (part := peer.recv(65536)):
+                    return
+                request += part
+            server.requests.append(request)
+            behave(server, peer)
+
+    def accept() -> None:
+        with suppress(OSError):
+            while True:
+                peer, _ = listener.accept()
+                behave = behaviours[min(len(threads), len(behaviours) - 1)]
+                thread = threading.Thread(target=serve, args=(peer, behave), daemon=True)
+                thread.start()
+                threads.append(thread)
+
+    threading.Thread(target=accept, daemon=True).start()
+    try:
+        yield server
+    finally:
+        server.over.set()
+        with suppress(OSError):
+            listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        for thread in threads:
+            thread.join(5)

@@ -1,0 +1,195 @@
+"""The cache: one call at a time, few of them, and the last good reading stays."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+import pytest
+import time_machine
+from streamlit.runtime.caching import cache_utils
+
+from integrations import cache
+from integrations.errors import ErrorCode, Status
+from integrations.models import IntegrationUsage
+from integrations.providers import PROVIDERS
+from integrations.simulator import Simulator
+
+IMAI = PROVIDERS[0]
+VIEWERS = 50
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[float], None]]:
+    """Moves our clock and Streamlit's by so many seconds."""
+    moved = [0.0]
+    real = time.monotonic
+    monkeypatch.setattr(cache_utils, "TTLCACHE_TIMER", lambda: real() + moved[0])
+    cache.forget()
+    with time_machine.travel(datetime.now(UTC), tick=True) as traveller:
+
+        def move(seconds: float) -> None:
+            moved[0] += seconds
+            traveller.shift(timedelta(seconds=seconds))
+
+        yield move
+    cache.forget()
+
+
+def read() -> IntegrationUsage:
+    """IMAI's reading, as the page gets it."""
+    return cache.current(IMAI)[0]
+
+
+def test_a_good_reading_is_served_for_the_ttl(imai: Simulator, clock: Callable[[float], None]) -> None:
+    """Within five minutes nobody is asked again; after them, once."""
+    read()
+    clock(290)
+    read()
+    assert imai.calls == 1
+    clock(20)
+    read()
+    assert imai.calls == 2
+
+
+def test_refresh_asks_at_once_after_a_good_reading(imai: Simulator) -> None:
+    """A person who asks for a new figure gets it."""
+    assert read().remaining_quota == 7500
+    imai.spend(100)
+    assert read().remaining_quota == 7500
+    cache.refresh(IMAI)
+    assert read().remaining_quota == 7400
+
+
+def test_a_failure_is_served_for_15_seconds(imai: Simulator, clock: Callable[[float], None]) -> None:
+    """Not for the TTL, and not for no time at all."""
+    imai.mode = "internal_server_error"
+    read()
+    clock(14)
+    read()
+    assert imai.calls == 1
+    imai.mode = "ok"
+    clock(2)
+    assert read().status is Status.ACTIVE
+    assert imai.calls == 2
+
+
+def test_retry_asks_again_at_once_but_not_within_two_seconds(
+    imai: Simulator, clock: Callable[[float], None]
+) -> None:
+    """A person may be impatient; a provider need not suffer for it."""
+    imai.mode = "internal_server_error"
+    read()
+    cache.refresh(IMAI)
+    read()
+    assert imai.calls == 1
+    clock(2.1)
+    cache.refresh(IMAI)
+    read()
+    assert imai.calls == 2
+
+
+def test_nobody_asks_before_retry_after_is_over(imai: Simulator, clock: Callable[[float], None]) -> None:
+    """Neither time's passing nor a Retry reaches a provider that asked for two minutes; the card counts down."""
+    imai.mode = "rate_limit_exceeded"
+    imai.retry_after = 120
+    first = read().error
+    assert first is not None
+    assert first.message == "Unable to fetch quota. IMAI is limiting requests: try again in 2 minutes."
+    clock(100)
+    cache.refresh(IMAI)
+    cache.refresh_all()
+    later = read().error
+    assert later is not None
+    assert later.retry_after is not None
+    assert later.retry_after <= 20
+    assert imai.calls == 1
+    imai.mode = "ok"
+    clock(21)
+    assert read().status is Status.ACTIVE
+
+
+def test_the_last_good_reading_stays_through_failures_and_refreshes(
+    imai: Simulator, clock: Callable[[float], None]
+) -> None:
+    """The figures keep their own time and are marked stale; the reason stands beside them."""
+    good = read()
+    imai.mode = "subscription_expired"
+    clock(400)
+    for refresh in (partial(cache.latest, IMAI), partial(cache.refresh, IMAI), cache.refresh_all):
+        clock(3)
+        refresh()
+        stale = read()
+        assert stale.error is not None
+        assert stale.error.code is ErrorCode.SUBSCRIPTION_INACTIVE
+        assert (stale.stale, stale.status) == (True, Status.ERROR)
+        assert (stale.remaining_quota, stale.fetched_at) == (good.remaining_quota, good.fetched_at)
+
+
+def test_latest_asks_nobody_however_old_the_reading(imai: Simulator, clock: Callable[[float], None]) -> None:
+    """What a page redraws by itself costs no call."""
+    read()
+    clock(100_000)
+    assert cache.latest(IMAI)[0].remaining_quota == 7500
+    assert imai.calls == 1
+
+
+@pytest.mark.parametrize("mode", ["slow", "hang"])
+def test_fifty_viewers_share_one_call(imai: Simulator, monkeypatch: pytest.MonkeyPatch, mode: str) -> None:
+    """With a cold cache all have their card after one call, good or bad."""
+    monkeypatch.setenv("PANEL_DEADLINE_SECONDS", "1")
+    imai.mode = mode
+    imai.latency_seconds = 0.5 if mode == "slow" else 0
+    began = time.monotonic()
+    with ThreadPoolExecutor(VIEWERS) as pool:
+        readings = list(pool.map(lambda _: read(), range(VIEWERS)))
+    assert time.monotonic() - began < 1 + 1
+    assert imai.calls == 1
+    assert {reading.status for reading in readings} == {
+        Status.ACTIVE if mode == "slow" else Status.UNAVAILABLE
+    }
+
+
+def test_at_most_one_call_is_under_way_whatever_people_click(imai: Simulator) -> None:
+    """Viewers, refreshes and the endpoint together never make two calls at once."""
+    most, now, lock = [0], [0], threading.Lock()
+    fetch = type(IMAI).fetch
+
+    def counted(*arguments: object) -> object:
+        with lock:
+            now[0] += 1
+            most[0] = max(most[0], now[0])
+        try:
+            time.sleep(0.01)
+            return fetch(*arguments)  # type: ignore[arg-type]
+        finally:
+            with lock:
+                now[0] -= 1
+
+    imai.mode = "http_500"  # a refresh after a failure is the harder case: it clears what others wait for
+    end = time.monotonic() + 1.0
+
+    def click(number: int) -> None:
+        while time.monotonic() < end:
+            (read, lambda: cache.refresh(IMAI), cache.refresh_all, cache.current_of_all)[number % 4]()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(IMAI), "fetch", counted)
+        patch.setattr(cache, "RETRY_PAUSE", timedelta(0))
+        with ThreadPoolExecutor(16) as pool:
+            list(pool.map(click, range(16)))
+    assert most[0] == 1
+    assert imai.calls > 3
+
+
+def test_no_thread_of_ours_is_left(imai: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A provider that hangs costs nothing after the deadline."""
+    monkeypatch.setenv("PANEL_DEADLINE_SECONDS", "0.3")
+    imai.mode = "drip_headers"
+    read()
+    end = time.monotonic() + 2
+    while any(thread.name.startswith("fetch") for thread in threading.enumerate()):
+        assert time.monotonic() < end
+        time.sleep(0.01)

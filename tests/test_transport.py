@@ -1,0 +1,192 @@
+"""The transport, over real sockets. What every provider must survive is in `providers/test_conformance.py`."""
+
+import socket
+import ssl
+import threading
+import time
+from contextlib import closing, suppress
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from integrations.answer import MAX_RETRY_AFTER_SECONDS, Answer, retry_after_seconds
+from integrations.errors import ErrorCode, ProviderError
+from integrations.transport import Client
+from tests.providers import hostile as peers
+from tests.providers.hostile import answer, hostile
+
+HEADERS = {"Authorization": "test-key"}
+GOOD = answer(200, b'{"left": 1}')
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+def client(deadline: float = 2) -> Client:
+    """A client that knows of no provider."""
+    return Client(deadline=deadline, explain=lambda _: None)
+
+
+def failure_of(url: str, deadline: float = 2) -> ProviderError:
+    """The failure of a GET."""
+    with closing(client(deadline)) as asker, pytest.raises(ProviderError) as caught:
+        asker.get(url, headers=HEADERS)
+    return caught.value
+
+
+def got(url: str, deadline: float = 2) -> Answer:
+    """The answer to a GET."""
+    with closing(client(deadline)) as asker:
+        return asker.get(url, headers=HEADERS)
+
+
+def test_a_passing_failure_is_retried() -> None:
+    """The answer of the second attempt counts."""
+    with hostile(answer(503), GOOD) as server:
+        assert got(server.url).json() == {"left": 1}
+        assert len(server.requests) == 2
+
+
+def test_retry_after_inside_the_deadline_is_waited_for() -> None:
+    """A server that asks for a second is left alone for a second, even after a 429."""
+    with hostile(answer(429, Retry_After="1"), GOOD) as server:
+        began = time.monotonic()
+        assert got(server.url, 5).status == 200
+        assert time.monotonic() - began >= 1
+
+
+def test_retry_after_beyond_the_deadline_fails_at_once_and_tells_the_time() -> None:
+    """Waiting would be in vain, so nobody waits."""
+    with hostile(answer(503, Retry_After="120")) as server:
+        began = time.monotonic()
+        failure = failure_of(server.url)
+        assert time.monotonic() - began < 1
+        assert (failure.code, failure.retry_after) == (ErrorCode.PROVIDER_UNAVAILABLE, 120)
+        assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("0", 0),
+        (" 7 ", 7),
+        ("99999999999999999999", MAX_RETRY_AFTER_SECONDS),
+        (format_datetime(NOW + timedelta(seconds=90), usegmt=True), 90),
+        (format_datetime(NOW - timedelta(hours=1), usegmt=True), 0),
+        (format_datetime(NOW + timedelta(days=1), usegmt=True), MAX_RETRY_AFTER_SECONDS),
+        ("soon", None),
+        ("-5", None),
+        ("1.5", None),
+        ("", None),
+        ("٣", None),
+        (None, None),
+    ],
+)
+def test_retry_after_is_read_in_both_its_forms(header: str | None, seconds: float | None) -> None:
+    """Seconds or an HTTP date, at most 15 minutes ahead; anything else is as if it were absent."""
+    assert retry_after_seconds(header, now=NOW) == seconds
+
+
+def test_the_environments_proxies_and_netrc_are_not_used(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The key goes to the provider's host and to no other."""
+    with hostile(GOOD) as proxy, hostile(GOOD) as server:
+        for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+            monkeypatch.setenv(name, proxy.url)
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        got(server.url)
+        assert proxy.requests == []
+        assert b"Authorization: test-key\r\n" in server.requests[0]
+
+
+def test_a_name_that_does_not_resolve_in_time_ends_with_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After the deadline nothing is sent any more, whatever the resolver says then."""
+    resolving = threading.Event()
+    resolve = socket.getaddrinfo
+
+    def slow(*arguments: object, **options: object) -> object:
+        resolving.wait(5)
+        return resolve(*arguments, **options)  # type: ignore[arg-type]
+
+    with hostile(GOOD) as server:
+        monkeypatch.setattr(socket, "getaddrinfo", slow)
+        asker = client(0.3)
+        failures: list[ErrorCode] = []
+        thread = threading.Thread(target=lambda: failures.append(failure_of_client(asker, server.url)))
+        thread.start()
+        asker.close()
+        resolving.set()
+        thread.join(5)
+        assert failures == [ErrorCode.TIMEOUT]
+        assert server.requests == []
+
+
+def failure_of_client(asker: Client, url: str) -> ErrorCode:
+    """The code of a GET that fails."""
+    with pytest.raises(ProviderError) as caught:
+        asker.get(url, headers=HEADERS)
+    return caught.value.code
+
+
+def test_a_closed_client_sends_nothing() -> None:
+    """After the deadline's cut there is no new attempt."""
+    with hostile(GOOD) as server:
+        asker = client()
+        asker.close()
+        assert failure_of_client(asker, server.url) is ErrorCode.TIMEOUT
+        assert server.requests == []
+
+
+def test_tls_that_never_shakes_hands_ends_with_the_deadline() -> None:
+    """A silent TLS server is a timeout, like any other silence."""
+    with hostile(peers.silent) as server:
+        began = time.monotonic()
+        failure = failure_of(server.url.replace("http://", "https://"), deadline=0.5)
+        assert failure.code is ErrorCode.TIMEOUT
+        assert time.monotonic() - began < 1
+
+
+def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path: Path) -> None:
+    """TLS is verified: the key is not sent to a server that merely says that it is the provider."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(self_signed(tmp_path))
+    heard = []
+
+    def serve(listener: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                peer, _ = listener.accept()
+                with peer, suppress(OSError), context.wrap_socket(peer, server_side=True) as tls:
+                    heard.append(tls.recv(1000))
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=serve, args=(listener,), daemon=True).start()
+        failure = failure_of(f"https://127.0.0.1:{listener.getsockname()[1]}/")
+        listener.shutdown(socket.SHUT_RDWR)
+    assert failure.code is ErrorCode.NETWORK
+    assert b"test-key" not in b"".join(heard)
+
+
+def self_signed(folder: Path) -> Path:
+    """A certificate for 127.0.0.1 and its key, in one file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    certificate = (
+        x509.CertificateBuilder(issuer_name=name, subject_name=name, public_key=key.public_key())
+        .serial_number(1)
+        .not_valid_before(datetime.now(UTC) - timedelta(days=1))
+        .not_valid_after(datetime.now(UTC) + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    file = folder / "server.pem"
+    no_password = serialization.NoEncryption()
+    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, no_password)
+    file.write_bytes(private + certificate.public_bytes(serialization.Encoding.PEM))
+    return file
