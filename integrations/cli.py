@@ -1,5 +1,6 @@
-"""The command `integrations`."""
+"""The command `integrations`. Each subcommand is imported when it is called: the start is to be quick."""
 
+import importlib
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -7,27 +8,42 @@ from typing import Final
 
 import click
 
-from integrations import cli_users, demo, simulator, startup
-from integrations.models import IntegrationsUsage
+from integrations import startup
 
 ROOT: Final = Path(__file__).resolve().parent.parent
-_NOT_ALL_ACTIVE: Final = 2
+_ELSEWHERE: Final = {
+    "demo": "integrations.demo",
+    "simulate": "integrations.cli_simulate",
+    "tokens": "integrations.cli_tokens",
+    "usage": "integrations.cli_usage",
+    "users": "integrations.cli_users",
+}
+"""Subcommands in modules of their own, each under its own name there."""
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _LazyGroup(click.Group):
+    """Imports what is called, and turns wrong settings into their lines and exit 1."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except startup.StartError as error:
+            raise click.ClickException(str(error)) from None
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted([*super().list_commands(ctx), *_ELSEWHERE])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _ELSEWHERE:
+            return super().get_command(ctx, cmd_name)
+        command: click.Command = getattr(importlib.import_module(_ELSEWHERE[cmd_name]), cmd_name)
+        return command
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="integrations")
 def main() -> None:
     """Integrations Usage Panel: how much of each external API's quota is left."""
-
-
-main.add_command(cli_users.users)
-
-
-def _checked_settings() -> None:
-    try:
-        startup.set_up_log(startup.check_settings().log_level)
-    except startup.StartError as error:
-        raise click.ClickException(str(error)) from None
 
 
 @main.command()
@@ -40,7 +56,7 @@ def serve(host: str, port: int, ssl_certfile: str | None, ssl_keyfile: str | Non
     """Serve the panel."""
     import uvicorn  # noqa: PLC0415 - the other commands do without
 
-    _checked_settings()
+    startup.set_up_log(startup.check_settings().log_level)
     sys.path.insert(0, str(ROOT))
     config = uvicorn.Config(
         "app:app",
@@ -57,66 +73,6 @@ def serve(host: str, port: int, ssl_certfile: str | None, ssl_keyfile: str | Non
     )
     with suppress(KeyboardInterrupt):  # uvicorn has stopped gracefully by then
         uvicorn.Server(config).run()
-
-
-@main.command()
-@click.option("--table", "as_table", is_flag=True, help="A table for people, instead of JSON.")
-def usage(*, as_table: bool) -> None:
-    """Print the usage; exit 0 if every provider is active, 2 if one is not, 1 if settings are wrong."""
-    from integrations import service  # noqa: PLC0415 - requests is loaded where it is needed
-
-    _checked_settings()
-    found = service.get_all_integrations_usage()
-    click.echo(_table(found) if as_table else found.model_dump_json(indent=2))
-    if not found.all_active:
-        sys.exit(_NOT_ALL_ACTIVE)
-
-
-def _table(found: IntegrationsUsage) -> str:
-    from integrations.ui import texts  # noqa: PLC0415 - likewise
-
-    rows: list[tuple[str, ...]] = [("Provider", "State", "Remaining", "Total", "Used", "%", "Unit")]
-    for reading in found.integrations:
-        figures = (
-            reading.remaining_quota,
-            reading.total_quota,
-            reading.used_quota,
-            reading.usage_percentage,
-        )
-        cells = ("-" if figure is None else texts.amount(figure) for figure in figures)
-        rows.append((reading.provider, texts.badge(reading).word, *cells, reading.unit))
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    ]
-    lines += [
-        f"{reading.provider}: {reading.error.message}" for reading in found.integrations if reading.error
-    ]
-    return "\n".join(lines)
-
-
-@main.command()
-@click.option(
-    "--port", default=simulator.PORT, show_default=True, type=click.IntRange(0, 65535), help="Port."
-)
-def simulate(port: int) -> None:
-    """Run the stand-in IMAI server alone, on loopback."""
-    simulator.serve(lambda peer: click.echo(_simulator_help(peer.url)), port=port)
-
-
-def _simulator_help(url: str) -> str:
-    root = url.removesuffix("/api")
-    return (
-        f"A stand-in for IMAI answers at {url}\n"
-        f"  IMAI_API_BASE_URL={url}\n"
-        f"  IMAI_API_KEY={simulator.KEY}\n"
-        "Spend credits, or make it fail:\n"
-        f"  curl -X PUT {root}/control -d '{{\"spend\": 250}}'\n"
-        f'  curl -X PUT {root}/control -d \'{{"mode": "http_503"}}\''
-    )
-
-
-main.command()(demo.demo)
 
 
 if __name__ == "__main__":

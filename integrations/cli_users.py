@@ -1,7 +1,6 @@
 """`integrations users …`: the people in the store."""
 
 import sys
-import unicodedata
 from typing import Final
 
 import click
@@ -15,23 +14,24 @@ from integrations.settings import panel_settings
 _ROLE_HELP: Final = "A role of the store; may be given several times."
 
 
-class _Group(click.Group):
+class StoreGroup(click.Group):
     """Turns what can go wrong with the store into one line and exit 1."""
 
-    def invoke(self, context: click.Context) -> object:
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the subcommand."""
         try:
-            return super().invoke(context)
+            return super().invoke(ctx)
         except (StoreError, PasswordError, SettingsError) as error:
             raise click.ClickException(str(error)) from None
 
 
-@click.group(cls=_Group)
+@click.group(cls=StoreGroup)
 def users() -> None:
     """The people who may sign in."""
 
 
 def _normal(_context: click.Context, _parameter: click.Parameter, name: str) -> str:
-    return unicodedata.normalize("NFKC", name).strip().lower()
+    return store.normal_name(name)
 
 
 def _password(*, from_stdin: bool) -> str:
@@ -46,14 +46,14 @@ def _known(content: StoreContent, name: str) -> User:
     return content.users[name]
 
 
-_name = click.argument("name", callback=_normal)
+name_argument = click.argument("name", callback=_normal)
 _password_stdin = click.option(
     "--password-stdin", is_flag=True, help="Read the password from standard input's first line."
 )
 
 
 @users.command()
-@_name
+@name_argument
 @click.option("--role", "roles", multiple=True, required=True, help=_ROLE_HELP)
 @click.option("--email", default="", help="For the record; nothing is sent.")
 @click.option("--first-name", default="", help="Shown in the sidebar.")
@@ -64,7 +64,9 @@ def add(  # noqa: PLR0913 - the options of the command
 ) -> None:
     """Add a user; makes the store where there is none yet."""
     hashed = hash_password(_password(from_stdin=password_stdin))
-    user = User(email=email, first_name=first_name, last_name=last_name, password=hashed, roles=list(roles))
+    user = User.model_construct(  # checked, with all the store, before it is written
+        email=email, first_name=first_name, last_name=last_name, password=hashed, roles=list(roles)
+    )
 
     def edit(content: StoreContent) -> StoreContent:
         if name in content.users:
@@ -86,7 +88,7 @@ def list_() -> None:
 
 
 @users.command()
-@_name
+@name_argument
 def remove(name: str) -> None:
     """Remove a user; an open sign-in of theirs ends at its next use."""
 
@@ -99,7 +101,7 @@ def remove(name: str) -> None:
 
 
 @users.command("password")
-@_name
+@name_argument
 @_password_stdin
 def set_password(name: str, *, password_stdin: bool) -> None:
     """Set a new password; every open sign-in of the user ends."""
@@ -114,7 +116,7 @@ def set_password(name: str, *, password_stdin: bool) -> None:
 
 
 @users.command("role")
-@_name
+@name_argument
 @click.argument("roles", nargs=-1, required=True)
 def set_roles(name: str, roles: tuple[str, ...]) -> None:
     """Give a user these roles and no others; every open sign-in of the user ends."""

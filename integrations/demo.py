@@ -25,13 +25,11 @@ _DEFAULT_PORT: Final = 8501
 _DRAIN_SECONDS: Final = 2.0
 
 
+@click.command()
 @click.option("--port", default=None, type=click.IntRange(1, 65535), help="Default: 8501, or a free one.")
 def demo(port: int | None) -> None:
     """Try the panel on loopback: nothing to configure, nothing kept."""
-    try:
-        startup.check_settings()
-    except startup.StartError as error:
-        raise click.ClickException(str(error)) from None
+    startup.check_settings()
     port = port or _free_port()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="integrations-demo-")))

@@ -1,0 +1,60 @@
+"""`integrations tokens …`: machines that read the endpoint."""
+
+import secrets
+
+import click
+
+from integrations.access import store, store_file
+from integrations.access.gate import token_digest
+from integrations.access.store import StoreContent, Token
+from integrations.cli_users import StoreGroup, name_argument
+from integrations.settings import panel_settings
+
+_RANDOM_BYTES = 32
+
+
+@click.group(cls=StoreGroup)
+def tokens() -> None:
+    """Tokens for scripts and monitors, good for GET /integrations/usage alone."""
+
+
+@tokens.command()
+@name_argument
+@click.option(
+    "--role", "roles", multiple=True, required=True, help="A role of the store; may be given several times."
+)
+def add(name: str, roles: tuple[str, ...]) -> None:
+    """Make a token and print it, once: the store keeps its hash."""
+    token = secrets.token_urlsafe(_RANDOM_BYTES)
+    kept = Token(sha256=token_digest(token), roles=list(roles))
+
+    def edit(content: StoreContent) -> StoreContent:
+        if name in content.tokens:
+            raise click.ClickException(f"There is a token {name!r} already.")
+        return content.model_copy(update={"tokens": {**content.tokens, name: kept}})
+
+    store_file.change(panel_settings().auth_file, edit)
+    click.echo(token)
+    click.echo(f"This is the only time that the token of {name} is shown.", err=True)
+
+
+@tokens.command("list")
+def list_() -> None:
+    """Show names and roles."""
+    for name, token in sorted(store.read(panel_settings().auth_file).tokens.items()):
+        click.echo(f"{name}  {', '.join(token.roles) or '(no role)'}")
+
+
+@tokens.command()
+@name_argument
+def remove(name: str) -> None:
+    """Remove a token; it is refused from the next call on."""
+
+    def edit(content: StoreContent) -> StoreContent:
+        if name not in content.tokens:
+            raise click.ClickException(f"There is no token {name!r}. See: integrations tokens list")
+        others = {other: token for other, token in content.tokens.items() if other != name}
+        return content.model_copy(update={"tokens": others})
+
+    store_file.change(panel_settings().auth_file, edit)
+    click.echo(f"Removed {name}.")
