@@ -36,6 +36,13 @@ lint: $(READY) ## ruff, mypy, layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+bench: $(READY) ## measure the panel beside stock Streamlit; a few minutes
+	scripts/ensure-test-tools
+	$(BIN)/python -m bench
+
+soak: $(READY) ## thirty viewers for ten minutes, with a provider that fails every third call
+	$(BIN)/python -m bench.soak
+
 lock: $(READY) ## pin the dependencies anew, with hashes
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev --generate-hashes \
 		--no-emit-index-url --no-annotate --custom-compile-command "make lock" -o requirements.lock pyproject.toml

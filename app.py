@@ -8,9 +8,16 @@ if __name__ == "__main__":
     page.draw()
 else:
     from integrations import startup, web
+    from integrations.ui import failure
 
     try:
         startup.prepare()
     except startup.StartError as error:
         raise SystemExit(str(error)) from None
-    app = st.App(__file__, routes=web.ROUTES, middleware=web.MIDDLEWARE, lifespan=web.lifespan)
+    app = st.App(
+        __file__,
+        routes=web.ROUTES,
+        middleware=web.MIDDLEWARE,
+        lifespan=web.lifespan,
+        on_script_error=failure.show,
+    )

@@ -44,6 +44,12 @@ def set_up_log(level: str) -> None:
     uvicorn.handlers = [handler]
     uvicorn.propagate = False
     uvicorn.setLevel(logging.WARNING)
+    uvicorn.filters = [_is_no_false_alarm]
+
+
+def _is_no_false_alarm(record: logging.LogRecord) -> bool:
+    # uvicorn says so of each websocket that was refused with a response, which its own extension provides for.
+    return "without completing handshake" not in record.getMessage()
 
 
 def prepare() -> None:

@@ -26,7 +26,9 @@ from integrations.errors import ErrorCode, ProviderError
 MAX_BODY_BYTES: Final = 1024 * 1024
 MAX_ATTEMPTS: Final = 4
 _CHUNK_BYTES: Final = 64 * 1024
-_BACKOFF: Final = tenacity.wait_exponential_jitter(multiplier=0.2, max=2, jitter=0.2)
+_BACKOFF: Final = tenacity.wait_exponential_jitter(multiplier=0.1, max=2, jitter=0.1)
+_LEAST_SECONDS: Final = 0.15
+"""An attempt with less time than this would only turn a known failure into a timeout."""
 _RETRIED_STATUSES: Final = frozenset({502, 503, 504})
 
 
@@ -159,7 +161,8 @@ class Client:
         return retrying(self._attempt, url, headers)
 
     def _give_up(self, state: tenacity.RetryCallState) -> bool:
-        return state.attempt_number >= MAX_ATTEMPTS or state.upcoming_sleep >= self.remaining()
+        in_vain = state.upcoming_sleep + _LEAST_SECONDS > self.remaining()
+        return state.attempt_number >= MAX_ATTEMPTS or in_vain
 
     def _attempt(self, url: str, headers: Mapping[str, str]) -> Answer:
         try:

@@ -3,19 +3,19 @@
 import base64
 import gc
 import hashlib
+import logging
 import re
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cache
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import anyio
 from pydantic import BaseModel, ConfigDict, ValidationError
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -25,8 +25,18 @@ from integrations.access import Viewer, access
 from integrations.api import UsageEndpoint
 from integrations.settings import panel_settings
 
+log = logging.getLogger(__name__)
+
 _MAX_BODY_BYTES: Final = 1024
 _SECONDS_OF_A_YEAR: Final = 31_536_000
+_UNUSED: Final = (
+    "/_stcore/upload_file",  # takes 200 MB into memory from anybody who has the sign-in form open
+    "/_stcore/metrics",  # tells anybody how many are connected and what is cached
+    "/_stcore/script-health-check",
+    "/_stcore/agent",
+    "/auth",
+    "/oauth2callback",
+)
 
 
 class _Exchange(BaseModel):
@@ -40,15 +50,15 @@ async def exchange_ticket(request: Request) -> Response:
     if not _same_origin(request):
         return Response(status_code=403)
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _MAX_BODY_BYTES:
-            return Response(status_code=413)
     try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > _MAX_BODY_BYTES:
+                return Response(status_code=413)
         ticket = _Exchange.model_validate_json(bytes(body)).ticket
-    except ValidationError:
+    except (ClientDisconnect, ValidationError):
         return Response(status_code=400)
-    session_id = access().redeem(ticket)
+    session_id = access().redeem(ticket, replaces=request.cookies.get(access().cookie_name))
     if session_id is None:
         return Response(status_code=401)
     response = Response(status_code=204)
@@ -75,9 +85,12 @@ def _same_origin(request: Request) -> bool:
     site = request.headers.get("sec-fetch-site")
     if site is not None and site != "same-origin":
         return False
-    origin = request.headers.get("origin", "")
     json = request.headers.get("content-type", "").partition(";")[0].strip() == "application/json"
-    return json and bool(origin) and urlsplit(origin).netloc == request.headers.get("host")
+    return json and _is_own_origin(request.headers)
+
+
+def _is_own_origin(headers: Headers) -> bool:
+    return headers.get("origin", "").partition("://")[2] == headers.get("host", "")
 
 
 ROUTES: Final = (
@@ -114,7 +127,7 @@ def _content_security_policy() -> str:
 
 
 class SecurityHeaders:
-    """Sets the headers that tell browsers what the page may do, on every answer."""
+    """Sets the headers that tell browsers what the page may do, on every answer, a failure's too."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -131,16 +144,66 @@ class SecurityHeaders:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on and add the headers to the beginning of its answer."""
+        begun = False
 
         async def send_with_headers(message: Message) -> None:
-            if message["type"] in {"http.response.start", "websocket.http.response.start"}:
+            nonlocal begun
+            if message["type"] == "websocket.close" and not begun and _can_refuse(scope):
+                await Response(status_code=403)(scope, receive, send_with_headers)
+                return
+            if message["type"] in _BEGINNINGS:
+                begun = True
                 MutableHeaders(scope=message).update(self._headers)
             await send(message)
 
-        await self._app(scope, receive, send_with_headers)
+        try:
+            await self._app(scope, receive, send_with_headers)
+        except Exception:
+            if begun or scope["type"] != "http":
+                raise
+            log.exception("A request failed: %s %a", scope["method"], scope["path"])
+            await Response(status_code=500)(scope, receive, send_with_headers)
 
 
-MIDDLEWARE: Final = (Middleware(SecurityHeaders), Middleware(assets.Assets))
+_BEGINNINGS: Final = frozenset({"http.response.start", "websocket.http.response.start", "websocket.accept"})
+
+
+def _can_refuse(scope: Scope) -> bool:
+    """Whether the server lets a websocket's handshake be answered with a response of ours."""
+    return "websocket.http.response" in scope.get("extensions", {})
+
+
+class Closed:
+    """404 for what Streamlit serves to anybody and the panel does not use; 403 for other origins' websockets.
+
+    Streamlit itself lets every page of localhost connect, whatever its port, where the browser sends our cookie; and
+    for any other origin it asks a host on the internet for the server's own address.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on what is not closed."""
+        if scope["type"] == "websocket" and not _may_connect(Headers(scope=scope)):
+            await send({"type": "websocket.close", "code": 1008})
+        elif scope["type"] == "http" and _is_unused(scope["path"].removeprefix(scope.get("root_path", ""))):
+            await Response(status_code=404)(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+
+def _may_connect(headers: Headers) -> bool:
+    return "origin" not in headers or _is_own_origin(
+        headers
+    )  # without: no browser, and no cookie but its own
+
+
+def _is_unused(path: str) -> bool:
+    return any(path == known or path.startswith(f"{known}/") for known in _UNUSED)
+
+
+MIDDLEWARE: Final = (Middleware(SecurityHeaders), Middleware(Closed), Middleware(assets.Assets))
 
 
 @asynccontextmanager

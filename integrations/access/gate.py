@@ -11,7 +11,7 @@ from functools import cache
 from integrations.access.passwords import check_password
 from integrations.access.permissions import Decision, decide
 from integrations.access.sessions import Session, Sessions
-from integrations.access.store import Store, StoreContent, StoreError, User
+from integrations.access.store import MAX_NAME, Store, StoreContent, StoreError, User, normal_name
 from integrations.access.throttle import Throttle
 from integrations.settings import PanelSettings, panel_settings
 
@@ -87,26 +87,35 @@ class Access:
 
     def sign_in(self, name: str, password: str) -> str | SignInRefused:
         """A ticket for the right password, or why not. Takes one bcrypt, whoever asks, until the limit is reached."""
+        name = normal_name(name)[: MAX_NAME + 1]  # one character too many stays unknown
         try:
             content = self.store.content()
         except StoreError:
             return SignInRefused.UNAVAILABLE
         if not self._throttle.reserve(name):
-            audit.warning("sign-in refused: user=%a too many attempts", name[:64])
+            if self._throttle.is_new_lock(name):
+                audit.warning("sign-in locked: user=%a too many attempts", name)
             return SignInRefused.THROTTLED
         user = content.users.get(name)
         matches = check_password(password, user.password if user else None, usual_cost=content.usual_cost)
         if user is None or not matches:
-            audit.warning("sign-in failed: user=%a", name[:64])
+            audit.warning("sign-in failed: user=%a", name)
             return SignInRefused.WRONG
         self._throttle.clear(name)
         audit.info("sign-in: user=%a", name)
         return self._sessions.issue_ticket(name, _fingerprint(user))
 
-    def redeem(self, ticket: str) -> str | None:
-        """The session id for a ticket, once and within 30 seconds; None otherwise."""
+    def redeem(self, ticket: str, *, replaces: str | None = None) -> str | None:
+        """The session id for a ticket, once and within 30 seconds; None otherwise.
+
+        Args:
+            ticket: as `sign_in` gave it.
+            replaces: the session id whose place the new one takes in the browser; nobody could end it there later.
+        """
         session_id = self._sessions.redeem(ticket) if len(ticket) <= MAX_SECRET_CHARACTERS else None
-        if session_id is None:
+        if session_id is not None:
+            self._end(replaces, "replaced by a new sign-in")
+        elif self._token_throttle.reserve_for_all():  # like wrong tokens, they cannot flood the log
             audit.warning("ticket refused: unknown, used or too old")
         return session_id
 
@@ -166,8 +175,8 @@ class Access:
             return False
         return True
 
-    def _end(self, session_id: str, reason: str) -> None:
-        if session := self._sessions.end(session_id):
+    def _end(self, session_id: str | None, reason: str) -> None:
+        if session_id and (session := self._sessions.end(session_id)):
             audit.info("session ended: user=%a %s", session.user, reason)
 
 

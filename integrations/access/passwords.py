@@ -10,7 +10,12 @@ MIN_BYTES: Final = 12
 MAX_BYTES: Final = 72
 """bcrypt reads no further."""
 
-BCRYPT_HASH: Final = re.compile(r"\$2[aby]\$(0[4-9]|[12]\d|3[01])\$[./A-Za-z0-9]{53}")
+MAX_CHARACTERS: Final = 1024
+"""No more are looked at: so many make more than 72 bytes in any normal form."""
+
+BCRYPT_HASH: Final = re.compile(r"\$2[aby]\$(0[4-9]|1[0-6])\$[./A-Za-z0-9]{53}")
+"""With a work factor of up to 16: one check then takes seconds; more would keep a thread for minutes."""
+
 COST: Final = 12
 
 
@@ -19,7 +24,7 @@ class PasswordError(ValueError):
 
 
 def _bytes(password: str) -> bytes:
-    return unicodedata.normalize("NFKC", password).encode("utf-8", "surrogatepass")
+    return unicodedata.normalize("NFKC", password[:MAX_CHARACTERS]).encode("utf-8", "surrogatepass")
 
 
 def hash_password(password: str) -> str:
@@ -47,16 +52,23 @@ def cost(hashed: str) -> int:
 
 
 def check_password(password: str, hashed: str | None, *, usual_cost: int = COST) -> bool:
-    """Whether the password belongs to the hash, at the price of exactly one bcrypt in every case.
+    """Whether the password belongs to the hash, at the price of one bcrypt of the usual cost in every case.
 
     Args:
         password: as it was typed.
         hashed: the user's hash, or None for an unknown user.
-        usual_cost: the work factor of the store's hashes, for the unknown user's.
+        usual_cost: the highest work factor of the store's hashes.
     """
-    # No password leads to this hash of dots; any salt and digest make a hash that bcrypt will work through.
-    reference = hashed or f"$2b${usual_cost:02d}$" + "." * 53
+    reference = (hashed or _dummy(usual_cost)).encode("ascii")
     candidate = _bytes(password)
     fits = len(candidate) <= MAX_BYTES and b"\0" not in candidate
-    matches = bcrypt.checkpw(candidate if fits else b"-", reference.encode("ascii"))
+    matches = bcrypt.checkpw(candidate if fits else b"-", reference)
+    # Each step of the work factor doubles the time: 2^c + 2^c + 2^(c+1) + … is the usual one's, to the last round.
+    for missing in range(cost(reference.decode("ascii")), usual_cost):
+        bcrypt.checkpw(b"-", _dummy(missing).encode("ascii"))
     return matches and fits and hashed is not None
+
+
+def _dummy(work_factor: int) -> str:
+    """A hash that bcrypt works through, and that no password leads to."""
+    return f"$2b${work_factor:02d}$" + "." * 53

@@ -1,7 +1,6 @@
 """Changes to the store's file: one writer at a time, and a crash leaves the old file or the new one."""
 
 import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -52,21 +51,36 @@ def _dump(content: StoreContent) -> str:
 
 
 def _replace(path: Path, text: str) -> None:
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.", suffix=".new")  # mode 0600
+    new = path.with_name(f"{path.name}.new")
+    new.unlink(missing_ok=True)  # what a writer that was killed left; the lock is ours
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            _keep_owner(path, file.fileno())
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        Path(name).replace(path)
+        new.replace(path)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        new.unlink(missing_ok=True)
         raise
-    directory = os.open(path.parent, os.O_RDONLY)
+    if os.name == "posix":
+        _sync_directory(path.parent)
+
+
+def _keep_owner(path: Path, descriptor: int) -> None:
+    """Run by root for a panel that is not root, the command must not take the file away from it."""
+    if os.name == "posix" and os.geteuid() == 0 and path.exists():
+        found = path.stat()
+        os.fchown(descriptor, found.st_uid, found.st_gid)
+
+
+def _sync_directory(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(directory)
+        os.fsync(descriptor)
     finally:
-        os.close(directory)
+        os.close(descriptor)
 
 
 def with_user(content: StoreContent, name: str, user: User) -> StoreContent:

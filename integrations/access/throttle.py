@@ -5,6 +5,7 @@ from typing import Final
 
 PER_NAME: Final = "5 per 15 minutes"
 IN_ALL: Final = "300 per 15 minutes"
+ONCE: Final = "1 per 15 minutes"
 
 
 class Throttle:
@@ -18,6 +19,7 @@ class Throttle:
         self._limiter = MovingWindowRateLimiter(MemoryStorage())
         self._per_name = limits.parse(PER_NAME)
         self._in_all = limits.parse(IN_ALL)
+        self._once = limits.parse(ONCE)
         self._lock = threading.Lock()
 
     def reserve(self, name: str) -> bool:
@@ -34,6 +36,13 @@ class Throttle:
         """Take one attempt that belongs to no name."""
         with self._lock:
             return self._limiter.hit(self._in_all, "all")
+
+    def is_new_lock(self, name: str) -> bool:
+        """Whether a refusal is the first of its lock, of a name's or of everybody's: the one to be logged."""
+        with self._lock:
+            # A name that is refused because of all the others must cost no memory.
+            own = not self._limiter.test(self._per_name, "name", name)
+            return self._limiter.hit(self._once, "lock", name if own else "")
 
     def clear(self, name: str) -> None:
         """Give a name its attempts back, after the right password."""

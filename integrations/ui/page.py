@@ -20,7 +20,7 @@ _PULSE_SECONDS: Final = 45
 def draw() -> None:
     """Draw the page for whoever looks at it."""
     st.set_page_config(page_title="Integrations", page_icon=str(_IMAGES / "icon.png"))
-    viewer = access().use(_session_id())
+    viewer = access().use(_session_id()) if _opened_by_a_person() else access().look(_session_id())
     if viewer is Denial.UNAVAILABLE:
         st.error(str(SignInRefused.UNAVAILABLE), icon=":material/lock:")
         _pulse()
@@ -32,6 +32,18 @@ def draw() -> None:
 
 def _session_id() -> str | None:
     return st.context.cookies.get(access().cookie_name)
+
+
+def _opened_by_a_person() -> bool:
+    """Whether this run is the page's opening; that and its buttons are a session's use, and nothing else is.
+
+    The page also runs by itself: when its pulse finds a change, and when a lost connection comes back.
+    """
+    if "opened" in st.session_state:
+        return False
+    st.session_state["opened"] = True
+    # A page that comes back names the session that it had, as the third of its protocols.
+    return (st.context.headers.get("Sec-WebSocket-Protocol") or "").count(",") < 2  # noqa: PLR2004 - the third
 
 
 def _may_read() -> bool:

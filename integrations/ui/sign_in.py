@@ -65,6 +65,8 @@ def _draw_form() -> str | None:
     refusals: list[SignInRefused] = []
 
     def check(name: str, password: str) -> bool:
+        if not name or not password:  # a slip, and not one of the five attempts
+            return False
         outcome = access().sign_in(name, password)
         if isinstance(outcome, SignInRefused):
             refusals.append(outcome)
@@ -72,6 +74,7 @@ def _draw_form() -> str | None:
             st.session_state[_TICKET] = outcome
         return False  # the library keeps nothing of its own: who is signed in is known by the cookie alone
 
+    _forget_the_library_s_state()
     authenticator = _authenticate_class()(
         {"usernames": {}},
         cookie_name="unused",
@@ -83,13 +86,17 @@ def _draw_form() -> str | None:
     authenticator.authentication_controller.authentication_model.check_credentials = check
     authenticator.login()
     submitted = bool(st.session_state.get(_SUBMITTED))
-    for key in _AUTHENTICATOR_KEYS:
-        st.session_state.pop(key, None)
+    _forget_the_library_s_state()
     if refusals:
         return str(refusals[0])
     if submitted and not st.session_state.get(_TICKET):
         return "Enter your username and password."
     return _take_note()
+
+
+def _forget_the_library_s_state() -> None:
+    for key in _AUTHENTICATOR_KEYS:
+        st.session_state.pop(key, None)
 
 
 def _take_note() -> str | None:

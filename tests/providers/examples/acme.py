@@ -7,6 +7,7 @@ from integrations.models import Quota
 from integrations.providers.base import Amount, Payload, Provider
 from integrations.settings import BaseUrl, ProviderSettings
 from integrations.transport import Client
+from tests.providers.examples import Sample
 
 
 class AcmeSettings(ProviderSettings):
@@ -35,3 +36,6 @@ class Acme(Provider[AcmeSettings]):
         )
         usage = answer.parse(_Usage)
         return Quota(used=usage.used, total=usage.limit, unit="USD")
+
+
+SAMPLES = [Sample(b'{"used": 12.5, "limit": 50}', [("Acme", "50", "37.5", "12.5", "25", "USD", "ok")])]

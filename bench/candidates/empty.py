@@ -1,0 +1,5 @@
+"""Candidate (a): a page with one line on it."""
+
+import streamlit as st
+
+st.write("Remaining: 7,500 credits")

@@ -1,0 +1,69 @@
+"""From roles to a decision: what nobody granted is refused."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from integrations.access.permissions import INTEGRATION_READ, decide
+
+GRANTED = {
+    "admin": ["*"],
+    "reader": ["integration:Read"],
+    "manager": ["integration:*"],
+    "writer": ["integration:Write"],
+    "biller": ["billing:*", "billing:Read"],
+    "viewer": [],
+}
+
+
+@pytest.mark.parametrize(
+    ("allowed", "role"),
+    [
+        (True, "admin"),
+        (True, "reader"),
+        (True, "manager"),
+        (False, "writer"),
+        (False, "biller"),
+        (False, "viewer"),
+        (False, "nobody-defined-this"),
+        (False, "*"),
+    ],
+)
+def test_reading_is_for_those_whose_role_grants_it(allowed: bool, role: str) -> None:  # noqa: FBT001
+    """`*`, `integration:*` and the permission itself grant reading; another action, resource or role does not."""
+    assert decide([role], INTEGRATION_READ, GRANTED).allowed is allowed
+
+
+def test_one_granting_role_of_several_is_enough() -> None:
+    """Roles add up, and an unknown one takes nothing away."""
+    assert decide(["viewer", "gone", "reader"], INTEGRATION_READ, GRANTED).allowed
+
+
+def test_without_roles_nothing_is_allowed() -> None:
+    """An empty list of roles grants nothing."""
+    assert not decide([], INTEGRATION_READ, GRANTED).allowed
+
+
+def test_the_decision_says_why() -> None:
+    """The reason names the role and the grant, or that there is none."""
+    assert decide(["manager"], INTEGRATION_READ, GRANTED).reason == "role 'manager' grants 'integration:*'"
+    assert decide(["viewer"], INTEGRATION_READ, GRANTED).reason == "no role grants 'integration:Read'"
+
+
+@pytest.mark.parametrize(
+    "asked", ["*", "integration:*", "", "integration", ":Read", "integration:read", "a:B:C"]
+)
+def test_what_names_no_single_permission_is_refused_even_to_an_admin(asked: str) -> None:
+    """A question that is a pattern, or nothing at all, is a mistake in the code and must not open a door."""
+    assert not decide(["admin"], asked, {"admin": ["*", asked]}).allowed
+
+
+@given(
+    roles=st.lists(st.text()),
+    grants=st.dictionaries(st.text(), st.lists(st.text().filter(lambda grant: grant != "*"))),
+)
+def test_only_the_three_known_grants_open_the_door(roles: list[str], grants: dict[str, list[str]]) -> None:
+    """Whatever else stands in a store grants nothing."""
+    granting = {"*", "integration:*", "integration:Read"}
+    expected = any(granting & set(grants.get(role, ())) for role in roles)
+    assert decide(roles, INTEGRATION_READ, grants).allowed is expected

@@ -1,0 +1,317 @@
+"""The YAML credential/role store: one defect of any kind, and nobody gets in."""
+
+import logging
+import os
+import socket
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from integrations.access import gate, store
+from integrations.access.store import Store, StoreContent, StoreError, StoreMissingError, StoreModeError
+from integrations.settings import panel_settings
+from tests.conftest import HASHED, PASSWORD
+
+DIGEST = "ab" * 32
+GOOD = f"""\
+roles:
+  admin: ["*"]
+  viewer: []
+credentials:
+  usernames:
+    alice:
+      email: alice@example.com
+      first_name: Alice
+      last_name: Ng
+      password: {HASHED}
+      roles: [admin]
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where the store is."""
+    return tmp_path / "auth.yaml"
+
+
+def write(path: Path, content: str | bytes, mode: int = 0o600) -> None:
+    """Put a store in place, as an editor that replaces the file does."""
+    new = path.with_suffix(".edited")
+    new.write_bytes(content.encode() if isinstance(content, str) else content)
+    new.chmod(mode)
+    new.replace(path)
+
+
+def refused(path: Path, caplog: pytest.LogCaptureFixture) -> str:
+    """Show that nobody gets in, and give the one line that the log has of it."""
+    caplog.clear()
+    access = gate.Access(panel_settings())
+    for _ in range(3):
+        assert access.sign_in("alice", PASSWORD) is gate.SignInRefused.UNAVAILABLE
+        assert not access.available()
+    (record,) = caplog.records
+    line = record.getMessage()
+    assert record.levelno == logging.ERROR
+    assert record.exc_info is None
+    assert "\n" not in line
+    assert line.startswith(f"The sign-in store cannot be used: {path}: ")
+    assert HASHED not in line
+    assert HASHED[7:] not in line
+    return line.removeprefix(f"The sign-in store cannot be used: {path}: ")
+
+
+def test_a_good_store_is_read(path: Path) -> None:
+    """Names, roles and hashes come as they stand."""
+    write(path, GOOD)
+    content = store.read(path)
+    assert content.roles == {"admin": ["*"], "viewer": []}
+    assert list(content.users) == ["alice"]
+    assert content.users["alice"].password == HASHED
+    assert content.usual_cost == 12
+
+
+@pytest.mark.parametrize(
+    "start", ["\N{ZERO WIDTH NO-BREAK SPACE}", "---\n", "%YAML 1.1\n---\n", "# people\n"]
+)
+def test_what_editors_add_does_no_harm(path: Path, start: str) -> None:
+    """A byte order mark, a document's start and a comment are no defects."""
+    write(path, start + GOOD)
+    assert list(store.read(path).users) == ["alice"]
+
+
+def change(old: str, new: str) -> str:
+    """The good store with one thing changed."""
+    assert GOOD.count(old) == 1
+    return GOOD.replace(old, new)
+
+
+BROKEN: dict[str, tuple[str, str | bytes]] = {
+    "not YAML": ("line 1: ", "roles: [admin: {"),
+    "tabs": ("line 2: found character '\\t'", GOOD.replace("  admin", "\tadmin")),
+    "empty": ("Input should be a valid dictionary", ""),
+    "only a comment": ("Input should be a valid dictionary", "# nothing yet\n"),
+    "a word": ("Input should be a valid dictionary", "hello"),
+    "a list on top": ("Input should be a valid dictionary", f"- {HASHED}\n"),
+    "two documents": ("line 12: ", GOOD + "---\n" + GOOD),
+    "no usernames": ("credentials.usernames: Field required", "roles: {}\ncredentials: {}\n"),
+    "no credentials": ("credentials: Field required", "roles: {}\n"),
+    "no roles": ("roles: Field required", "credentials: {usernames: {}}\n"),
+    "usernames a list": ("credentials.usernames: ", "roles: {}\ncredentials: {usernames: [alice]}\n"),
+    "integer username": ("credentials.usernames.4711.", change("alice:", "4711:")),
+    "boolean username": ("credentials.usernames.", change("alice:", "yes:")),
+    "username in capitals": ("credentials.usernames.Alice.", change("alice:", "Alice:")),
+    "username with a space": ("credentials.usernames.alice .", change("alice:", "'alice ':")),
+    "username with a line break": ("credentials.usernames.alice�b.", change("alice:", '"alice\\nb":')),
+    "empty username": ("credentials.usernames..", change("alice:", "'':")),
+    "long username": ("credentials.usernames.", change("alice:", f"{'a' * 65}:")),
+    "integer password": ("credentials.usernames.alice.password: ", change(HASHED, "123456789012")),
+    "plain-text password": ("credentials.usernames.alice.password: not a bcrypt hash", change(HASHED, PASSWORD)),
+    "truncated hash": ("credentials.usernames.alice.password: not a bcrypt hash", change(HASHED, HASHED[:-1])),
+    "a hash that takes days": ("credentials.usernames.alice.password: ", change("$2b$12$", "$2b$31$")),
+    "missing password": ("credentials.usernames.alice.password: Field required", change("password: ", "# ")),
+    "null password": ("credentials.usernames.alice.password: ", change(HASHED, "")),
+    "hash in the wrong place": ("credentials.usernames.alice.password: ", change(HASHED, f"{{{HASHED}: 1}}")),
+    "hash as a key": ("credentials.usernames.alice.…: Extra", change("email: alice@example.com", f"{HASHED}: 1")),
+    "hash as a user": ("credentials.usernames.…[key]: ", change("alice:", f"{HASHED}:")),
+    "unknown role": ("credentials.usernames.'alice'.roles: unknown role 'boss'", change("[admin]", "[boss]")),
+    "role not in a list": ("credentials.usernames.alice.roles: ", change("[admin]", "admin")),
+    "unknown key of a user": ("credentials.usernames.alice.phone: Extra", change("email", "phone")),
+    "unknown key on top": ("cookie: Extra", GOOD + "cookie: {}\n"),
+    "a user twice": ("line 12: the key 'alice' stands twice", GOOD + "    alice: {roles: []}\n"),
+    "a key twice": ("line 9: the key 'email' stands twice", change("last_name", "email")),
+    "a list as a key": ("line 3: ", change("viewer", "? [a]\n  ")),
+    "wrong permission": ("roles.admin.0: not a permission", change('"*"', "integration:read")),
+    "permission of no resource": ("roles.admin.0: not a permission", change('"*"', '"*:Read"')),
+    "permission not in a list": ("roles.admin: ", change('["*"]', "'*'")),
+    "short digest of a token": ("tokens.monitor.sha256: ", GOOD + "tokens: {monitor: {sha256: abc, roles: []}}\n"),
+    "token with an unknown role": (
+        "tokens.'monitor'.roles: unknown role 'x'",
+        GOOD + f"tokens: {{monitor: {{sha256: {DIGEST}, roles: [x]}}}}\n",
+    ),
+    "e-mail with a line break": ("credentials.usernames.alice.email: ", change("alice@example.com", '"a\\nb"')),
+    "name with an escape": ("credentials.usernames.alice.first_name: ", change("Alice", '"\\e[31m"')),
+    "alias": ("line 3: an alias is not possible", GOOD.replace('["*"]', '&all ["*"]').replace("[]", "*all")),
+    "alias bomb": (
+        "line 2: an alias is not possible",
+        "a: &a [x, x, x, x, x, x, x, x, x]\n"
+        + "".join(f"{k}: &{k} [{', '.join(['*' + chr(ord(k) - 1)] * 9)}]\n" for k in "bcdefghi"),
+    ),
+    "alias of itself": ("line 1: an alias is not possible", "roles: &r [*r]\n"),
+    "merge key": ("line 12: an alias", GOOD.replace("alice:", "alice: &a") + "    bob: {<<: *a}\n"),
+    "a tag for Python": ("line 1: ", "!!python/object/apply:os.system ['true']\n"),
+    "a date that no calendar has": ("line 7: not a value", change("alice@example.com", "2020-99-99")),
+    "NUL": ("character 3: ", "ro\0les: {}\n"),
+    "deeply nested": ("too deeply nested", "[" * 50_000),
+    "UTF-16": ("byte 1: not UTF-8", GOOD.encode("utf-16")),
+    "Latin-1": ("byte 124: not UTF-8", change("Alice", "Zoë").encode("latin-1")),
+    "larger than 1 MiB": ("larger than 1 MiB", GOOD + "# " + "x" * 2**20),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_a_broken_store_keeps_everybody_out_and_says_where(
+    kind: str, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nobody gets in, and the log has one line with the place and the reason, without a hash or a value."""
+    expected, text = BROKEN[kind]
+    write(path, text)
+    line = refused(path, caplog)
+    assert line.startswith(expected)
+    assert PASSWORD not in line
+
+
+def _directory(path: Path) -> None:
+    path.mkdir(mode=0o700)
+
+
+def _pipe(path: Path) -> None:
+    os.mkfifo(path, 0o600)
+
+
+def _socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path.name)  # relative, and we are in its folder: a socket's path is short
+
+
+def _to_nowhere(path: Path) -> None:
+    path.symlink_to("nowhere.yaml")
+
+
+def _to_itself(path: Path) -> None:
+    path.symlink_to(path.name)
+
+
+@pytest.mark.parametrize(
+    ("expected", "make"),
+    [
+        ("Is a directory", _directory),
+        ("not a file", _pipe),
+        ("", _socket),
+        ("there is no store yet", _to_nowhere),
+        ("Too many levels of symbolic links", _to_itself),
+    ],
+)
+def test_what_is_no_file_keeps_everybody_out(
+    expected: str, make: Callable[[Path], None], path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A directory, a pipe (which would be waited for), a socket or a dead link is refused at once."""
+    make(path)
+    assert refused(path, caplog).startswith(expected)
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root reads everything")
+def test_an_unreadable_file_keeps_everybody_out(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A file that the panel may not read is a defect like any other."""
+    write(path, GOOD, mode=0o000)
+    assert refused(path, caplog) == "Permission denied"
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o660, 0o640, 0o602, 0o601, 0o777])
+def test_a_file_that_others_may_access_keeps_everybody_out(
+    mode: int, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever may write it makes himself admin, whoever may read it may guess offline; the line says the cure."""
+    write(path, GOOD, mode=mode)
+    with pytest.raises(StoreModeError):
+        store.read(path)
+    assert refused(path, caplog) == f"others may access it (mode {mode:04o}). Run: chmod 600 {path}"
+
+
+def test_without_a_store_the_log_says_how_to_make_one(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The first start has none, and the line is the next step."""
+    with pytest.raises(StoreMissingError):
+        store.read(path)
+    assert "integrations users add NAME --role admin" in refused(path, caplog)
+
+
+def test_a_link_to_the_store_is_followed(path: Path, tmp_path: Path) -> None:
+    """A mounted secret is often a link; the file behind it is what counts."""
+    write(tmp_path / "real.yaml", GOOD)
+    path.symlink_to("real.yaml")
+    assert list(store.read(path).users) == ["alice"]
+    (tmp_path / "real.yaml").chmod(0o644)
+    with pytest.raises(StoreModeError):
+        store.read(path)
+
+
+def test_a_change_is_seen_at_the_next_look(path: Path) -> None:
+    """Added, removed, replaced or edited in place: no restart, and no wait."""
+    write(path, GOOD)
+    kept = Store(path)
+    assert list(kept.content().users) == ["alice"]
+    write(path, GOOD.replace("alice:", "carol:"))  # as many bytes as before
+    assert list(kept.content().users) == ["carol"]
+    with path.open("a") as file:
+        file.write(f"    dave: {{password: {HASHED}, roles: []}}\n")
+    assert list(kept.content().users) == ["carol", "dave"]
+
+
+def test_a_file_that_did_not_change_is_not_read_again(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look costs one `stat`."""
+    write(path, GOOD)
+    kept = Store(path)
+    first = kept.content()
+    monkeypatch.setattr(store, "read", lambda _path: pytest.fail("read again"))
+    assert kept.content() is first
+
+
+def test_a_store_that_breaks_while_running_is_shut_and_opens_again(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each change is logged once, whoever asks how often, and the cure needs no restart."""
+    write(path, GOOD)
+    kept = Store(path)
+    kept.content()
+    damages: tuple[Callable[[], None], ...] = (
+        lambda: write(path, "roles: ["),
+        lambda: path.chmod(0o644),
+        path.unlink,
+    )
+    for damage in damages:
+        caplog.clear()
+        damage()
+        for _ in range(3):
+            with pytest.raises(StoreError):
+                kept.content()
+        assert len(caplog.records) == 1
+        write(path, GOOD)
+        assert list(kept.content().users) == ["alice"]
+
+
+def test_many_threads_get_one_reading(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A change is read once, and nobody meanwhile gets what was before it."""
+    write(path, GOOD)
+    kept = Store(path)
+    readings: list[Path] = []
+    real = store.read
+
+    def counted(where: Path) -> StoreContent:
+        readings.append(where)
+        return real(where)
+
+    monkeypatch.setattr(store, "read", counted)
+    threads = [threading.Thread(target=kept.content) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(readings) == 1
+
+
+def test_hashes_are_not_in_what_is_printed(path: Path) -> None:
+    """A user that lands in a log or a traceback keeps the hash and the token's digest to itself."""
+    write(path, GOOD + f"tokens: {{monitor: {{sha256: {DIGEST}, roles: []}}}}\n")
+    printed = repr(store.read(path))
+    assert HASHED not in printed
+    assert DIGEST not in printed
+    assert "alice@example.com" in printed
+
+
+@pytest.mark.parametrize(
+    ("name", "typed"), [("alice", " Alice "), ("josé", "JOSE\N{COMBINING ACUTE ACCENT}"), ("a", "a")]
+)
+def test_a_name_is_found_however_it_is_typed(name: str, typed: str) -> None:
+    """Case, spaces around it and the way of composing accents make no other user."""
+    assert store.normal_name(typed) == name

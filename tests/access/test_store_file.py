@@ -1,0 +1,244 @@
+"""Changes to the store's file, by many at once and by some who are killed."""
+
+import os
+import select
+import signal
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+
+import filelock
+import pytest
+
+from integrations.access import store, store_file
+from integrations.access.store import StoreContent, StoreError, StoreModeError, Token, User
+from tests.conftest import HASHED, AddUser
+
+ADDS_FOR_EVER = """
+import sys, itertools
+from pathlib import Path
+from integrations.access import store_file
+from integrations.access.store import User
+path, prefix, hashed = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+user = User(password=hashed, roles=["viewer"])
+for number in itertools.islice(itertools.count(), int(sys.argv[4]) or None):
+    store_file.change(path, lambda content: store_file.with_user(content, f"{prefix}{number}", user))
+    print(number, flush=True)
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where the store is."""
+    return tmp_path / "auth.yaml"
+
+
+def start_writer(path: Path, prefix: str, times: int = 0) -> subprocess.Popen[str]:
+    """A process that adds users one by one and prints the number of each that is in."""
+    command = [sys.executable, "-c", ADDS_FOR_EVER, str(path), prefix, HASHED, str(times)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def test_the_first_user_makes_the_store(path: Path, add_user: AddUser) -> None:
+    """It begins with the roles admin and viewer, for its owner's eyes only."""
+    add_user("alice", roles=["admin"])
+    assert store.read(path).roles == {"admin": ["*"], "viewer": []}
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_the_folder_is_made_too(tmp_path: Path) -> None:
+    """`.streamlit/` need not be there."""
+    path = tmp_path / "deep" / "er" / "auth.yaml"
+    store_file.change(path, lambda content: content)
+    assert store.read(path).users == {}
+
+
+def test_what_is_written_is_read_back_the_same(path: Path) -> None:
+    """Every field survives, hostile names and tokens included."""
+    user = User(
+        email="a@b.example", first_name="**admin** <script>", last_name=":red[x] #'\"", password=HASHED, roles=["admin"]
+    )  # fmt: skip
+    edited = store_file.change(
+        path,
+        lambda content: store_file.with_user(content, "null", user).model_copy(
+            update={"tokens": {"monitor": Token(sha256="0" * 64, roles=["viewer"])}}
+        ),
+    )
+    assert store.read(path) == edited
+    assert store.read(path).users["null"] == user
+
+
+def test_a_user_is_replaced_and_removed(path: Path, add_user: AddUser) -> None:
+    """Others stay as they are."""
+    add_user("alice", roles=["admin"])
+    add_user("bob", roles=["viewer"])
+    add_user("alice", roles=["viewer"])
+    assert {name: user.roles for name, user in store.read(path).users.items()} == {
+        "alice": ["viewer"],
+        "bob": ["viewer"],
+    }
+    store_file.change(path, lambda content: store_file.without_user(content, "alice"))
+    assert list(store.read(path).users) == ["bob"]
+
+
+def _unknown_role(content: StoreContent) -> StoreContent:
+    return store_file.with_user(content, "eve", User(password=HASHED, roles=["boss"]))
+
+
+def _bad_name(content: StoreContent) -> StoreContent:
+    return store_file.with_user(content, "Eve\n", User(password=HASHED, roles=[]))
+
+
+@pytest.mark.parametrize("edit", [_unknown_role, _bad_name])
+def test_a_change_that_would_break_the_store_is_not_made(
+    path: Path, add_user: AddUser, edit: Callable[[StoreContent], StoreContent]
+) -> None:
+    """The file is byte for byte as it was, and nothing is left beside it."""
+    add_user("alice", roles=["admin"])
+    before = path.read_bytes()
+    with pytest.raises(StoreError):
+        store_file.change(path, edit)
+    assert path.read_bytes() == before
+    assert {file.name for file in path.parent.iterdir()} == {"auth.yaml", "auth.yaml.lock"}
+
+
+def test_a_broken_store_is_not_overwritten(path: Path) -> None:
+    """A command does not mend by guessing: it says what is wrong and leaves the file alone."""
+    path.write_text("roles: [")
+    path.chmod(0o600)
+    with pytest.raises(StoreError, match="line 1"):
+        store_file.change(path, lambda content: content)
+    assert path.read_text() == "roles: ["
+
+
+def test_a_store_that_others_may_access_is_not_written(path: Path, add_user: AddUser) -> None:
+    """Quietly tightening the mode would hide that the hashes have been readable."""
+    add_user("alice", roles=["admin"])
+    path.chmod(0o644)
+    with pytest.raises(StoreModeError, match="chmod 600"):
+        add_user("bob", roles=["viewer"])
+
+
+def test_a_link_stays_a_link(path: Path, tmp_path: Path, add_user: AddUser) -> None:
+    """The file behind it is replaced; readers by either name see the change."""
+    (tmp_path / "elsewhere").mkdir()
+    real = tmp_path / "elsewhere" / "real.yaml"
+    path.symlink_to(real)
+    add_user("alice", roles=["admin"])
+    assert path.is_symlink()
+    assert list(store.read(real).users) == ["alice"]
+
+
+def test_a_full_disk_leaves_the_old_file(
+    path: Path, add_user: AddUser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error while writing is told in one line, and neither the store nor the folder shows a trace of it."""
+    add_user("alice", roles=["admin"])
+
+    def full(_descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StoreError, match="cannot be written: No space left on device"):
+        add_user("bob", roles=["viewer"])
+    assert list(store.read(path).users) == ["alice"]
+    assert not list(path.parent.glob("*.new"))
+
+
+def test_the_new_file_is_on_disk_before_it_takes_the_old_ones_place(
+    path: Path, add_user: AddUser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a power cut there is the old file or the new one: data first, then the name, then the folder."""
+    steps: list[str] = []
+    real_sync, real_replace = os.fsync, Path.replace
+
+    def sync(descriptor: int) -> None:
+        steps.append("folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "data")
+        real_sync(descriptor)
+
+    def replace(self: Path, target: Path) -> Path:
+        steps.append("name")
+        return real_replace(self, target)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    monkeypatch.setattr(Path, "replace", replace)
+    add_user("alice", roles=["admin"])
+    assert steps == ["data", "name", "folder"]
+
+
+def test_what_a_killed_command_left_does_not_block_the_next(path: Path, add_user: AddUser) -> None:
+    """Neither a half-written file nor a lock's file, both as a stranger could read them, stands in the way."""
+    add_user("alice", roles=["admin"])
+    Path(f"{path}.new").write_text("roles: [")
+    Path(f"{path}.new").chmod(0o644)
+    Path(f"{path}.lock").touch()
+    add_user("bob", roles=["viewer"])
+    assert list(store.read(path).users) == ["alice", "bob"]
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_link_planted_for_the_new_file_is_not_followed(
+    path: Path, tmp_path: Path, add_user: AddUser
+) -> None:
+    """In a folder that others may write, a link in its place must not have us write elsewhere."""
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    Path(f"{path}.new").symlink_to(victim)
+    add_user("alice", roles=["admin"])
+    assert victim.read_text() == "precious"
+    assert not path.is_symlink()
+
+
+def test_a_lock_that_is_not_released_ends_in_a_message(
+    path: Path, add_user: AddUser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A command that waits in vain says for what."""
+    monkeypatch.setattr(store_file, "LOCK_SECONDS", 0.05)
+    with filelock.FileLock(f"{path}.lock"), pytest.raises(StoreError, match="held the lock"):
+        add_user("alice", roles=["admin"])
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root gives files away")
+def test_root_does_not_take_the_file_from_the_panel(path: Path, add_user: AddUser) -> None:
+    """The new file belongs to whom the old one belonged, so that the panel can still read it."""
+    add_user("alice", roles=["admin"])
+    os.chown(path, 4711, 4712)
+    add_user("bob", roles=["viewer"])
+    assert (path.stat().st_uid, path.stat().st_gid) == (4711, 4712)
+
+
+def test_concurrent_writers_lose_nothing(path: Path) -> None:
+    """Four processes of ten users each: forty users."""
+    writers = [start_writer(path, prefix, 10) for prefix in "abcd"]
+    for writer in writers:
+        writer.communicate(timeout=60)
+        assert writer.returncode == 0
+    expected = {f"{prefix}{number}" for prefix in "abcd" for number in range(10)}
+    assert set(store.read(path).users) == expected
+
+
+def test_writers_killed_in_the_middle_leave_a_whole_file(path: Path) -> None:
+    """Whenever the kill comes, the store is whole, has all that was confirmed, and can be written again."""
+    random = Random(4)  # noqa: S311 - moments, not secrets
+    confirmed: set[str] = set()
+    for turn in range(6):
+        writers = [start_writer(path, f"{prefix}{turn}-") for prefix in "ab"]
+        select.select(
+            [writer.stdout for writer in writers if writer.stdout], [], [], 30
+        )  # until one of them has written
+        time.sleep(random.uniform(0, 0.02))  # not for an event to come: the moment of the kill is the test
+        for writer in writers:
+            writer.send_signal(signal.SIGKILL)
+        for prefix, writer in zip("ab", writers, strict=True):
+            printed, _ = writer.communicate(timeout=10)
+            confirmed |= {f"{prefix}{turn}-{number}" for number in printed.split()}
+        assert confirmed <= set(store.read(path).users)
+    last = start_writer(path, "last", 1)
+    last.communicate(timeout=30)
+    assert last.returncode == 0
+    assert confirmed | {"last0"} <= set(store.read(path).users)
+    assert not list(path.parent.glob("*.new"))

@@ -1,0 +1,91 @@
+"""The limit on guessing."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import time_machine
+
+from integrations.access.throttle import Throttle
+
+WINDOW = 15 * 60
+
+
+def test_a_name_has_five_attempts() -> None:
+    """The sixth is refused; another name still has its own."""
+    throttle = Throttle()
+    assert [throttle.reserve("alice") for _ in range(7)] == [True] * 5 + [False] * 2
+    assert throttle.reserve("bob")
+
+
+def test_forty_parallel_attempts_get_five_places() -> None:
+    """Places are counted before anything else is done, so parallel guesses gain nothing."""
+    throttle = Throttle()
+    with ThreadPoolExecutor(40) as pool:
+        assert sum(pool.map(throttle.reserve, ["alice"] * 40)) == 5
+
+
+def test_all_names_together_have_300_attempts() -> None:
+    """Guessing one password for many names is limited as well."""
+    throttle = Throttle()
+    assert sum(throttle.reserve(f"user{number}") for number in range(400)) == 300
+
+
+def test_a_locked_name_does_not_use_up_what_is_left_for_all() -> None:
+    """Somebody who hammers one name locks out that name alone."""
+    throttle = Throttle()
+    for _ in range(1000):
+        throttle.reserve("alice")
+    assert sum(throttle.reserve(f"user{number}") for number in range(400)) == 295
+
+
+def test_time_unlocks() -> None:
+    """An attempt comes back 15 minutes after it was taken, and not before."""
+    with time_machine.travel(1_000_000, tick=False) as clock:
+        throttle = Throttle()
+        for _ in range(5):
+            throttle.reserve("alice")
+        clock.move_to(1_000_000 + WINDOW - 1)
+        assert not throttle.reserve("alice")
+        clock.move_to(1_000_000 + WINDOW + 1)
+        assert throttle.reserve("alice")
+
+
+def test_refused_attempts_do_not_prolong_the_lock() -> None:
+    """Somebody else's hammering keeps nobody out for longer than the window."""
+    with time_machine.travel(1_000_000, tick=False) as clock:
+        throttle = Throttle()
+        for second in range(0, WINDOW, 10):
+            clock.move_to(1_000_000 + second)
+            throttle.reserve("alice")
+        clock.move_to(1_000_000 + WINDOW + 1)
+        assert throttle.reserve("alice")
+
+
+def test_the_right_password_gives_a_name_its_attempts_back() -> None:
+    """Four typing errors and a success leave five attempts, not one."""
+    throttle = Throttle()
+    for _ in range(4):
+        throttle.reserve("alice")
+    throttle.clear("alice")
+    assert [throttle.reserve("alice") for _ in range(6)] == [True] * 5 + [False]
+
+
+def test_a_lock_is_new_once() -> None:
+    """The log needs one line for a lock, however often it is knocked at."""
+    throttle = Throttle()
+    for _ in range(5):
+        throttle.reserve("alice")
+    assert [throttle.is_new_lock("alice") for _ in range(3)] == [True, False, False]
+
+
+def test_refused_names_cost_no_memory() -> None:
+    """When all attempts are used up, inventing names fills neither the table nor the log."""
+    throttle = Throttle()
+    for number in range(300):
+        throttle.reserve(f"user{number}")
+    kept = len(throttle._limiter.storage.events)  # type: ignore[attr-defined] # the library's table
+    news = 0
+    for number in range(1000):
+        throttle.reserve(f"other{number}")
+        news += throttle.is_new_lock(f"other{number}")
+    assert news == 1
+    assert len(throttle._limiter.storage.events) <= kept + 1  # type: ignore[attr-defined]

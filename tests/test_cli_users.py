@@ -1,0 +1,172 @@
+"""`integrations users …`."""
+
+import stat
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from integrations.access import passwords, store
+from integrations.access.passwords import check_password
+from integrations.cli import main
+from tests.conftest import HASHED, PASSWORD, AddUser
+
+NEW = "a-new-password-for-tests"
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(passwords, "COST", 4)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where the store is."""
+    return tmp_path / "auth.yaml"
+
+
+def users(*arguments: str, typed: str = "") -> Result:
+    """Run the command with this typed at its prompts or on its standard input."""
+    return CliRunner().invoke(main, ["users", *arguments], input=typed)
+
+
+def test_add_makes_the_store_and_a_user_who_can_sign_in(path: Path) -> None:
+    """The password is asked for twice and shown never, and the file is its owner's alone."""
+    done = users(
+        "add", "alice", "--role", "admin", "--email", "alice@example.com", "--first-name", "Alice", "--last-name", "Ng",
+        typed=f"{PASSWORD}\n{PASSWORD}\n",
+    )  # fmt: skip
+    assert done.exit_code == 0
+    assert done.output == f"Password: \nRepeat for confirmation: \nAdded alice to {path}.\n"
+    user = store.read(path).users["alice"]
+    assert (user.email, user.first_name, user.last_name, user.roles) == (
+        "alice@example.com", "Alice", "Ng", ["admin"],
+    )  # fmt: skip
+    assert check_password(PASSWORD, user.password)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_typing_error_is_asked_for_again(path: Path) -> None:
+    """Two passwords that differ set nothing."""
+    done = users("add", "alice", "--role", "admin", typed=f"{PASSWORD}\n{NEW}\n{PASSWORD}\n{PASSWORD}\n")
+    assert done.exit_code == 0
+    assert check_password(PASSWORD, store.read(path).users["alice"].password)
+    assert PASSWORD not in done.output
+    assert NEW not in done.output
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", ""])
+def test_a_script_gives_the_password_on_standard_input(path: Path, end: str) -> None:
+    """The first line is the password, without its end; nothing is asked or echoed."""
+    done = users("add", "alice", "--role", "admin", "--password-stdin", typed=PASSWORD + end)
+    assert done.output == f"Added alice to {path}.\n"
+    assert check_password(PASSWORD, store.read(path).users["alice"].password)
+
+
+@pytest.mark.parametrize(
+    ("complaint", "arguments", "typed"),
+    [
+        ("too short", ("add", "eve", "--role", "admin", "--password-stdin"), "hunter2\n"),
+        ("too short", ("add", "eve", "--role", "admin", "--password-stdin"), ""),
+        ("too long", ("add", "eve", "--role", "admin", "--password-stdin"), "x" * 73),
+        ("unknown role 'boss'", ("add", "eve", "--role", "boss", "--password-stdin"), PASSWORD),
+        ("Missing option '--role'", ("add", "eve", "--password-stdin"), PASSWORD),
+        ("There is a user 'alice' already", ("add", "Alice", "--role", "admin", "--password-stdin"), PASSWORD),
+        ("a name is printable", ("add", "eve\nmallory", "--role", "admin", "--password-stdin"), PASSWORD),
+        ("at least 1 character", ("add", " ", "--role", "admin", "--password-stdin"), PASSWORD),
+        ("holds a line break", ("add", "eve", "--role", "admin", "--email", "\x1b[2J", "--password-stdin"), PASSWORD),
+        ("There is no user 'eve'", ("remove", "eve"), ""),
+        ("There is no user 'eve'", ("password", "eve", "--password-stdin"), PASSWORD),
+        ("There is no user 'eve'", ("role", "eve", "admin"), ""),
+        ("unknown role 'boss'", ("role", "alice", "boss"), ""),
+        ("Missing argument", ("role", "alice"), ""),
+        ("too short", ("password", "alice", "--password-stdin"), "hunter2"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_told_in_a_line_and_changes_nothing(
+    path: Path, add_user: AddUser, complaint: str, arguments: tuple[str, ...], typed: str
+) -> None:
+    """Exit 1 or 2, the reason, no traceback, no password, and the store as it was."""
+    add_user("alice", roles=["admin"])
+    before = path.read_bytes()
+    done = users(*arguments, typed=typed)
+    assert done.exit_code in {1, 2}
+    assert complaint in done.output
+    assert isinstance(done.exception, SystemExit)
+    assert not typed or typed.strip() not in done.output
+    assert path.read_bytes() == before
+
+
+def test_list_shows_names_and_roles_and_never_a_hash(add_user: AddUser) -> None:
+    """In the order of the names; a hostile name stands as it is."""
+    add_user("bob", roles=[])
+    add_user("**alice** <script>", roles=["admin", "viewer"], email="alice@example.com")
+    done = users("list")
+    assert done.output == (
+        "**alice** <script>  admin, viewer  alice@example.com\n"
+        "bob                 (no role)\n"
+    )  # fmt: skip
+    assert HASHED not in done.output
+    assert "$2b$" not in done.output
+
+
+def test_remove_takes_one_user_away(path: Path, add_user: AddUser) -> None:
+    """The others stay."""
+    add_user("alice", roles=["admin"])
+    add_user("bob", roles=["viewer"])
+    assert users("remove", "ALICE").output == "Removed alice.\n"
+    assert list(store.read(path).users) == ["bob"]
+
+
+def test_password_sets_a_new_one(path: Path, add_user: AddUser) -> None:
+    """The old one is good no more; nothing else of the user changes."""
+    add_user("alice", roles=["admin"], email="alice@example.com")
+    done = users("password", "alice", typed=f"{NEW}\n{NEW}\n")
+    assert done.exit_code == 0
+    assert NEW not in done.output
+    user = store.read(path).users["alice"]
+    assert check_password(NEW, user.password)
+    assert not check_password(PASSWORD, user.password)
+    assert (user.email, user.roles) == ("alice@example.com", ["admin"])
+
+
+def test_role_sets_these_and_no_others(path: Path, add_user: AddUser) -> None:
+    """A demotion is a command, too."""
+    add_user("alice", roles=["admin"])
+    assert users("role", "alice", "viewer").output == "alice has now: viewer.\n"
+    assert store.read(path).users["alice"].roles == ["viewer"]
+
+
+@pytest.mark.parametrize("text", ["roles: [", "", "roles: {}\n"])
+def test_a_broken_store_is_told_and_left_alone(path: Path, text: str) -> None:
+    """Every command names the file and the place, and repairs nothing by guessing."""
+    path.write_text(text)
+    path.chmod(0o600)
+    for arguments in (["list"], ["remove", "alice"], ["add", "eve", "--role", "admin", "--password-stdin"]):
+        done = users(*arguments, typed=PASSWORD)
+        assert done.exit_code == 1
+        assert done.output.startswith(f"Error: {path}: ")
+        assert done.output.count("\n") == 1
+    assert path.read_text() == text
+
+
+def test_a_store_that_others_may_read_is_told_with_the_cure(path: Path, add_user: AddUser) -> None:
+    """The line is the command to run."""
+    add_user("alice", roles=["admin"])
+    path.chmod(0o644)
+    assert f"Run: chmod 600 {path}" in users("list").output
+
+
+def test_without_a_store_list_says_how_to_make_one() -> None:
+    """The next step, not a traceback."""
+    done = users("list")
+    assert done.exit_code == 1
+    assert "integrations users add NAME --role admin" in done.output
+
+
+def test_a_wrong_setting_is_told_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The commands read the same settings as the panel."""
+    monkeypatch.setenv("PANEL_SESSION_HOURS", "soon")
+    done = users("list")
+    assert done.exit_code == 1
+    assert "PANEL_SESSION_HOURS" in done.output

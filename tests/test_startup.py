@@ -1,0 +1,92 @@
+"""What is checked before the panel serves."""
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from integrations import startup
+from tests.conftest import AddUser
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where the store is."""
+    return tmp_path / "auth.yaml"
+
+
+def test_with_a_good_store_the_start_has_nothing_to_say(
+    add_user: AddUser, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No news is good news."""
+    add_user("alice", roles=["admin"])
+    startup.prepare()
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o660, 0o604])
+def test_a_store_that_others_may_access_stops_the_start(path: Path, add_user: AddUser, mode: int) -> None:
+    """The line names the setting, the file, its mode and the cure."""
+    add_user("alice", roles=["admin"])
+    path.chmod(mode)
+    with pytest.raises(startup.StartError) as stopped:
+        startup.prepare()
+    assert str(stopped.value) == (
+        f"PANEL_AUTH_FILE: {path}: others may access it (mode {mode:04o}). Run: chmod 600 {path}"
+    )
+
+
+@pytest.mark.parametrize(("text", "says"), [(None, "integrations users add NAME"), ("roles: [", "line 1")])
+def test_without_a_usable_store_the_panel_starts_and_says_why_nobody_can_sign_in(
+    path: Path, capsys: pytest.CaptureFixture[str], text: str | None, says: str
+) -> None:
+    """The first user is often added after the first start, and the store is read again when it changes."""
+    if text is not None:
+        path.write_text(text)
+        path.chmod(0o600)
+    startup.prepare()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "ERROR integrations: Nobody can sign in yet: " in line
+    assert says in line
+
+
+def test_the_start_warns_of_a_cookie_without_https(
+    add_user: AddUser, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line, for whoever left the setting there after a trial."""
+    add_user("alice", roles=["admin"])
+    monkeypatch.setenv("PANEL_COOKIE_SECURE", "false")
+    startup.prepare()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "WARNING integrations: PANEL_COOKIE_SECURE=false" in line
+
+
+def test_every_wrong_setting_has_its_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The panel's and the providers', together, and no value of a secret."""
+    monkeypatch.setenv("PANEL_SESSION_HOURS", "0")
+    monkeypatch.setenv("PANEL_COOKIE_SECURE", "perhaps")
+    monkeypatch.setenv("IMAI_API_KEY", "test key with spaces")
+    with pytest.raises(startup.StartError) as stopped:
+        startup.prepare()
+    lines = str(stopped.value).splitlines()
+    assert [line.partition(":")[0] for line in lines] == [
+        "PANEL_SESSION_HOURS",
+        "PANEL_COOKIE_SECURE",
+        "IMAI_API_KEY",
+    ]
+    assert "test key" not in str(stopped.value)
+
+
+def test_the_log_is_one_line_an_event_at_the_wanted_level(capsys: pytest.CaptureFixture[str]) -> None:
+    """Ours at its level, the server's from warnings on, each once."""
+    startup.set_up_log("WARNING")
+    startup.set_up_log("WARNING")
+    logging.getLogger("integrations.audit").info("quiet")
+    logging.getLogger("integrations.audit").warning("ours")
+    logging.getLogger("uvicorn.error").info("quiet")
+    logging.getLogger("uvicorn.error").warning("the server's")
+    logging.getLogger("uvicorn.error").error("ASGI callable returned without completing handshake.")
+    assert [line.partition(" WARNING ")[2] for line in capsys.readouterr().err.splitlines()] == [
+        "integrations.audit: ours",
+        "uvicorn.error: the server's",
+    ]

@@ -1,0 +1,422 @@
+"""The server's own routes and headers, asked over a real socket."""
+
+import http.client
+import json
+import logging
+import socket
+import threading
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from http.cookies import Morsel, SimpleCookie
+from pathlib import Path
+from typing import Any, Self
+
+import anyio
+import bcrypt
+import pytest
+import streamlit as st
+import time_machine
+import uvicorn
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Message
+from streamlit.runtime import Runtime
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+from websockets.typing import Origin
+
+from integrations import web
+from integrations.access import SignInRefused, Viewer, access
+from tests.conftest import PASSWORD, AddUser
+
+HASHED = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()
+APP = Path(__file__).parents[1] / "app.py"
+COOKIE = "__Host-integrations-session"
+
+
+@dataclass
+class Answer:
+    """What came back."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def cookie(self) -> Morsel[str]:
+        """The session's cookie that it sets."""
+        return SimpleCookie(self.headers["set-cookie"])[access().cookie_name]
+
+
+class Server:
+    """Streamlit's app with our routes and middleware, as `app.py` makes it, under uvicorn in a thread."""
+
+    def __init__(self, *extra: Route) -> None:
+        app = st.App(APP, routes=[*web.ROUTES, *extra], middleware=web.MIDDLEWARE)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.host = f"127.0.0.1:{self._listener.getsockname()[1]}"
+        config = uvicorn.Config(app, log_config=None, access_log=False, server_header=False, lifespan="on")
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run, args=([self._listener],))
+
+    def __enter__(self) -> Self:
+        """Start it and wait until it answers."""
+        self._thread.start()
+        while not self._server.started:
+            assert self._thread.is_alive()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop it."""
+        self._server.should_exit = True
+        self._thread.join()
+        self._listener.close()
+        Runtime._instance = None  # Streamlit's, one a process: another test may want its own
+
+    def ask(self, path: str, method: str = "GET", body: bytes | None = None, **headers: str) -> Answer:
+        """One request; `sec_fetch_site="none"` is the header Sec-Fetch-Site."""
+        connection = http.client.HTTPConnection(self.host, timeout=10)
+        try:
+            connection.request(
+                method, path, body, {name.replace("_", "-"): text for name, text in headers.items()}
+            )
+            answer = connection.getresponse()
+            named = {name.lower(): text for name, text in answer.getheaders()}
+            return Answer(answer.status, named, answer.read())
+        finally:
+            connection.close()
+
+    def exchange(self, ticket: object, **headers: str) -> Answer:
+        """The exchange as our page does it, but for these headers."""
+        own = {
+            "Origin": f"http://{self.host}",
+            "Sec_Fetch_Site": "same-origin",
+            "Content_Type": "application/json",
+        }
+        body = json.dumps({"ticket": ticket}).encode()
+        return self.ask("/integrations/session", "POST", body, **{**own, **headers})
+
+
+async def _fails(_request: Request) -> Response:
+    raise RuntimeError("a secret of the inside")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    """One server for all these tests; what it keeps is as new for each of them."""
+    with Server(Route("/fails", _fails)) as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def _alice(add_user: AddUser) -> None:
+    add_user("alice", roles=["admin"], password=HASHED)
+
+
+def ticket() -> str:
+    """What the right password gives."""
+    outcome = access().sign_in("alice", PASSWORD)
+    assert not isinstance(outcome, SignInRefused)
+    return outcome
+
+
+def test_a_ticket_becomes_a_cookie_that_scripts_and_other_sites_cannot_use(server: Server) -> None:
+    """HttpOnly, Secure, SameSite=Strict, Path=/, no Domain, of this browser session, and with our prefix."""
+    answer = server.exchange(ticket())
+    assert answer.status == 204
+    cookie = answer.cookie
+    assert cookie.key == COOKIE
+    assert cookie["httponly"]
+    assert cookie["secure"]
+    assert cookie["samesite"] == "strict"
+    assert cookie["path"] == "/"
+    assert not cookie["domain"]
+    assert not cookie["max-age"]
+    assert not cookie["expires"]
+    assert len(cookie.value) == 43
+    assert isinstance(access().look(cookie.value), Viewer)
+
+
+def test_the_session_is_never_in_a_body_or_another_header(server: Server) -> None:
+    """What a script may read does not hold it."""
+    answer = server.exchange(ticket())
+    secret = answer.cookie.value
+    assert answer.body == b""
+    assert [name for name, text in answer.headers.items() if secret in text] == ["set-cookie"]
+
+
+def test_a_replayed_ticket_is_refused(server: Server) -> None:
+    """Once is all."""
+    secret = ticket()
+    assert server.exchange(secret).status == 204
+    again = server.exchange(secret)
+    assert again.status == 401
+    assert "set-cookie" not in again.headers
+
+
+def test_a_ticket_is_refused_after_30_seconds(server: Server) -> None:
+    """Whoever finds it later has nothing."""
+    with time_machine.travel(1_800_000_000, tick=False) as clock:
+        secret = ticket()
+        clock.shift(30)
+        assert server.exchange(secret).status == 401
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "http://evil.test", "Sec_Fetch_Site": "cross-site"},
+        {"Origin": "http://evil.test"},
+        {"Origin": "null"},
+        {"Origin": ""},
+        {"Origin": "http://127.0.0.1:1"},
+        {"Origin": "http://[::1"},
+        {"Sec_Fetch_Site": "cross-site"},
+        {"Sec_Fetch_Site": "same-site"},
+        {"Sec_Fetch_Site": "none"},
+        {"Content_Type": "text/plain"},
+        {"Content_Type": "application/x-www-form-urlencoded"},
+        {"Content_Type": ""},
+    ],
+)
+def test_a_post_from_elsewhere_is_refused_and_costs_no_ticket(
+    server: Server, headers: dict[str, str]
+) -> None:
+    """Another site's page can sign nobody in, and cannot use a ticket up."""
+    secret = ticket()
+    refused = server.exchange(secret, **headers)
+    assert refused.status == 403
+    assert "set-cookie" not in refused.headers
+    assert server.exchange(secret).status == 204
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (400, b""),
+        (400, b"{"),
+        (400, b"[]"),
+        (400, b'{"ticket": 1}'),
+        (400, b'{"ticket": "x", "user": "alice"}'),
+        (400, b"\xff\xfe"),
+        (401, b'{"ticket": "x"}'),
+        (401, b'{"ticket": ""}'),
+        (413, b'{"ticket": "' + b"x" * 2000 + b'"}'),
+    ],
+)
+def test_a_malformed_exchange_is_refused(
+    server: Server, caplog: pytest.LogCaptureFixture, status: int, body: bytes
+) -> None:
+    """Whatever is posted gets a plain refusal, nothing echoed and no traceback."""
+    answer = server.ask(
+        "/integrations/session", "POST", body,
+        Origin=f"http://{server.host}", Content_Type="application/json",
+    )  # fmt: skip
+    assert answer.status == status
+    assert answer.body == b""
+    assert all(record.exc_info is None for record in caplog.records)
+
+
+def test_an_exchange_that_is_broken_off_leaves_no_traceback(
+    server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A client that promises a body and leaves is nobody's error."""
+    with socket.create_connection(("127.0.0.1", int(server.host.rpartition(":")[2]))) as client:
+        head = (
+            f"POST /integrations/session HTTP/1.1\r\nHost: {server.host}\r\nOrigin: http://{server.host}\r\n"
+            "Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
+        )
+        client.sendall(head.encode())
+    assert server.ask("/integrations/session").status == 401
+    assert all(record.exc_info is None for record in caplog.records)
+
+
+def test_the_page_can_ask_whether_the_browser_kept_the_cookie(server: Server) -> None:
+    """204 with the session's cookie, 401 without, with a forged one, or after its end; it is told nothing else."""
+    secret = server.exchange(ticket()).cookie.value
+    assert server.ask("/integrations/session", Cookie=f"{COOKIE}={secret}").status == 204
+    assert server.ask("/integrations/session").status == 401
+    for forged in (secret[:-1], secret + "x", "", "x" * 5000, '"', "\xe9"):
+        assert server.ask("/integrations/session", Cookie=f"{COOKIE}={forged}").status == 401
+    assert server.ask("/integrations/session", Cookie=f"integrations-session={secret}").status == 401
+    access().sign_out(secret)
+    assert server.ask("/integrations/session", Cookie=f"{COOKIE}={secret}").status == 401
+
+
+def test_a_new_sign_in_ends_the_one_whose_cookie_it_replaces(server: Server) -> None:
+    """The browser sends the old cookie with the exchange."""
+    old = server.exchange(ticket()).cookie.value
+    server.exchange(ticket(), Cookie=f"{COOKIE}={old}")
+    assert server.ask("/integrations/session", Cookie=f"{COOKIE}={old}").status == 401
+
+
+def test_on_plain_http_the_cookie_is_without_secure_and_prefix(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the operator wished; the rest stands."""
+    monkeypatch.setenv("PANEL_COOKIE_SECURE", "false")
+    cookie = server.exchange(ticket()).cookie
+    assert cookie.key == "integrations-session"
+    assert not cookie["secure"]
+    assert cookie["httponly"]
+    assert cookie["samesite"] == "strict"
+
+
+REQUESTS = [
+    (200, "GET", "/"),
+    (200, "HEAD", "/"),
+    (200, "GET", "/any/page"),
+    (405, "POST", "/"),
+    (405, "BREW", "/"),
+    (200, "GET", "/_stcore/health"),
+    (204, "OPTIONS", "/_stcore/health"),
+    (200, "GET", "/_stcore/host-config"),
+    (404, "GET", "/media/absent.png"),
+    (404, "GET", "/component/absent/index.html"),
+    (400, "GET", "/../etc/passwd"),
+    (401, "GET", "/integrations/session"),
+    (403, "POST", "/integrations/session"),
+    (405, "DELETE", "/integrations/session"),
+    (401, "GET", "/integrations/usage"),
+    (405, "POST", "/integrations/usage"),
+    (404, "GET", "/_stcore/metrics"),
+    (500, "GET", "/fails"),
+]
+
+
+def assert_protected(headers: dict[str, str]) -> None:
+    """The headers that every answer must have."""
+    policy = dict(part.split(" ", 1) for part in headers["content-security-policy"].split("; "))
+    assert policy["default-src"] == "'none'"
+    assert policy["frame-ancestors"] == "'none'"
+    assert policy["object-src"] == "'none'"
+    assert policy["base-uri"] == "'self'"
+    assert "unsafe" not in policy["script-src"]
+    assert "*" not in headers["content-security-policy"]
+    assert "http:" not in headers["content-security-policy"]
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["referrer-policy"] == "no-referrer"
+    assert "camera=()" in headers["permissions-policy"]
+    assert headers["strict-transport-security"] == "max-age=31536000"
+    assert "server" not in headers
+    assert "x-powered-by" not in headers
+
+
+@pytest.mark.parametrize(("status", "method", "path"), REQUESTS)
+def test_every_answer_has_the_headers(server: Server, status: int, method: str, path: str) -> None:
+    """Page, health, our routes, refusals and failures alike, and none names the server's software."""
+    answer = server.ask(path, method)
+    assert answer.status == status
+    assert_protected(answer.headers)
+
+
+def test_streamlit_s_files_have_the_headers_too(server: Server) -> None:
+    """They come from memory, past Streamlit's own handlers."""
+    page = server.ask("/").body.decode()
+    script = page.partition('src="./static/js/')[2].partition('"')[0]
+    answer = server.ask(f"/static/js/{script}")
+    assert answer.status == 200
+    assert "javascript" in answer.headers["content-type"]
+    assert_protected(answer.headers)
+
+
+def handshake(server: Server, origin: str) -> tuple[int, dict[str, str]]:
+    """Status and headers of a websocket's handshake."""
+    try:
+        with connect(f"ws://{server.host}/_stcore/stream", origin=Origin(origin)) as stream:
+            assert stream.response is not None
+            answer = stream.response
+    except InvalidStatus as refused:
+        answer = refused.response
+    return answer.status_code, {name.lower(): text for name, text in answer.headers.raw_items()}
+
+
+def test_a_websocket_has_the_headers_accepted_or_refused(server: Server) -> None:
+    """The handshake is an answer as well."""
+    accepted, headers = handshake(server, f"http://{server.host}")
+    assert accepted == 101
+    assert_protected(headers)
+    refused, headers = handshake(server, "http://evil.test")
+    assert refused == 403
+    assert_protected(headers)
+
+
+@pytest.mark.parametrize(
+    "origin", ["http://evil.test", "http://localhost", "http://127.0.0.1:1", "null", "http://[::1"]
+)
+def test_a_websocket_from_another_origin_is_refused(server: Server, origin: str) -> None:
+    """Streamlit would let any page of localhost in, and our cookie with it: cookies know no port."""
+    assert handshake(server, origin)[0] == 403
+
+
+def test_without_https_there_is_no_hsts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A browser that believed it could not reach the panel any more."""
+    monkeypatch.setenv("PANEL_COOKIE_SECURE", "false")
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def receive() -> Message:
+        return {"type": "http.disconnect"}
+
+    scope: dict[str, Any] = {"type": "http", "method": "GET", "path": "/", "headers": []}
+    anyio.run(web.SecurityHeaders(Response("page")), scope, receive, send)
+    headers = {name.decode() for name, _ in sent[0]["headers"]}
+    assert "content-security-policy" in headers
+    assert "strict-transport-security" not in headers
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("PUT", "/_stcore/upload_file/session/file"),
+        ("DELETE", "/_stcore/upload_file/session/file"),
+        ("OPTIONS", "/_stcore/upload_file/session/file"),
+        ("GET", "/_stcore/metrics"),
+        ("GET", "/_stcore/script-health-check"),
+        ("GET", "/_stcore/agent/openapi.json"),
+        ("POST", "/_stcore/agent/interact"),
+        ("POST", "/_stcore/agent/mcp"),
+        ("GET", "/auth/login"),
+        ("GET", "/auth/logout"),
+        ("GET", "/oauth2callback"),
+        ("GET", "/%5fstcore/metrics"),
+    ],
+)
+def test_what_the_panel_does_not_use_is_closed(server: Server, method: str, path: str) -> None:
+    """Uploads, metrics, the agent's interface and Streamlit's own sign-in are not for strangers, nor for anybody."""
+    answer = server.ask(path, method)
+    assert (answer.status, answer.body) == (404, b"")
+
+
+def test_a_failure_tells_the_log_and_not_the_browser(
+    server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The browser gets the status alone."""
+    answer = server.ask("/fails")
+    assert (answer.status, answer.body) == (500, b"")
+    (record,) = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert record.getMessage() == "A request failed: GET '/fails'"
+    assert record.exc_info is not None
+
+
+def test_the_page_names_no_other_host(server: Server) -> None:
+    """Neither the page nor its policy."""
+    answer = server.ask("/")
+    assert b'src="http' not in answer.body
+    assert b'href="http' not in answer.body
+    assert "//" not in answer.headers["content-security-policy"]
+
+
+def test_the_configuration_protects() -> None:
+    """No message from another origin is listened to, forged requests and error details are off the table."""
+    config = tomllib.loads((APP.parent / ".streamlit" / "config.toml").read_text(encoding="utf-8"))
+    assert config["client"]["allowedOrigins"] == []  # by default every app on streamlit.app
+    assert config["client"]["showErrorDetails"] == "none"
+    assert config["server"]["enableXsrfProtection"] is True
+    assert config["server"]["enableCORS"] is True
+    assert config["browser"]["gatherUsageStats"] is False
+    assert not {"enableStaticServing", "enableAgentApi", "scriptHealthCheckEnabled"} & config["server"].keys()
