@@ -43,6 +43,8 @@ class _Settings(BaseSettings):
             raise SettingsError("\n".join(cls._lines(error))) from None
         except UnicodeDecodeError:
             raise SettingsError(".env: not UTF-8 text. Save it as UTF-8.") from None
+        except OSError as error:
+            raise SettingsError(f".env: cannot be read: {error.strerror}. Mend its permissions.") from None
 
     @classmethod
     def _lines(cls, error: ValidationError) -> list[str]:

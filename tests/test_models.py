@@ -1,0 +1,205 @@
+"""The figures and their rules."""
+
+import json
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from integrations.errors import ErrorCode, Status
+from integrations.models import (
+    IntegrationsUsage,
+    IntegrationUsage,
+    Level,
+    Levels,
+    Quota,
+    UsageError,
+    usage_percentage,
+)
+
+AT = datetime(2026, 11, 23, 7, 25, 21, 999_999, tzinfo=UTC)
+KEYS = [
+    *("provider", "totalQuota", "remainingQuota", "usedQuota", "usagePercentage", "status"),
+    *("unit", "level", "fetchedAt", "stale", "renewsAt", "error"),
+]
+ERROR = UsageError(code=ErrorCode.NETWORK, message="Unable to fetch quota.")
+
+amounts = st.decimals(-(10**12), 10**12, allow_nan=False, allow_infinity=False, places=2)
+totals = st.decimals(Decimal("0.01"), 10**12, allow_nan=False, allow_infinity=False, places=2)
+
+
+def reading(total: Decimal | int | None, remaining: Decimal | int | None) -> IntegrationUsage:
+    """A reading of these figures."""
+    quota = Quota(
+        total=None if total is None else Decimal(total),
+        remaining=None if remaining is None else Decimal(remaining),
+    )
+    return IntegrationUsage.measured("IMAI", quota, at=AT, levels=Levels())
+
+
+@given(total=totals, remaining=amounts)
+def test_used_and_remaining_are_the_total(total: Decimal, remaining: Decimal) -> None:
+    """Used is total less remaining, and never below 0; what was measured is not touched."""
+    found = reading(total, remaining)
+    assert found.used_quota == max(total - remaining, Decimal(0))
+    assert (found.total_quota, found.remaining_quota) == (total, remaining)
+
+
+@given(total=totals, remaining=amounts)
+def test_the_percentage_reaches_its_ends_only_when_they_are_true(total: Decimal, remaining: Decimal) -> None:
+    """100 or more means nothing left, 0 means nothing used, and there is at most one decimal."""
+    percentage = usage_percentage(total=total, remaining=remaining)
+    assert percentage is not None
+    assert (percentage >= 100) == (remaining <= 0)
+    assert (percentage == 0) == (remaining >= total)
+    assert percentage == round(percentage, 1)
+
+
+@given(total=totals, one=amounts, other=amounts)
+def test_more_used_is_never_a_smaller_percentage(total: Decimal, one: Decimal, other: Decimal) -> None:
+    """The percentage grows with what is used."""
+    less, more = max(one, other), min(one, other)
+    first, second = (
+        usage_percentage(total=total, remaining=less),
+        usage_percentage(total=total, remaining=more),
+    )
+    assert first is not None
+    assert second is not None
+    assert first <= second
+
+
+@given(remaining=amounts)
+def test_without_a_total_nothing_is_invented(remaining: Decimal) -> None:
+    """Total, used and percentage stay unknown; only an empty account has a level."""
+    found = reading(None, remaining)
+    assert (found.total_quota, found.used_quota, found.usage_percentage) == (None, None, None)
+    assert found.level == (Level.EXHAUSTED if remaining <= 0 else None)
+
+
+@given(total=totals, remaining=amounts)
+def test_numbers_in_the_json_are_the_figures(total: Decimal, remaining: Decimal) -> None:
+    """JSON numbers, not strings, that read as what was measured."""
+    document = json.loads(reading(total, remaining).model_dump_json(), parse_float=Decimal, parse_int=Decimal)
+    assert document["totalQuota"] == total
+    assert document["remainingQuota"] == remaining
+
+
+@pytest.mark.parametrize(
+    ("total", "remaining", "used", "percentage", "level"),
+    [
+        ("10000", "10000", "0", "0", "ok"),
+        ("10000", "7500", "2500", "25", "ok"),
+        ("10000", "9999.98", "0.02", "0.1", "ok"),
+        ("10000", "0.5", "9999.5", "99.9", "critical"),
+        ("10000", "2001", "7999", "80", "warning"),
+        ("10000", "2000", "8000", "80", "warning"),
+        ("10000", "2010", "7990", "79.9", "ok"),
+        ("10000", "500", "9500", "95", "critical"),
+        ("10000", "0", "10000", "100", "exhausted"),
+        ("10000", "-5", "10005", "100.1", "exhausted"),
+        ("10000", "-2500", "12500", "125", "exhausted"),
+        ("10000", "12000", "0", "0", "ok"),
+        ("9999999999.98", "0.01", "9999999999.97", "99.9", "critical"),
+    ],
+)
+def test_figures_and_levels(total: str, remaining: str, used: str, percentage: str, level: str) -> None:
+    """A table of what an admin may meet, the ends included."""
+    found = reading(Decimal(total), Decimal(remaining))
+    assert (found.used_quota, found.usage_percentage) == (Decimal(used), Decimal(percentage))
+    assert found.level == level
+
+
+def test_a_total_of_nothing_has_no_percentage() -> None:
+    """A share of nothing is not a figure; that nothing is left is known."""
+    found = reading(0, 0)
+    assert found.usage_percentage is None
+    assert found.level is Level.EXHAUSTED
+
+
+def test_a_plan_without_a_limit_is_well() -> None:
+    """What is used is known, what is left has no meaning."""
+    quota = Quota(used=Decimal(5), unlimited=True)
+    found = IntegrationUsage.measured("X", quota, at=AT, levels=Levels())
+    assert found.used_quota == 5
+    assert found.remaining_quota is None
+    assert found.total_quota is None
+    assert found.level is Level.OK
+    assert found.unlimited
+
+
+@pytest.mark.parametrize(
+    ("quota", "expected"),
+    [
+        ({"used": 30, "total": 100}, (100, 70, 30)),
+        ({"used": 30, "remaining": 70}, (100, 70, 30)),
+        ({"used": 30}, (None, None, 30)),
+        ({"total": 100, "remaining": 70, "used": 31}, (100, 70, 30)),
+    ],
+)
+def test_what_follows_from_the_others_is_computed(
+    quota: dict[str, int], expected: tuple[int | None, ...]
+) -> None:
+    """Arithmetic is no invention; where a service contradicts itself, what is left counts."""
+    stated = Quota(**{name: Decimal(figure) for name, figure in quota.items()})  # type: ignore[arg-type]
+    found = IntegrationUsage.measured("X", stated, at=AT, levels=Levels())
+    assert (found.total_quota, found.remaining_quota, found.used_quota) == expected
+
+
+@pytest.mark.parametrize(
+    "figures",
+    [
+        {},
+        {"total": Decimal(1)},
+        {"remaining": Decimal("NaN")},
+        {"remaining": Decimal("Infinity")},
+        {"remaining": Decimal(1), "total": Decimal(-1)},
+        {"used": Decimal(-1)},
+    ],
+)
+def test_a_quota_that_no_account_can_hold_is_refused(figures: dict[str, Decimal]) -> None:
+    """Nonsense ends where it begins."""
+    with pytest.raises(ValueError, match=r"finite|negative|neither"):
+        Quota(**figures)  # type: ignore[arg-type]
+
+
+def test_the_json_is_the_documents() -> None:
+    """Keys in the documented order, integers without a point, times in UTC to the second."""
+    found = reading(10000, Decimal("7499.98"))
+    assert list(found.model_dump(mode="json")) == KEYS
+    text = IntegrationsUsage(integrations=[found]).model_dump_json()
+    assert text.startswith('{"integrations":[{"provider":"IMAI","totalQuota":10000,"remainingQuota":7499.98,')
+    assert '"fetchedAt":"2026-11-23T07:25:21Z"' in text
+
+
+def test_a_failure_keeps_the_figures_and_says_stale() -> None:
+    """The figures and their time stay; status and reason are the failure's."""
+    good = reading(10000, 7500)
+    failed = good.after_failure(ERROR)
+    assert (failed.stale, failed.status, failed.error) == (True, Status.UNAVAILABLE, ERROR)
+    kept = {"total_quota", "remaining_quota", "used_quota", "usage_percentage", "level", "fetched_at"}
+    assert failed.model_dump(include=kept) == good.model_dump(include=kept)
+
+
+def test_without_a_reading_every_figure_is_unknown() -> None:
+    """A failure is no zero."""
+    found = IntegrationUsage.without_figures("IMAI", ERROR).model_dump(mode="json")
+    unknown = (
+        "totalQuota",
+        "remainingQuota",
+        "usedQuota",
+        "usagePercentage",
+        "level",
+        "fetchedAt",
+        "renewsAt",
+    )
+    assert [found[key] for key in unknown] == [None] * len(unknown)
+    assert not found["stale"]
+
+
+def test_a_time_without_a_zone_is_refused() -> None:
+    """A renewal at 03:00 of nowhere is no time."""
+    with pytest.raises(ValidationError):
+        reading(1, 1).model_validate({**reading(1, 1).model_dump(), "renews_at": datetime(2026, 1, 1)})  # noqa: DTZ001

@@ -1,0 +1,162 @@
+"""The panel's settings."""
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from pydantic_settings import BaseSettings
+
+from integrations.errors import SettingsError
+from integrations.providers import PROVIDERS
+from integrations.providers.imai import ImaiSettings
+from integrations.settings import PanelSettings, ProviderSettings
+
+EXAMPLE = (Path(__file__).parents[1] / ".env.example").read_text(encoding="utf-8")
+DEFAULTS = {
+    "PANEL_CACHE_TTL_SECONDS": "300",
+    "PANEL_DEADLINE_SECONDS": "10",
+    "PANEL_WARNING_PERCENT": "80",
+    "PANEL_CRITICAL_PERCENT": "95",
+    "PANEL_AUTH_FILE": ".streamlit/auth.yaml",
+    "PANEL_SESSION_HOURS": "12",
+    "PANEL_SESSION_IDLE_MINUTES": "60",
+    "PANEL_COOKIE_SECURE": "true",
+    "PANEL_LOG_LEVEL": "INFO",
+    "IMAI_API_BASE_URL": "https://imai.co/api",
+    "IMAI_RENEWAL_TIME": "00:00",
+}
+
+
+def text_of(value: object) -> str:
+    """A value as one writes it into `.env`."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return f"{value:g}"
+    return value.strftime("%H:%M") if hasattr(value, "strftime") else str(value)
+
+
+def variables() -> dict[str, object]:
+    """Every variable with its default."""
+    kinds: list[type[PanelSettings | ProviderSettings]] = [PanelSettings]
+    kinds += [provider.settings_class for provider in PROVIDERS]
+    return {kind.variable(name): field.default for kind in kinds for name, field in kind.model_fields.items()}
+
+
+def test_the_defaults_are_the_contracts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each default is what the documents promise."""
+    monkeypatch.delenv("PANEL_AUTH_FILE")
+    found = variables()
+    assert {name: text_of(found[name]) for name in DEFAULTS} == DEFAULTS
+    assert [found[name] for name in ("IMAI_API_KEY", "IMAI_TOTAL_CREDITS", "IMAI_RENEWAL_DAY")] == [None] * 3
+
+
+@pytest.mark.parametrize("name", sorted(variables()))
+def test_the_example_lists_every_setting_with_its_default_and_a_reason(name: str) -> None:
+    """A line `NAME=default`, and above it, or above its neighbour, a comment."""
+    lines = EXAMPLE.splitlines()
+    default = variables()[name]
+    index = lines.index(f"{name}={'' if default is None else text_of(default)}")
+    above = next(line for line in reversed(lines[:index]) if not line.startswith(("PANEL_", "IMAI_")))
+    assert above.startswith("# ")
+
+
+def test_the_example_lists_nothing_else() -> None:
+    """A setting that is gone is gone from there too."""
+    listed = {
+        line.partition("=")[0] for line in EXAMPLE.splitlines() if "=" in line and not line.startswith("#")
+    }
+    assert listed == set(variables())
+
+
+def test_the_example_is_a_good_env_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Copied as it is, it gives the defaults: blank is absent."""
+    monkeypatch.delenv("PANEL_AUTH_FILE")
+    (tmp_path / ".env").write_text(EXAMPLE, encoding="utf-8")
+    assert PanelSettings.load() == PanelSettings.model_construct(
+        **{name: field.default for name, field in PanelSettings.model_fields.items()}
+    )
+    assert ImaiSettings.load().api_key is None
+
+
+def test_the_environment_goes_before_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is exported wins over what is written down."""
+    (tmp_path / ".env").write_text("PANEL_DEADLINE_SECONDS=3\nPANEL_WARNING_PERCENT=70\n", encoding="utf-8")
+    monkeypatch.setenv("PANEL_DEADLINE_SECONDS", "4")
+    settings = PanelSettings.load()
+    assert (settings.deadline_seconds, settings.warning_percent) == (4, Decimal(70))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PANEL_CACHE_TTL_SECONDS", "0"),
+        ("PANEL_CACHE_TTL_SECONDS", "1.5"),
+        ("PANEL_CACHE_TTL_SECONDS", "five minutes"),
+        ("PANEL_DEADLINE_SECONDS", "0"),
+        ("PANEL_DEADLINE_SECONDS", "nan"),
+        ("PANEL_DEADLINE_SECONDS", "inf"),
+        ("PANEL_WARNING_PERCENT", "0"),
+        ("PANEL_WARNING_PERCENT", "101"),
+        ("PANEL_SESSION_HOURS", "-1"),
+        ("PANEL_SESSION_IDLE_MINUTES", "0"),
+        ("PANEL_COOKIE_SECURE", "perhaps"),
+        ("PANEL_LOG_LEVEL", "LOUD"),
+    ],
+)
+def test_a_wrong_value_is_one_line_with_variable_problem_and_fix(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    """Enough to mend it without a look into a document."""
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as caught:
+        PanelSettings.load()
+    line = str(caught.value)
+    assert line.startswith(f"{name}: ")
+    assert ". Expected: " in line
+    assert "\n" not in line
+
+
+def test_the_levels_must_be_in_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A critical level below the warning would never be seen."""
+    monkeypatch.setenv("PANEL_WARNING_PERCENT", "95")
+    with pytest.raises(SettingsError, match=r"^PANEL_CRITICAL_PERCENT: not above PANEL_WARNING_PERCENT\. "):
+        PanelSettings.load()
+
+
+def test_every_wrong_variable_has_its_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One start tells all."""
+    monkeypatch.setenv("PANEL_DEADLINE_SECONDS", "x")
+    monkeypatch.setenv("PANEL_LOG_LEVEL", "x")
+    with pytest.raises(SettingsError) as caught:
+        PanelSettings.load()
+    names = [line.partition(":")[0] for line in str(caught.value).splitlines()]
+    assert names == ["PANEL_DEADLINE_SECONDS", "PANEL_LOG_LEVEL"]
+
+
+def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither another encoding nor a file in another's hands ends in a traceback."""
+    file = tmp_path / ".env"
+    file.write_bytes("PANEL_LOG_LEVEL=DEBÜG".encode("latin-1"))
+    with pytest.raises(SettingsError, match=r"^\.env: not UTF-8 text\. "):
+        PanelSettings.load()
+
+    def refuse(_: Path) -> bool:  # root, who runs the tests in CI, reads everything
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "is_file", refuse)
+    with pytest.raises(SettingsError, match=r"^\.env: cannot be read: "):
+        PanelSettings.load()
+
+
+def test_a_key_is_a_secret_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither print nor dump shows it."""
+    monkeypatch.setenv("IMAI_API_KEY", "test-key")
+    settings: BaseSettings = ImaiSettings.load()
+    assert "test-key" not in f"{settings!r} {settings} {settings.model_dump()} {settings.model_dump_json()}"
+
+
+def test_the_log_level_may_be_written_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`debug` is DEBUG."""
+    monkeypatch.setenv("PANEL_LOG_LEVEL", "debug")
+    assert PanelSettings.load().log_level == "DEBUG"
