@@ -12,57 +12,61 @@ from integrations.models import IntegrationUsage
 from integrations.providers.base import Provider
 from integrations.ui import texts
 
-HEIGHT = 236
+HEIGHT = 228
 """Pixels of a usual card, for what stands in its place meanwhile."""
 
 
 def draw(
-    provider: Provider[Any], reading: IntegrationUsage, *, key: str, on_refresh: Callable[[], None]
+    provider: Provider[Any], reading: IntegrationUsage, *, on_refresh: Callable[[], None] | None
 ) -> None:
     """Draw one reading.
 
     Args:
         provider: whose reading it is.
         reading: with figures or without.
-        key: unique on the page.
-        on_refresh: called on a click of Refresh or Retry; it must check access itself.
+        on_refresh: called on a click of Refresh or Retry, and must check access itself; None while that is under way.
     """
-    failed = reading.status is not Status.ACTIVE
-    state = texts.badge(reading)
-    with st.container(border=True, key=f"card-{key}"):
+    state = texts.badge(reading) if on_refresh else texts.REFRESHING
+    with st.container(border=True, gap="small"):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.header(f"{provider.icon} {escape(reading.provider)}", anchor=False)
             st.badge(state.word, icon=state.icon, color=state.color)
-            st.button(
-                "Retry" if failed else "Refresh",
-                key=f"refresh-{key}",
-                icon=":material/refresh:",
-                on_click=on_refresh,
-            )
+            if on_refresh is not None:  # meanwhile the old button stays in its place, and keeps the focus
+                st.button(
+                    "Refresh" if reading.status is Status.ACTIVE else "Retry",
+                    key=f"refresh {reading.provider}",
+                    icon=":material/refresh:",
+                    on_click=on_refresh,
+                )
         if reading.error is not None:
             st.text(reading.error.message)
         if reading.has_figures:
             _figures(provider, reading)
-        for line in _small_print(reading):
-            st.caption(escape(line))
+        if small_print := _small_print(reading):
+            st.caption(escape(small_print))
+
+
+def announcement(readings: tuple[IntegrationUsage, ...]) -> str:
+    """What a refresh brought, for those who hear the page instead of seeing it."""
+    return escape(" ".join(texts.announcement(reading) for reading in readings))
 
 
 def _figures(provider: Provider[Any], reading: IntegrationUsage) -> None:
     st.subheader(escape(texts.remaining(reading)), anchor=False)
     if reading.usage_percentage is not None:
         share = min(float(reading.usage_percentage) / 100, 1.0)
-        st.progress(share, text=texts.percentage(reading.usage_percentage))
+        st.progress(share, text=f"{texts.percentage(reading.usage_percentage)} used")
     if line := texts.used(reading, total_variable=provider.total_variable):
         st.text(line)
 
 
-def _small_print(reading: IntegrationUsage) -> list[str]:
+def _small_print(reading: IntegrationUsage) -> str:
     now = datetime.now(UTC)
-    lines = [texts.note(reading), texts.pause(reading)]
+    parts = [texts.note(reading), texts.pause(reading)]
     if reading.renews_at is not None:
-        lines.append(texts.renewal(reading.renews_at, now=now, zone=_viewer_zone()))
-    lines.append(texts.freshness(reading, now=now))
-    return [line for line in lines if line is not None]
+        parts.append(texts.renewal(reading.renews_at, now=now, zone=_viewer_zone()))
+    parts.append(texts.freshness(reading, now=now))
+    return " · ".join(part.removesuffix(".") for part in parts if part is not None)
 
 
 def _viewer_zone() -> ZoneInfo | None:

@@ -1,5 +1,6 @@
 """The one page: who may see it, its sidebar and its cards."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -56,6 +57,7 @@ def _draw_signed_in(viewer: Viewer) -> None:
     page = st.navigation(
         [st.Page(_draw_cards if allowed else _draw_refusal, title="Integrations")], position="hidden"
     )
+    st.logo(str(_IMAGES / "icon.png"), size="large")
     with st.sidebar:
         st.text(viewer.display_name)
         if allowed:
@@ -74,26 +76,39 @@ def _draw_refusal() -> None:
 def _draw_cards() -> None:
     st.title("Integrations", anchor=False)
     for provider in PROVIDERS:
-        st.session_state[_asked(provider)] = True
+        st.session_state.setdefault(_wish(provider), _OPEN)
         _draw_provider(provider)
 
 
-def _asked(provider: Provider[Any]) -> str:
-    """Where it stands that this run was asked for by a person, and not by the page's own pulse."""
-    return f"asked {provider.label}"
+_OPEN: Final = "open"
+_REFRESH: Final = "refresh"
+
+
+def _wish(provider: Provider[Any]) -> str:
+    """Where it stands what a person asked of a card: to be opened, to be refreshed; absent in the page's own runs."""
+    return f"wish {provider.label}"
 
 
 @st.fragment(parallel=True, run_every=_PULSE_SECONDS)
 def _draw_provider(provider: Provider[Any]) -> None:
     if not _may_read():
         st.rerun()
-    if st.session_state.pop(_asked(provider), False):
-        with st.skeleton(height=card.HEIGHT):
+    wish = st.session_state.pop(_wish(provider), None)
+    place = st.empty()
+    if wish == _REFRESH:
+        with place.container():
+            for reading in cache.latest(provider):
+                card.draw(provider, reading, on_refresh=None)
+        readings = cache.current(provider)
+        st.toast(card.announcement(readings))
+    elif wish == _OPEN:
+        with place.container(), st.skeleton(height=card.HEIGHT):
             readings = cache.current(provider)
     else:
         readings = cache.latest(provider)
-    for index, reading in enumerate(readings):
-        card.draw(provider, reading, key=f"{provider.label}-{index}", on_refresh=lambda: _refresh(provider))
+    with place.container():
+        for reading in readings:
+            card.draw(provider, reading, on_refresh=partial(_refresh, provider))
 
 
 @st.fragment(run_every=_PULSE_SECONDS)
@@ -110,13 +125,15 @@ def _refresh(provider: Provider[Any]) -> None:
     # A callback runs before the page's first line, so it checks for itself; so does _refresh_all.
     viewer = access().use(_session_id())
     if isinstance(viewer, Viewer) and viewer.may(INTEGRATION_READ):
-        st.session_state[_asked(provider)] = True
+        st.session_state[_wish(provider)] = _REFRESH
         cache.refresh(provider)
 
 
 def _refresh_all() -> None:
     viewer = access().use(_session_id())
     if isinstance(viewer, Viewer) and viewer.may(INTEGRATION_READ):
+        for provider in PROVIDERS:
+            st.session_state[_wish(provider)] = _REFRESH
         cache.refresh_all()
 
 

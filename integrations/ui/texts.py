@@ -24,6 +24,9 @@ class Badge:
     color: Color
 
 
+REFRESHING: Final = Badge("Refreshing …", ":material/hourglass_top:", "gray")
+"""While a person waits for a new reading."""
+
 _NOT_CONFIGURED: Final = Badge("Not configured", ":material/settings:", "gray")
 _FAILED: Final = {
     Status.UNAVAILABLE: Badge("Unavailable", ":material/cloud_off:", "orange"),
@@ -112,6 +115,11 @@ def ago(moment: datetime, *, now: datetime) -> str:
     """In words: just now, 3 minutes ago."""
     age = now - moment
     return "just now" if age < _JUST_NOW else humanize.naturaltime(age)
+
+
+def announcement(reading: IntegrationUsage) -> str:
+    """What a refresh brought, in a few words: the card has the rest."""
+    return f"{reading.provider}: {'a new reading' if reading.error is None else 'no new reading'}."
 
 
 def freshness(reading: IntegrationUsage, *, now: datetime) -> str | None:
