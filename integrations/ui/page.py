@@ -82,6 +82,8 @@ def _draw_cards() -> None:
 
 _OPEN: Final = "open"
 _REFRESH: Final = "refresh"
+_REFRESH_ALL: Final = "refresh all"
+"""Its cards run side by side, and from there a word can go to the card alone."""
 
 
 def _wish(provider: Provider[Any]) -> str:
@@ -95,12 +97,13 @@ def _draw_provider(provider: Provider[Any]) -> None:
         st.rerun()
     wish = st.session_state.pop(_wish(provider), None)
     place = st.empty()
-    if wish == _REFRESH:
+    if wish in {_REFRESH, _REFRESH_ALL}:
         with place.container():
             for reading in cache.latest(provider):
                 card.draw(provider, reading, on_refresh=None)
         readings = cache.current(provider)
-        st.toast(card.announcement(readings))
+        if wish == _REFRESH:
+            st.toast(card.announcement(readings))
     elif wish == _OPEN:
         with place.container(), st.skeleton(height=card.HEIGHT):
             readings = cache.current(provider)
@@ -133,8 +136,9 @@ def _refresh_all() -> None:
     viewer = access().use(_session_id())
     if isinstance(viewer, Viewer) and viewer.may(INTEGRATION_READ):
         for provider in PROVIDERS:
-            st.session_state[_wish(provider)] = _REFRESH
+            st.session_state[_wish(provider)] = _REFRESH_ALL
         cache.refresh_all()
+        st.toast("Refreshing all integrations.")
 
 
 def _log_out() -> None:
