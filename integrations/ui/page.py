@@ -1,10 +1,12 @@
 """The one page: who may see it, its sidebar and its cards."""
 
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import streamlit as st
+from streamlit.errors import StreamlitAPIException
 
 from integrations import cache
 from integrations.access import INTEGRATION_READ, Denial, SignInRefused, Viewer, access
@@ -75,6 +77,9 @@ def _draw_refusal() -> None:
 
 def _draw_cards() -> None:
     st.title("Integrations", anchor=False)
+    if not PROVIDERS:
+        st.info("No integrations are set up.")
+        _pulse()
     for provider in PROVIDERS:
         st.session_state.setdefault(_wish(provider), _OPEN)
         _draw_provider(provider)
@@ -82,8 +87,6 @@ def _draw_cards() -> None:
 
 _OPEN: Final = "open"
 _REFRESH: Final = "refresh"
-_REFRESH_ALL: Final = "refresh all"
-"""Its cards run side by side, and from there a word can go to the card alone."""
 
 
 def _wish(provider: Provider[Any]) -> str:
@@ -97,12 +100,12 @@ def _draw_provider(provider: Provider[Any]) -> None:
         st.rerun()
     wish = st.session_state.pop(_wish(provider), None)
     place = st.empty()
-    if wish in {_REFRESH, _REFRESH_ALL}:
+    if wish == _REFRESH:
         with place.container():
             for reading in cache.latest(provider):
                 card.draw(provider, reading, on_refresh=None)
         readings = cache.current(provider)
-        if wish == _REFRESH:
+        with suppress(StreamlitAPIException):  # from cards that run side by side no word leaves the card
             st.toast(card.announcement(readings))
     elif wish == _OPEN:
         with place.container(), st.skeleton(height=card.HEIGHT):
@@ -136,7 +139,7 @@ def _refresh_all() -> None:
     viewer = access().use(_session_id())
     if isinstance(viewer, Viewer) and viewer.may(INTEGRATION_READ):
         for provider in PROVIDERS:
-            st.session_state[_wish(provider)] = _REFRESH_ALL
+            st.session_state[_wish(provider)] = _REFRESH
         cache.refresh_all()
         st.toast("Refreshing all integrations.")
 

@@ -1,0 +1,83 @@
+"""Every state of a card, by name: for the tests, for axe and for screenshots. Run by Streamlit it draws them all."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from integrations.errors import ErrorCode
+from integrations.models import IntegrationUsage, Levels, Quota
+from integrations.providers import PROVIDERS
+from integrations.service import Failure
+
+IMAI = PROVIDERS[0]
+NOW = datetime.now(UTC)
+
+
+def measured(
+    remaining: str, total: str | None = "10000", *, age: timedelta = timedelta(0)
+) -> IntegrationUsage:
+    """A reading of these figures."""
+    quota = Quota(
+        remaining=Decimal(remaining),
+        total=Decimal(total) if total else None,
+        renews_at=NOW + timedelta(days=4),
+    )
+    return IntegrationUsage.measured("IMAI", quota, at=NOW - age, levels=Levels())
+
+
+def failed(code: ErrorCode, retry_after: int | None = None) -> IntegrationUsage:
+    """A failure before any reading."""
+    retry_at = None if retry_after is None else NOW + timedelta(seconds=retry_after)
+    return IntegrationUsage.without_figures("IMAI", Failure(code, retry_at).to_error(IMAI, now=NOW))
+
+
+def stale(code: ErrorCode) -> IntegrationUsage:
+    """A failure after a good reading."""
+    return measured("7500", age=timedelta(hours=2)).after_failure(Failure(code).to_error(IMAI, now=NOW))
+
+
+def _unlimited() -> IntegrationUsage:
+    quota = Quota(used=Decimal(180_118), unlimited=True, unit="characters")
+    return IntegrationUsage.measured("IMAI", quota, at=NOW, levels=Levels())
+
+
+def _renews_today() -> IntegrationUsage:
+    return measured("120").model_copy(update={"renews_at": NOW + timedelta(hours=3)})
+
+
+STATES: dict[str, IntegrationUsage] = {
+    "0 % used": measured("10000"),
+    "25 % used": measured("7500"),
+    "80 % used": measured("2000"),
+    "95 % used": measured("500"),
+    "100 % used": measured("0"),
+    "overdrawn": measured("-250"),
+    "above the allowance": measured("12000"),
+    "fractional": measured("7499.98"),
+    "huge": measured("9999999999.98", "20000000000"),
+    "total unknown": measured("7500", None),
+    "total unknown, nothing left": measured("0", None),
+    "no limit": _unlimited(),
+    "renews today": _renews_today(),
+    "an hour old": measured("7500", age=timedelta(hours=1)),
+    "stale, unavailable": stale(ErrorCode.TIMEOUT),
+    "stale, error": stale(ErrorCode.SUBSCRIPTION_INACTIVE),
+    "rate limited with a time": failed(ErrorCode.RATE_LIMITED, 120),
+    "unavailable with a pause": failed(ErrorCode.PROVIDER_UNAVAILABLE, 600),
+    **{code.value.replace("_", " "): failed(code) for code in ErrorCode},
+}
+
+
+def draw() -> None:
+    """All of them, one below the other, as several cards stand on the page."""
+    import streamlit as st  # noqa: PLC0415 - the tests read STATES alone
+
+    from integrations.ui import card  # noqa: PLC0415
+
+    st.set_page_config(page_title="Gallery")
+    st.title("Gallery", anchor=False)
+    for name, reading in STATES.items():
+        card.draw(IMAI, reading.model_copy(update={"provider": f"IMAI, {name}"}), on_refresh=lambda: None)
+
+
+if __name__ == "__main__":
+    draw()

@@ -1,0 +1,106 @@
+"""The card in every state."""
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from tests.ui.gallery import STATES
+
+
+def _draw(name: str) -> None:
+    """A page with one card; AppTest runs this function's source by itself."""
+    from integrations.ui import card  # noqa: PLC0415
+    from tests.ui.gallery import IMAI, STATES  # noqa: PLC0415
+
+    card.draw(IMAI, STATES[name], on_refresh=lambda: None)
+
+
+def drawn(name: str) -> AppTest:
+    """The card in this state."""
+    page = AppTest.from_function(_draw, args=(name,)).run()
+    assert not page.exception
+    return page
+
+
+def written(page: AppTest) -> str:
+    """Every word on it, escapes taken back."""
+    parts = [
+        str(getattr(element, "value", ""))
+        for kind in ("header", "subheader", "markdown", "text", "caption")
+        for element in page.get(kind)
+    ]
+    return "\n".join(parts).replace("\\", "")
+
+
+def bars(page: AppTest) -> list[int]:
+    """The progress bars' percentages."""
+    return [element.proto.value for element in page.get("progress")]
+
+
+@pytest.mark.parametrize("name", STATES)
+def test_every_state_is_drawn_on_purpose(name: str) -> None:
+    """Its badge, its figures or the reason why there are none, and the button that helps."""
+    reading = STATES[name]
+    page = drawn(name)
+    text = written(page)
+    assert "IMAI" in text
+    assert [button.label for button in page.button] == ["Refresh" if reading.error is None else "Retry"]
+    assert ("Remaining: " in text) == (reading.remaining_quota is not None)
+    assert len(bars(page)) == (reading.usage_percentage is not None)
+    if reading.error is not None:
+        assert reading.error.message in text
+
+
+@pytest.mark.parametrize(
+    ("name", "bar"),
+    [("0 % used", 0), ("25 % used", 25), ("95 % used", 95), ("100 % used", 100), ("overdrawn", 100)],
+)
+def test_the_bar_shows_the_percentage_and_stops_at_100(name: str, bar: int) -> None:
+    """More than everything is still a full bar."""
+    assert bars(drawn(name)) == [bar]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        (
+            "25 % used",
+            ["Active", "Used: 2,500 / 10,000 credits", "Remaining: 7,500 credits", "Updated just now"],
+        ),
+        ("80 % used", ["Low"]),
+        ("95 % used", ["Almost exhausted"]),
+        ("100 % used", ["Exhausted", "Remaining: 0 credits"]),
+        ("overdrawn", ["Exhausted", "Remaining: -250 credits", "Used: 10,250 / 10,000", "overdrawn"]),
+        ("above the allowance", ["Active", "Used: 0 / 10,000 credits", "above the plan's allowance"]),
+        ("fractional", ["Remaining: 7,499.98 credits", "Used: 2,500.02 / 10,000 credits"]),
+        ("huge", ["Remaining: 9,999,999,999.98 credits"]),
+        ("total unknown", ["Active", "Total unknown: set IMAI_TOTAL_CREDITS to see usage."]),
+        ("total unknown, nothing left", ["Exhausted", "Remaining: 0 credits"]),
+        ("no limit", ["Active", "No limit", "Used: 180,118 characters"]),
+        ("an hour old", ["Updated an hour ago"]),
+        ("stale, unavailable", ["Unavailable", "Remaining: 7,500 credits", "Last good reading 2 hours ago"]),
+        ("stale, error", ["Error", "Used: 2,500 / 10,000 credits", "The IMAI subscription is not active."]),
+        ("rate limited with a time", ["Unavailable", "try again in 2 minutes."]),
+        ("unavailable with a pause", ["Unavailable", "next attempt in 10 minutes"]),
+        ("not configured", ["Not configured", "Please add IMAI_API_KEY to environment variables."]),
+    ],
+)
+def test_a_state_says_what_an_admin_needs(name: str, expected: list[str]) -> None:
+    """The words by which one look tells it."""
+    text = written(drawn(name))
+    for words in expected:
+        assert words in text
+
+
+def test_what_a_provider_is_called_is_never_read_as_markdown() -> None:
+    """A name from outside appears as it stands."""
+
+    def draw() -> None:
+        from integrations.ui import card  # noqa: PLC0415
+        from tests.ui.gallery import IMAI, STATES  # noqa: PLC0415
+
+        hostile = {"provider": "**X** <b> :red[y] $z$", "unit": "`u`"}
+        card.draw(IMAI, STATES["25 % used"].model_copy(update=hostile), on_refresh=None)
+
+    page = AppTest.from_function(draw).run()
+    assert r"\*\*X\*\* \<b\> \:red\[y\] \$z\$" in str(page.header[0].value)
+    assert r"\`u\`" in str(page.subheader[0].value)

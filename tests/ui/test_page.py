@@ -1,0 +1,111 @@
+"""The page as Streamlit runs it, with the real store and the simulator behind it."""
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from integrations import cache
+from integrations.providers import PROVIDERS
+from integrations.simulator import Simulator
+from tests.conftest import AddUser
+from tests.ui.test_card import written
+from tests.ui.test_sign_in import Visit, signed_in, visit
+
+__all__ = ["visit"]
+
+
+@pytest.fixture(autouse=True)
+def _people(add_user: AddUser) -> None:
+    add_user("alice", roles=["admin"], first_name="Alice", last_name="Ng")
+    add_user("victor", roles=["viewer"])
+
+
+def press(page: AppTest, label: str) -> AppTest:
+    """Click a button by its words."""
+    return next(button for button in page.button if button.label == label).click().run()
+
+
+def test_an_admin_sees_the_card_and_the_sidebar(visit: Visit, imai: Simulator) -> None:
+    """Who is signed in, the entry, the two buttons; the card's figures; one call."""
+    page = visit(signed_in())
+    assert not page.exception
+    assert page.title[0].value == "Integrations"
+    assert "Used: 2,500 / 10,000 credits" in written(page)
+    assert page.sidebar.text[0].value == "Alice Ng"
+    assert [button.label for button in page.sidebar.button] == ["Refresh all", "Log out"]
+    assert len(page.sidebar.get("page_link")) == 1
+    assert imai.calls == 1
+
+
+def test_without_permission_there_is_the_sentence_and_no_call(visit: Visit, imai: Simulator) -> None:
+    """No entry in the sidebar, no card, nobody asked."""
+    page = visit(signed_in("victor"))
+    assert [error.value for error in page.error] == ["You don't have permission to view integrations."]
+    assert [button.label for button in page.button] == ["Log out"]
+    assert len(page.sidebar.get("page_link")) == 0
+    assert imai.calls == 0
+
+
+def test_without_a_key_the_card_says_which_variable(visit: Visit) -> None:
+    """Not configured is not a malfunction."""
+    text = written(visit(signed_in()))
+    assert "Not configured" in text
+    assert "IMAI not configured. Please add IMAI_API_KEY to environment variables." in text
+
+
+def test_without_a_total_there_is_no_bar(
+    visit: Visit, imai: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The remainder is known and shown; the rest is said to be unknown."""
+    monkeypatch.delenv("IMAI_TOTAL_CREDITS")
+    page = visit(signed_in())
+    assert "Remaining: 7,500 credits" in written(page)
+    assert "Total unknown: set IMAI_TOTAL_CREDITS to see usage." in written(page)
+    assert len(page.get("progress")) == 0
+    assert imai.calls == 1
+
+
+@pytest.mark.parametrize("button", ["Refresh", "Refresh all"])
+def test_refresh_brings_the_new_figure(visit: Visit, imai: Simulator, button: str) -> None:
+    """On the card or in the sidebar."""
+    page = visit(signed_in())
+    imai.spend(500)
+    assert "Remaining: 7,500 credits" in written(page.run())
+    page = press(page, button)
+    assert not page.exception
+    assert "Remaining: 7,000 credits" in written(page)
+    assert imai.calls == 2
+
+
+def test_a_failure_keeps_the_figures_and_offers_retry(visit: Visit, imai: Simulator) -> None:
+    """The reason stands on the card, the old figures below it, marked as such."""
+    page = visit(signed_in())
+    imai.mode = "invalid_api_key"
+    page = press(page, "Refresh")
+    text = written(page)
+    assert "Unable to fetch quota. IMAI rejected the API key: check IMAI_API_KEY." in text
+    assert "Remaining: 7,500 credits" in text
+    assert "Last good reading just now" in text
+    assert "Retry" in [button.label for button in page.button]
+
+
+def test_several_viewers_cause_one_call(visit: Visit, imai: Simulator) -> None:
+    """The page and whoever else reads share a cache."""
+    for _ in range(5):
+        assert "7,500" in written(visit(signed_in()))
+    assert cache.current(PROVIDERS[0])[0].remaining_quota == 7500
+    assert imai.calls == 1
+
+
+def test_log_out_leaves_the_form(visit: Visit, imai: Simulator) -> None:
+    """At once, and for good."""
+    page = press(visit(signed_in()), "Log out")
+    assert [button.label for button in page.button] == ["Login"]
+    assert imai.calls == 1
+
+
+def test_no_provider_at_all_is_said(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty page would look like a fault."""
+    monkeypatch.setattr("integrations.ui.page.PROVIDERS", ())
+    page = visit(signed_in())
+    assert not page.exception
+    assert "No integrations are set up." in [info.value for info in page.info]

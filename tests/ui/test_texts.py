@@ -1,0 +1,144 @@
+"""The words on a card."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from integrations.errors import ErrorCode, Status
+from integrations.models import IntegrationUsage, Level, UsageError
+from integrations.ui import texts
+
+NOW = datetime(2026, 11, 23, 7, 30, tzinfo=UTC)
+READING = IntegrationUsage(
+    provider="IMAI",
+    total_quota=Decimal(10000),
+    remaining_quota=Decimal(7500),
+    used_quota=Decimal(2500),
+    usage_percentage=Decimal(25),
+    status=Status.ACTIVE,
+    level=Level.OK,
+    fetched_at=NOW - timedelta(minutes=3),
+)
+
+
+def reading(**changes: object) -> IntegrationUsage:
+    """The usual reading, changed."""
+    return READING.model_copy(update=changes)
+
+
+def error(code: ErrorCode, retry_after: int | None = None) -> UsageError:
+    """A failure."""
+    return UsageError(code=code, message="-", retry_after=retry_after)
+
+
+def test_the_usual_card() -> None:
+    """The contract's words, to the letter."""
+    assert texts.remaining(READING) == "Remaining: 7,500 credits"
+    assert texts.used(READING, total_variable="X") == "Used: 2,500 / 10,000 credits"
+    assert texts.percentage(Decimal(25)) == "25%"
+    assert texts.freshness(READING, now=NOW) == "Updated 3 minutes ago"
+    assert texts.note(READING) is None
+
+
+@pytest.mark.parametrize(
+    ("figure", "text"),
+    [
+        ("0", "0"),
+        ("-0", "0"),
+        ("7500.00", "7,500"),
+        ("7499.98", "7,499.98"),
+        ("0.02", "0.02"),
+        ("-12.5", "-12.5"),
+        ("9999999999.98", "9,999,999,999.98"),
+        ("1E+3", "1,000"),
+    ],
+)
+def test_an_amount_is_grouped_and_has_decimals_only_where_there_are_any(figure: str, text: str) -> None:
+    """As people write figures."""
+    assert texts.amount(Decimal(figure)) == text
+
+
+@pytest.mark.parametrize(
+    ("changes", "word", "color"),
+    [
+        ({}, "Active", "green"),
+        ({"level": None}, "Active", "green"),
+        ({"level": Level.WARNING}, "Low", "orange"),
+        ({"level": Level.CRITICAL}, "Almost exhausted", "red"),
+        ({"level": Level.EXHAUSTED}, "Exhausted", "red"),
+        ({"status": Status.UNAVAILABLE, "error": error(ErrorCode.TIMEOUT)}, "Unavailable", "orange"),
+        ({"status": Status.ERROR, "error": error(ErrorCode.INVALID_RESPONSE)}, "Error", "red"),
+        ({"status": Status.ERROR, "error": error(ErrorCode.NOT_CONFIGURED)}, "Not configured", "gray"),
+        (
+            {"status": Status.ERROR, "error": error(ErrorCode.TIMEOUT), "level": Level.EXHAUSTED},
+            "Error",
+            "red",
+        ),
+    ],
+)
+def test_the_badge(changes: dict[str, object], word: str, color: str) -> None:
+    """A word, a colour and an icon for each state; a failure goes before the level."""
+    badge = texts.badge(reading(**changes))
+    assert (badge.word, badge.color) == (word, color)
+    assert badge.icon.startswith(":material/")
+
+
+def test_what_is_unknown_is_said() -> None:
+    """No total, no limit: each in its own words, and never a figure."""
+    unknown = reading(total_quota=None, used_quota=None, usage_percentage=None, level=None)
+    assert texts.used(unknown, total_variable="IMAI_TOTAL_CREDITS") == (
+        "Total unknown: set IMAI_TOTAL_CREDITS to see usage."
+    )
+    assert texts.used(unknown, total_variable=None) == "Total unknown."
+    no_limit = reading(total_quota=None, remaining_quota=None, usage_percentage=None)
+    assert texts.remaining(no_limit) == "No limit"
+    assert texts.used(no_limit, total_variable=None) == "Used: 2,500 credits"
+    assert texts.used(no_limit.model_copy(update={"used_quota": None}), total_variable=None) is None
+
+
+def test_a_balance_outside_the_allowance_is_explained() -> None:
+    """A top-up is not a mistake, and neither is an overdrawn account."""
+    assert "above the plan's allowance" in str(texts.note(reading(remaining_quota=Decimal(12000))))
+    assert "overdrawn" in str(texts.note(reading(remaining_quota=Decimal(-5))))
+
+
+def test_the_renewal_in_utc_and_in_the_viewers_time() -> None:
+    """The contract's words; the viewer's own time only where it differs; the past is not promised."""
+    at = datetime(2026, 11, 27, 3, tzinfo=UTC)
+    plain = "Renews 27 Nov 2026, 03:00 UTC (in 3 days)"
+    assert texts.renewal(at, now=NOW, zone=None) == plain
+    assert texts.renewal(at, now=NOW, zone=ZoneInfo("UTC")) == plain
+    assert texts.renewal(at, now=NOW, zone=ZoneInfo("America/New_York")) == (
+        f"{plain}, 26 Nov 2026, 22:00 your time"
+    )
+    assert texts.renewal(NOW + timedelta(hours=3), now=NOW, zone=None).endswith("(in 3 hours)")
+    assert (
+        texts.renewal(at, now=at, zone=None) == "Was to renew 27 Nov 2026, 03:00 UTC; this reading is older"
+    )
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "just now"), (59, "just now"), (60, "a minute ago"), (200, "3 minutes ago"), (7200, "2 hours ago")],
+)
+def test_ages(seconds: int, text: str) -> None:
+    """Coarse enough to stay true until the page looks again."""
+    assert texts.ago(NOW - timedelta(seconds=seconds), now=NOW) == text
+
+
+def test_a_stale_reading_says_so_with_its_age() -> None:
+    """The age is that of the figures, not of the failure."""
+    stale = reading(stale=True, fetched_at=NOW - timedelta(hours=2))
+    assert texts.freshness(stale, now=NOW) == "Last good reading 2 hours ago"
+    assert texts.freshness(reading(fetched_at=None), now=NOW) is None
+
+
+def test_a_pause_is_told_once() -> None:
+    """A rate limit's sentence has the time already; another failure's has not."""
+    assert texts.pause(reading(error=error(ErrorCode.PROVIDER_UNAVAILABLE, 120))) == (
+        "It asked for a pause: next attempt in 2 minutes."
+    )
+    assert texts.pause(reading(error=error(ErrorCode.RATE_LIMITED, 120))) is None
+    assert texts.pause(READING) is None
