@@ -42,6 +42,8 @@ class _State:
     attempts: int = 0
     ended: service.Attempt | None = None
     last_good: service.Attempt | None = None
+    retry: bool = False
+    """A person asked for another attempt: it need not wait for the end of `FAILURE_TTL`."""
 
     def failed_longer_ago_than(self, pause: timedelta, now: datetime) -> bool:
         """Whether the last attempt failed, its pause is over, and so is what the provider asked for."""
@@ -69,12 +71,19 @@ def _attempt(label: str, _provider: Provider[Any]) -> service.Attempt:
     state = _states[label]
     seen = state.attempts
     with state.flight:
-        if state.attempts != seen and state.ended is not None:
-            return state.ended
+        with state.lock:
+            shared = state.attempts != seen
+            # Streamlit's cache may lose a failure before its time: by a short TTL, or by "Clear cache" in a browser.
+            paused = state.failed and not (
+                state.retry or state.failed_longer_ago_than(FAILURE_TTL, datetime.now(UTC))
+            )
+            if state.ended is not None and (shared or paused):
+                return state.ended
         ended = service.attempt(_provider)
         with state.lock:
             state.attempts += 1
             state.ended = ended
+            state.retry = False
             if ended.failure is None:
                 state.last_good = ended
         return ended
@@ -111,6 +120,7 @@ def refresh(provider: Provider[Any]) -> None:
         if state.flight.locked():
             return
         if not state.failed or state.failed_longer_ago_than(RETRY_PAUSE, datetime.now(UTC)):
+            state.retry = True
             _attempts().clear(provider.label, provider)
 
 

@@ -82,7 +82,7 @@ class ProviderError(Exception):
         retry_after: float | None = None,
     ) -> None:
         super().__init__(detail)
-        self.code = code
+        self.code = ErrorCode(code)
         self.http_status = http_status
         self.vendor_code = vendor_code
         self.retry_after = retry_after

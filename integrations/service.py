@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import humanize
 
+from integrations.answer import MAX_RETRY_AFTER_SECONDS
 from integrations.errors import ErrorCode, ProviderError
 from integrations.models import IntegrationsUsage, IntegrationUsage, Levels, Quota, UsageError
 from integrations.providers import PROVIDERS
@@ -19,6 +20,8 @@ from integrations.providers.imai import Imai
 from integrations.settings import panel_settings
 
 log = logging.getLogger(__name__)
+
+_MINUTE: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +37,15 @@ class Failure:
         seconds = None
         if self.retry_at is not None:
             seconds = max(ceil((self.retry_at - now).total_seconds()), 0)
-            wait = f"in {humanize.naturaldelta(timedelta(seconds=seconds))}" if seconds else "now"
+            wait = f"in {_rounded_up(seconds)}" if seconds else "now"
         sentence = self.code.sentence(label=provider.label, key_variable=provider.key_variable, wait=wait)
         return UsageError(code=self.code, message=sentence, retry_after=seconds)
+
+
+def _rounded_up(seconds: int) -> str:
+    """A time to wait, in words: who comes back after it must not be too early."""
+    whole = seconds if seconds < _MINUTE else ceil(seconds / _MINUTE) * _MINUTE
+    return humanize.naturaldelta(timedelta(seconds=whole))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,20 +76,27 @@ def attempt(provider: Provider[Any]) -> Attempt:
         return Attempt(now, readings)
     _outages.begun(provider.label, description)
     now = datetime.now(UTC)
-    retry_at = now + timedelta(seconds=failure.retry_after) if failure.retry_after else None
-    return Attempt(now, failure=Failure(failure.code, retry_at))
+    return Attempt(now, failure=Failure(failure.code, _retry_at(failure, now)))
 
 
-def _fetch_within(seconds: float, provider: Provider[Any]) -> Sequence[Quota]:
+def _retry_at(failure: ProviderError, now: datetime) -> datetime | None:
+    """Until when to leave the provider alone: as it asked, but never longer than 15 minutes."""
+    seconds = failure.retry_after
+    if seconds is None or not seconds > 0:  # NaN is no time either
+        return None
+    return now + timedelta(seconds=min(seconds, MAX_RETRY_AFTER_SECONDS))
+
+
+def _fetch_within(seconds: float, provider: Provider[Any]) -> tuple[Quota, ...]:
     """Run the provider in a thread of its own, which is cut off at the deadline."""
     from integrations.transport import Client  # noqa: PLC0415 - requests is heavy: the start does not wait for it
 
     http = Client(deadline=seconds, explain=provider.explain)
-    future: Future[Quota | Sequence[Quota]] = Future()
+    future: Future[tuple[Quota, ...]] = Future()
 
     def work() -> None:
         try:
-            future.set_result(provider.fetch(http))
+            future.set_result(_checked(provider.fetch(http)))
         except BaseException as error:  # noqa: BLE001 - handed to the caller, even a SystemExit
             future.set_exception(
                 error if isinstance(error, Exception) else RuntimeError(type(error).__name__)
@@ -88,15 +104,19 @@ def _fetch_within(seconds: float, provider: Provider[Any]) -> Sequence[Quota]:
 
     threading.Thread(target=work, name=f"fetch {provider.label}", daemon=True).start()
     try:
-        fetched = future.result(timeout=http.remaining())
+        return future.result(timeout=http.remaining())
     except TimeoutError:
         raise ProviderError(ErrorCode.TIMEOUT, "deadline") from None
     finally:
         http.close()
-    quotas = (fetched,) if isinstance(fetched, Quota) else tuple(fetched)
+
+
+def _checked(fetched: object) -> tuple[Quota, ...]:
+    """What a provider returned, whatever that is, as quotas."""
+    quotas = fetched if isinstance(fetched, list | tuple) else (fetched,)
     if not quotas or not all(isinstance(quota, Quota) for quota in quotas):
         raise ProviderError(ErrorCode.INVALID_RESPONSE, "the provider returned no quota")
-    return quotas
+    return tuple(quotas)
 
 
 def _where(error: BaseException) -> str:

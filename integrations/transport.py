@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
+from http.client import HTTPException
 from typing import Any, Final
 
 import requests
@@ -112,6 +113,13 @@ class _Adapter(HTTPAdapter):
         }
 
 
+class _Session(requests.Session):
+    """requests' session, blind to redirects: to prepare the next one it would read the whole body first."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        del resp
+
+
 Explain = Callable[[Answer], ProviderError | None]
 """Tells the failure that an answer states, or None for a good one."""
 
@@ -127,7 +135,7 @@ class Client:
     def __init__(self, *, deadline: float, explain: Explain) -> None:
         self._cutoff = _Cutoff(deadline)
         self._explain = explain
-        self._session = requests.Session()
+        self._session = _Session()
         self._session.trust_env = False  # no proxy, no .netrc of the environment: the key goes to one host
         for prefix in ("http://", "https://"):
             self._session.mount(prefix, _Adapter(self._cutoff))
@@ -183,25 +191,19 @@ class Client:
         with self._session.get(
             url, headers=dict(headers), timeout=remaining, allow_redirects=False, stream=True
         ) as response:
-            body = bytearray()
-            for chunk in response.iter_content(_CHUNK_BYTES):
-                body += chunk
-                if len(body) > MAX_BODY_BYTES:
-                    raise ProviderError(
-                        ErrorCode.INVALID_RESPONSE, "body over 1 MiB", http_status=response.status_code
-                    )
-            return Answer(response.status_code, response.headers, bytes(body))
+            try:
+                body = _body(response)
+            except (OSError, HTTPError, ValueError, ProviderError):
+                if kind_of_status(response.status_code) is None or self.remaining() == 0:
+                    raise
+                body = b""  # a failure that its status tells already
+            return Answer(response.status_code, response.headers, body)
 
     def _connection_failure(self, error: Exception) -> ProviderError:
         kind = type(error).__name__  # the text could hold the URL
         if self.remaining() == 0 or isinstance(error, requests.Timeout | TimeoutError):
             return ProviderError(ErrorCode.TIMEOUT, kind)
-        broken_body = (
-            requests.exceptions.ChunkedEncodingError,
-            requests.exceptions.ContentDecodingError,
-            requests.exceptions.InvalidHeader,
-        )
-        if isinstance(error, broken_body) or not isinstance(error, OSError):
+        if isinstance(error, _BROKEN_ANSWER) or not isinstance(error, OSError) or _is_not_http(error):
             return ProviderError(ErrorCode.INVALID_RESPONSE, kind)
         return ProviderError(ErrorCode.NETWORK, kind)
 
@@ -215,6 +217,33 @@ class Client:
         return failure
 
 
+_BROKEN_ANSWER: Final = (
+    requests.exceptions.ChunkedEncodingError,
+    requests.exceptions.ContentDecodingError,
+    requests.exceptions.InvalidHeader,
+)
+
+
+def _is_not_http(error: BaseException | None) -> bool:
+    """Whether somebody answered, but not in HTTP."""
+    while error is not None:
+        if isinstance(error, HTTPException) and not isinstance(error, ConnectionError):
+            return True
+        error = error.__context__
+    return False
+
+
+def _body(response: requests.Response) -> bytes:
+    body = bytearray()
+    for chunk in response.iter_content(_CHUNK_BYTES):
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            raise ProviderError(
+                ErrorCode.INVALID_RESPONSE, "body over 1 MiB", http_status=response.status_code
+            )
+    return bytes(body)
+
+
 def _may_pass(error: BaseException) -> bool:
     """Whether asking again at once may help; a 429 only when it says how long to wait."""
     if not isinstance(error, ProviderError):
@@ -226,6 +255,5 @@ def _may_pass(error: BaseException) -> bool:
 
 def _wait(state: tenacity.RetryCallState) -> float:
     error = state.outcome.exception() if state.outcome else None
-    if isinstance(error, ProviderError) and error.retry_after is not None:
-        return error.retry_after
-    return _BACKOFF(state)
+    asked = error.retry_after if isinstance(error, ProviderError) else None
+    return max(asked or 0.0, _BACKOFF(state))  # a Retry-After of 0 is no leave to hammer

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from integrations.transport import Client
 
 _MOST = 10**12
+_MOST_DECIMALS = 40
+"""More than any float prints; a 1e-999999 would be a million characters on the card."""
 
 
 def _json_number(value: object) -> Decimal:
@@ -25,7 +27,11 @@ def _json_number(value: object) -> Decimal:
     return Decimal(value)
 
 
-Amount = Annotated[Decimal, BeforeValidator(_json_number), Field(allow_inf_nan=False, ge=-_MOST, le=_MOST)]
+Amount = Annotated[
+    Decimal,
+    BeforeValidator(_json_number),
+    Field(allow_inf_nan=False, ge=-_MOST, le=_MOST, decimal_places=_MOST_DECIMALS),
+]
 """A figure of an answer: a JSON number within ±10¹²; never a string, true, NaN or Infinity."""
 
 

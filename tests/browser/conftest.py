@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,10 +42,12 @@ def free_port() -> int:
 
 
 @contextmanager
-def process(command: list[str], environment: dict[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+def process(
+    command: list[str], environment: dict[str, str], log: Path, cwd: Path | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
     """A process of ours, ended by its id; what it says goes to the file."""
     with log.open("wb") as output:
-        running = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT)
+        running = subprocess.Popen(command, env=environment, cwd=cwd, stdout=output, stderr=subprocess.STDOUT)
         try:
             yield running
         finally:
@@ -112,7 +114,9 @@ def run_simulator(folder: Path) -> Iterator[SimulatorProcess]:
 
 
 @contextmanager
-def run_panel(folder: Path, simulator: SimulatorProcess, **settings: str) -> Iterator[Panel]:
+def run_panel(
+    folder: Path, simulator: SimulatorProcess, *, command: Sequence[str] = _INTEGRATIONS, **settings: str
+) -> Iterator[Panel]:
     """Start a panel with an admin `alice` and a viewer `victor`, and wait until it answers."""
     port = free_port()
     environment = {
@@ -127,7 +131,7 @@ def run_panel(folder: Path, simulator: SimulatorProcess, **settings: str) -> Ite
     panel = Panel(f"http://127.0.0.1:{port}", folder, environment, log, simulator)
     panel.users("add", "alice", "--role", "admin", "--first-name", "Alice", "--password-stdin")
     panel.users("add", "victor", "--role", "viewer", "--password-stdin")
-    with process([*_INTEGRATIONS, "serve", "--port", str(port)], environment, log):
+    with process([*command, "serve", "--port", str(port)], environment, log):
         _wait_for(lambda: _is_healthy(panel.url))
         yield panel
 
