@@ -36,6 +36,10 @@ lint: $(READY) ## ruff, mypy, layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+screenshots: $(READY) ## the README's pictures, and every state of a card into build/gallery
+	scripts/ensure-test-tools
+	$(BIN)/python scripts/screenshots.py
+
 bench: $(READY) ## measure the panel beside stock Streamlit; a few minutes
 	scripts/ensure-test-tools
 	$(BIN)/python -m bench

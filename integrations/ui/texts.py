@@ -96,6 +96,14 @@ def note(reading: IntegrationUsage) -> str | None:
     return None
 
 
+def _rounded(wait: timedelta) -> timedelta:
+    """To the nearest day, hour or minute, of which humanize would cut off what is over: 3 days 20 hours are 4 days."""
+    for unit in (timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)):
+        if wait >= unit:
+            return round(wait / unit) * unit
+    return wait
+
+
 def _clock_time(moment: datetime) -> str:
     return f"{moment.day} {moment:%b %Y, %H:%M}"
 
@@ -105,7 +113,7 @@ def renewal(renews_at: datetime, *, now: datetime, zone: tzinfo | None) -> str:
     utc = renews_at.astimezone(UTC)
     if utc <= now:
         return f"Was to renew {_clock_time(utc)} UTC; this reading is older"
-    text = f"Renews {_clock_time(utc)} UTC (in {humanize.naturaldelta(utc - now)})"
+    text = f"Renews {_clock_time(utc)} UTC (in {humanize.naturaldelta(_rounded(utc - now))})"
     if zone is not None and utc.astimezone(zone).utcoffset():
         text += f", {_clock_time(utc.astimezone(zone))} your time"
     return text

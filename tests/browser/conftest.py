@@ -19,6 +19,7 @@ from typing import TypeVar
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+ROOT = Path(__file__).parents[2]
 PASSWORD = "test-password-not-secret"
 CHROMIUM_FLAGS = (
     "--no-sandbox",  # CI runs as root
@@ -152,13 +153,30 @@ def _wait_for(look: Callable[[], T | None], seconds: float = 30) -> T:
     return found
 
 
+def chromium_path() -> str:
+    """Where Chromium is."""
+    path = shutil.which("chromium")
+    assert path, "no Chromium: run scripts/ensure-test-tools"
+    return path
+
+
+@contextmanager
+def gallery_server(folder: Path) -> Iterator[str]:
+    """The URL of a page with every state of a card."""
+    port = free_port()
+    command = [sys.executable, "-m", "streamlit", "run", "tests/ui/gallery.py", "--server.port", str(port)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with process(command, environment, folder / "gallery.log", cwd=ROOT):
+        url = f"http://127.0.0.1:{port}"
+        _wait_for(lambda: _is_healthy(url))
+        yield url
+
+
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
     """Debian's Chromium, headless."""
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    assert path, "no Chromium: run scripts/ensure-test-tools"
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=list(CHROMIUM_FLAGS))
+        browser = playwright.chromium.launch(executable_path=chromium_path(), args=list(CHROMIUM_FLAGS))
         yield browser
         browser.close()
 

@@ -1,6 +1,5 @@
 """What the page is like for people: with a screen reader, a keyboard, a phone, and after an hour."""
 
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,20 +9,9 @@ import axe_playwright_python
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import (
-    PASSWORD,
-    Panel,
-    SimulatorProcess,
-    _is_healthy,
-    _wait_for,
-    free_port,
-    process,
-    run_panel,
-    sign_in,
-)
+from tests.browser.conftest import PASSWORD, Panel, SimulatorProcess, gallery_server, run_panel, sign_in
 from tests.ui.gallery import STATES
 
-ROOT = Path(__file__).parents[2]
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 Scheme = Literal["light", "dark"]
@@ -91,12 +79,7 @@ def test_axe_finds_nothing_without_permission(seen: Page, panel: Panel) -> None:
 @pytest.fixture(scope="session")
 def gallery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of a page with every state."""
-    port = free_port()
-    command = [sys.executable, "-m", "streamlit", "run", "tests/ui/gallery.py", "--server.port", str(port)]
-    log = tmp_path_factory.mktemp("gallery") / "gallery.log"
-    with process(command, {**os.environ, "PYTHONPATH": str(ROOT)}, log, cwd=ROOT):
-        url = f"http://127.0.0.1:{port}"
-        _wait_for(lambda: _is_healthy(url))
+    with gallery_server(tmp_path_factory.mktemp("gallery")) as url:
         yield url
 
 

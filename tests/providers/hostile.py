@@ -4,10 +4,12 @@ import gzip
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 
 Behaviour = Callable[["Hostile", socket.socket], None]
+TLS_RECORD = b"\x16\x03"
+"""How a client that wants TLS begins; it waits for an answer then."""
 
 
 @dataclass
@@ -83,7 +85,36 @@ def silent(server: Hostile, peer: socket.socket) -> None:
     server.linger(peer)
 
 
+def flooding(head: bytes, part: bytes) -> Behaviour:
+    """This, and then the same part as fast as it is taken, for ever."""
+
+    def behave(server: Hostile, peer: socket.socket) -> None:
+        peer.sendall(head)
+        while not server.over.is_set():
+            peer.sendall(part)
+
+    return behave
+
+
+def dripping_handshake(server: Hostile, peer: socket.socket) -> None:
+    """A TLS record that is announced as long, then a byte of it at a time."""
+    peer.sendall(b"\x16\x03\x03\x40\x00")
+    server.trickle(peer, b"\x02")
+
+
 BOMB = gzip.compress(b" " * 20_000_000)
+CHUNKED_BOMB = b"%x\r\n%s\r\n0\r\n\r\n" % (len(BOMB), BOMB)
+
+
+@contextmanager
+def never_accepting() -> Iterator[str]:
+    """The URL of a server whose queue is full, so that no connection comes about."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener, ExitStack() as waiting:
+        address = listener.getsockname()
+        with suppress(TimeoutError):
+            while True:
+                waiting.enter_context(socket.create_connection(address, timeout=0.05))
+        yield f"http://127.0.0.1:{address[1]}"
 
 
 @contextmanager
@@ -97,7 +128,7 @@ def hostile(*behaviours: Behaviour) -> Iterator[Hostile]:
         with peer, suppress(OSError):
             peer.settimeout(5)
             request = b""
-            while b"\r\n\r\n" not in request:
+            while b"\r\n\r\n" not in request and not request.startswith(TLS_RECORD):
                 if not (part := peer.recv(65536)):
                     return
                 request += part

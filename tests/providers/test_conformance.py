@@ -1,4 +1,8 @@
-"""What every provider must do, over a real socket. A provider is tested by being listed."""
+"""What every provider must do, over a real socket. A provider is tested by being listed.
+
+To try one that is not shipped, put its file beside `examples/acme.py`; a fault more is a line in `faults.py`. The
+tests know of a provider no more than its base class: they point the variables of its base URL and key at the server.
+"""
 
 import logging
 import time

@@ -107,13 +107,14 @@ def test_a_balance_outside_the_allowance_is_explained() -> None:
 def test_the_renewal_in_utc_and_in_the_viewers_time() -> None:
     """The contract's words; the viewer's own time only where it differs; the past is not promised."""
     at = datetime(2026, 11, 27, 3, tzinfo=UTC)
-    plain = "Renews 27 Nov 2026, 03:00 UTC (in 3 days)"
+    plain = "Renews 27 Nov 2026, 03:00 UTC (in 4 days)"
     assert texts.renewal(at, now=NOW, zone=None) == plain
     assert texts.renewal(at, now=NOW, zone=ZoneInfo("UTC")) == plain
     assert texts.renewal(at, now=NOW, zone=ZoneInfo("America/New_York")) == (
         f"{plain}, 26 Nov 2026, 22:00 your time"
     )
     assert texts.renewal(NOW + timedelta(hours=3), now=NOW, zone=None).endswith("(in 3 hours)")
+    assert texts.renewal(NOW + timedelta(minutes=95), now=NOW, zone=None).endswith("(in 2 hours)")
     assert (
         texts.renewal(at, now=at, zone=None) == "Was to renew 27 Nov 2026, 03:00 UTC; this reading is older"
     )

@@ -1,0 +1,88 @@
+"""Takes the README's pictures and one of every state, from the real panel in the real browser.
+
+`make screenshots` writes docs/images/panel-{light,dark}.png, and into build/gallery/ the page and all states of a
+card, light, dark and as on a phone.
+"""
+
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, Literal
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from tests.browser.conftest import (  # noqa: E402 - found by the line above
+    chromium_path,
+    gallery_server,
+    run_panel,
+    run_simulator,
+    sign_in,
+)
+
+WIDE: Final = {"width": 1000, "height": 480}
+PHONE: Final = {"width": 390, "height": 844}
+SCHEMES: Final[tuple[Literal["light", "dark"], ...]] = ("light", "dark")
+
+
+def main() -> None:
+    """Take them all."""
+    images, everything = ROOT / "docs" / "images", ROOT / "build" / "gallery"
+    for made in (images, everything):
+        made.mkdir(parents=True, exist_ok=True)
+    with browser() as chromium, tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        with run_simulator(folder) as simulator:
+            settings = {
+                "IMAI_RENEWAL_DAY": "27",
+                "IMAI_RENEWAL_TIME": "03:00",
+                "PANEL_COOKIE_SECURE": "false",
+            }
+            with run_panel(folder, simulator, **settings) as panel:
+                for scheme in SCHEMES:
+                    with page_of(chromium, scheme) as page:
+                        sign_in(page, panel)
+                        page.get_by_text("Remaining: ").wait_for()
+                        take(page, images / f"panel-{scheme}.png")
+                        page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+                        take(page, everything / f"panel-{scheme}-phone.png")
+        with gallery_server(folder) as url:
+            for scheme in SCHEMES:
+                with page_of(chromium, scheme) as page:
+                    page.goto(url)
+                    page.get_by_role("heading", level=2).last.wait_for()
+                    for name, width in (("", 1000), ("-phone", 390)):
+                        page.set_viewport_size({"width": width, "height": 9000})
+                        take(page, everything / f"states-{scheme}{name}.png")
+
+
+@contextmanager
+def browser() -> Iterator[Browser]:
+    """Chromium, headless."""
+    from tests.browser.conftest import CHROMIUM_FLAGS  # noqa: PLC0415
+
+    with sync_playwright() as playwright:
+        yield playwright.chromium.launch(executable_path=chromium_path(), args=list(CHROMIUM_FLAGS))
+
+
+@contextmanager
+def page_of(chromium: Browser, scheme: Literal["light", "dark"]) -> Iterator[Page]:
+    """A page in a fresh profile."""
+    context = chromium.new_context(color_scheme=scheme, viewport=WIDE)  # type: ignore[arg-type]
+    yield context.new_page()
+    context.close()
+
+
+def take(page: Page, file: Path) -> None:
+    """The page as it stands once nothing moves any more."""
+    page.wait_for_timeout(800)
+    page.screenshot(path=file)
+    print(file.relative_to(ROOT))
+
+
+if __name__ == "__main__":
+    main()
