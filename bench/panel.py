@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
@@ -21,15 +21,18 @@ PASSWORD: Final = "bench-password-not-secret"  # noqa: S105 - of a store that is
 
 
 @asynccontextmanager
-async def served(folder: Path, account: Account, *, providers: int = 1) -> AsyncIterator[Candidate]:
+async def served(
+    folder: Path, account: Account, *, providers: int = 1, extra: Mapping[str, str] | None = None
+) -> AsyncIterator[Candidate]:
     """Candidate (c): the panel under `integrations serve`, and somebody signed in.
 
     Args:
         folder: an empty one, for its store and log.
         account: the upstream account that it asks.
         providers: how many cards it shows.
+        extra: settings of the panel beside the usual ones.
     """
-    settings = _settings(folder, account) | {inside.PROVIDERS_VARIABLE: str(providers)}
+    settings = _settings(folder, account) | {inside.PROVIDERS_VARIABLE: str(providers)} | dict(extra or {})
     module = "integrations.cli" if providers == 1 else "bench.inside"
     with servers.integrations_serve(folder, settings, module=module) as server:
         yield Candidate("c", server, account, await sign_in(server.url))

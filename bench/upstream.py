@@ -4,8 +4,8 @@
     GET /calls/<account>                 how many of those there were
     PUT /delay/<account>                 the body is the delay of its answers from now on, in seconds
 
-An account is any word: each candidate has its own. Unlike the panel's simulator this one limits nobody, so that a
-page which asks too often is measured and not refused.
+An account is any word: each candidate has its own. The one named `flaky` fails every third call. Unlike the panel's
+simulator this one limits nobody, so that a page which asks too often is measured and not refused.
 """
 
 import json
@@ -57,9 +57,13 @@ class _Handler(BaseHTTPRequestHandler):
             return
         with self.server.lock:
             self.server.calls[first] += 1
+            count = self.server.calls[first]
             delay = self.server.delays[first]
         time.sleep(delay)
-        self._send({"success": True, "credits": CREDITS})
+        if first == "flaky" and count % 3 == 0:
+            self._send({"success": False, "error": "internal_server_error"}, status=500)
+        else:
+            self._send({"success": True, "credits": CREDITS})
 
     def do_PUT(self) -> None:
         """Set an account's delay."""
@@ -69,9 +73,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.server.delays[account] = min(max(delay, 0.0), _MOST_SECONDS)
         self._send(delay)
 
-    def _send(self, answer: object) -> None:
+    def _send(self, answer: object, *, status: int = 200) -> None:
         body = json.dumps(answer).encode()
-        self.send_response(200)
+        self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
