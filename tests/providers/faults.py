@@ -15,6 +15,8 @@ class Fault:
     behaviour: Behaviour
     code: ErrorCode
     retried: bool = False
+    wait: str | None = None
+    """The time that the card names."""
 
 
 HTML = b"<!doctype html><title>Hello</title>"
@@ -34,7 +36,12 @@ FAULTS = (
     Fault("404", answer(404, HTML), ErrorCode.INVALID_RESPONSE),
     Fault("405", answer(405), ErrorCode.INVALID_RESPONSE),
     Fault("429", answer(429), ErrorCode.RATE_LIMITED),
-    Fault("429, Retry-After beyond the deadline", answer(429, Retry_After="120"), ErrorCode.RATE_LIMITED),
+    Fault(
+        "429, Retry-After: 120",
+        answer(429, Retry_After="120"),
+        ErrorCode.RATE_LIMITED,
+        wait="in 2 minutes",
+    ),
     Fault("500", answer(500, HTML), ErrorCode.PROVIDER_UNAVAILABLE),
     Fault("502", answer(502, HTML), ErrorCode.PROVIDER_UNAVAILABLE, retried=True),
     Fault("503", answer(503), ErrorCode.PROVIDER_UNAVAILABLE, retried=True),
@@ -98,9 +105,7 @@ FAULTS = (
     Fault("gzip bomb", answer(200, hostile.BOMB, Content_Encoding="gzip"), ErrorCode.INVALID_RESPONSE),
     Fault(
         "gzip bomb in chunks",
-        raw(
-            JSON + b"Transfer-Encoding: chunked\r\nContent-Encoding: gzip\r\n\r\n" + hostile.CHUNKED_BOMB
-        ),
+        raw(JSON + b"Transfer-Encoding: chunked\r\nContent-Encoding: gzip\r\n\r\n" + hostile.CHUNKED_BOMB),
         ErrorCode.INVALID_RESPONSE,
     ),
     Fault("broken gzip", answer(200, b"not gzip", Content_Encoding="gzip"), ErrorCode.INVALID_RESPONSE),

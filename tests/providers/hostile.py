@@ -122,7 +122,7 @@ def hostile(*behaviours: Behaviour) -> Iterator[Hostile]:
     """Serve the first connection by the first behaviour, and so on; the last one serves all that follow."""
     listener = socket.create_server(("127.0.0.1", 0))
     server = Hostile(f"http://127.0.0.1:{listener.getsockname()[1]}")
-    threads: list[threading.Thread] = []
+    threads: list[tuple[threading.Thread, socket.socket]] = []
 
     def serve(peer: socket.socket, behave: Behaviour) -> None:
         with peer, suppress(OSError):
@@ -142,7 +142,7 @@ def hostile(*behaviours: Behaviour) -> Iterator[Hostile]:
                 behave = behaviours[min(len(threads), len(behaviours) - 1)]
                 thread = threading.Thread(target=serve, args=(peer, behave), daemon=True)
                 thread.start()
-                threads.append(thread)
+                threads.append((thread, peer))
 
     threading.Thread(target=accept, daemon=True).start()
     try:
@@ -152,5 +152,7 @@ def hostile(*behaviours: Behaviour) -> Iterator[Hostile]:
         with suppress(OSError):
             listener.shutdown(socket.SHUT_RDWR)
         listener.close()
-        for thread in threads:
+        for thread, peer in threads:
+            with suppress(OSError):  # most have ended by themselves
+                peer.shutdown(socket.SHUT_RDWR)
             thread.join(5)
