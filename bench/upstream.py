@@ -133,6 +133,8 @@ def upstream() -> Iterator[Upstream]:
     finally:
         process.terminate()
         process.wait(timeout=10)
+        if process.stdout is not None:
+            process.stdout.close()
 
 
 def main() -> None:

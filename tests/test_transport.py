@@ -4,11 +4,14 @@ import socket
 import ssl
 import threading
 import time
+import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -16,15 +19,14 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from integrations.answer import MAX_RETRY_AFTER_SECONDS, Answer, retry_after_seconds
+from integrations.answer import Answer
 from integrations.errors import ErrorCode, ProviderError
-from integrations.transport import Client
+from integrations.transport import MAX_ATTEMPTS, MAX_BODY_BYTES, Client
 from tests.providers import hostile as peers
-from tests.providers.hostile import answer, hostile
+from tests.providers.hostile import BOMB, Behaviour, answer, flooding, hostile
 
 HEADERS = {"Authorization": "test-key"}
 GOOD = answer(200, b'{"left": 1}')
-NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
 def client(deadline: float = 2) -> Client:
@@ -70,32 +72,57 @@ def test_retry_after_beyond_the_deadline_fails_at_once_and_tells_the_time() -> N
         assert len(server.requests) == 1
 
 
+def test_a_retry_after_that_is_a_date_is_obeyed_too() -> None:
+    """Both forms of RFC 9110 count; a date is a whole second."""
+    date = format_datetime(datetime.now(UTC) + timedelta(seconds=60), usegmt=True)
+    with hostile(answer(429, Retry_After=date)) as server:
+        failure = failure_of(server.url)
+        assert failure.code is ErrorCode.RATE_LIMITED
+        assert failure.retry_after == pytest.approx(60, abs=2)
+        assert len(server.requests) == 1
+
+
+def test_a_retry_after_of_nothing_is_no_leave_to_hammer() -> None:
+    """The pauses grow all the same: 0.1, 0.2, 0.4 seconds at least."""
+    with hostile(answer(503, Retry_After="0")) as server:
+        began = time.monotonic()
+        failure_of(server.url)
+        assert time.monotonic() - began >= 0.7
+        assert len(server.requests) == MAX_ATTEMPTS
+
+
 @pytest.mark.parametrize(
-    ("header", "seconds"),
+    "behaviour",
     [
-        ("0", 0),
-        (" 7 ", 7),
-        ("99999999999999999999", MAX_RETRY_AFTER_SECONDS),
-        (format_datetime(NOW + timedelta(seconds=90), usegmt=True), 90),
-        (format_datetime(NOW - timedelta(hours=1), usegmt=True), 0),
-        (format_datetime(NOW + timedelta(days=1), usegmt=True), MAX_RETRY_AFTER_SECONDS),
-        ("soon", None),
-        ("-5", None),
-        ("1.5", None),
-        ("", None),
-        ("٣", None),
-        (None, None),
+        answer(200, BOMB, Content_Encoding="gzip"),
+        answer(302, BOMB, Content_Encoding="gzip", Location="/"),
+        flooding(b"HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 900000000000\r\n\r\n", b" " * 65_536),
+        flooding(b"HTTP/1.1 200 OK\r\n\r\n", b" " * 65_536),
+        flooding(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"0" * 65_536),
     ],
+    ids=["bomb", "redirect with a bomb", "redirect without end", "body without end", "chunk without end"],
 )
-def test_retry_after_is_read_in_both_its_forms(header: str | None, seconds: float | None) -> None:
-    """Seconds or an HTTP date, at most 15 minutes ahead; anything else is as if it were absent."""
-    assert retry_after_seconds(header, now=NOW) == seconds
+def test_no_answer_takes_much_memory(behaviour: Behaviour) -> None:
+    """What is kept of an answer is bounded while it is read, not only once it is there."""
+    with hostile(behaviour) as server:
+        tracemalloc.start()
+        try:
+            failure = failure_of(server.url)
+            most = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+    assert failure.code is ErrorCode.INVALID_RESPONSE
+    assert most < 8 * MAX_BODY_BYTES
 
 
 def test_the_environments_proxies_and_netrc_are_not_used(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The key goes to the provider's host and to no other."""
+    """The key goes to the provider's host and to no other, and nothing takes its place."""
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login other password other\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
     with hostile(GOOD) as proxy, hostile(GOOD) as server:
         for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
             monkeypatch.setenv(name, proxy.url)
@@ -105,25 +132,27 @@ def test_the_environments_proxies_and_netrc_are_not_used(
         assert b"Authorization: test-key\r\n" in server.requests[0]
 
 
-def test_a_name_that_does_not_resolve_in_time_ends_with_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After the deadline nothing is sent any more, whatever the resolver says then."""
-    resolving = threading.Event()
+def test_after_the_cut_nothing_is_sent_whatever_the_resolver_says_then(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A name that resolves too late is of no use any more."""
+    asked, resolving = threading.Event(), threading.Event()
     resolve = socket.getaddrinfo
 
-    def slow(*arguments: object, **options: object) -> object:
+    def slow(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - the resolver's own
+        asked.set()
         resolving.wait(5)
-        return resolve(*arguments, **options)  # type: ignore[arg-type]
+        return resolve(*arguments, **options)
 
     with hostile(GOOD) as server:
         monkeypatch.setattr(socket, "getaddrinfo", slow)
-        asker = client(0.3)
-        failures: list[ErrorCode] = []
-        thread = threading.Thread(target=lambda: failures.append(failure_of_client(asker, server.url)))
-        thread.start()
-        asker.close()
-        resolving.set()
-        thread.join(5)
-        assert failures == [ErrorCode.TIMEOUT]
+        asker = client()
+        with ThreadPoolExecutor(1) as pool:
+            code = pool.submit(failure_of_client, asker, server.url)
+            assert asked.wait(5)
+            asker.close()
+            resolving.set()
+            assert code.result(5) is ErrorCode.TIMEOUT
         assert server.requests == []
 
 

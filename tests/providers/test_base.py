@@ -1,0 +1,132 @@
+"""What a provider inherits: figures read strictly, the key, the failure that an answer states."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, ClassVar
+
+import pytest
+from pydantic_settings import SettingsConfigDict
+
+from integrations.answer import Answer
+from integrations.errors import ErrorCode, ProviderError
+from integrations.models import Quota
+from integrations.providers.base import Amount, Payload, Provider
+from integrations.settings import ProviderSettings
+from integrations.transport import Client
+
+
+class _Settings(ProviderSettings):
+    model_config = SettingsConfigDict(env_prefix="SOME_")
+
+
+class _Balance(Payload):
+    left: Amount
+
+
+class Some(Provider[_Settings]):
+    """Its errors are `{"problem": <code>}`."""
+
+    label = "Some"
+    settings_class = _Settings
+    codes: ClassVar[Mapping[str, ErrorCode]] = {"unpaid": ErrorCode.SUBSCRIPTION_INACTIVE}
+
+    def fetch(self, http: Client) -> Quota:
+        """Nothing is fetched here."""
+        raise NotImplementedError
+
+    def vendor_code(self, document: Mapping[str, Any]) -> str | None:
+        """The code, of whatever type."""
+        return document.get("problem")
+
+
+@pytest.mark.parametrize(
+    ("sent", "amount"),
+    [
+        ("0", "0"),
+        ("-0.5", "-0.5"),
+        ("7499.98", "7499.98"),
+        ("9.094947017729282e-13", "9.094947017729282e-13"),
+        ("1e12", "1e12"),
+        ("-1000000000000", "-1e12"),
+    ],
+)
+def test_an_amount_is_the_number_that_was_sent(sent: str, amount: str) -> None:
+    """To the last decimal, as far as ±10¹²."""
+    answer = Answer(200, {}, f'{{"left": {sent}}}'.encode())
+    assert answer.parse(_Balance).left == Decimal(amount)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        "null",
+        "true",
+        '"7"',
+        "[7]",
+        "{}",
+        "1e400",
+        "1000000000000.01",
+        "-1e13",
+        "1e-400",
+        "1e-999999",
+        "7." + "1" * 60,
+    ],
+)
+def test_what_is_not_a_number_within_reason_is_no_amount(sent: str) -> None:
+    """Neither another type, nor a number beyond what an account holds or a card can show."""
+    with pytest.raises(ProviderError) as caught:
+        Answer(200, {}, f'{{"left": {sent}}}'.encode()).parse(_Balance)
+    assert caught.value.code is ErrorCode.INVALID_RESPONSE
+
+
+@pytest.mark.parametrize("body", [b"[]", b"null", b"7", b'"left"', b'{"Left": 7}', b'{"left": {"left": 7}}'])
+def test_another_shape_is_no_amount(body: bytes) -> None:
+    """A field that is not where it belongs is missing."""
+    with pytest.raises(ProviderError):
+        Answer(200, {}, body).parse(_Balance)
+
+
+@pytest.mark.parametrize(
+    ("status", "problem", "code", "logged"),
+    [
+        (200, '"unpaid"', ErrorCode.SUBSCRIPTION_INACTIVE, "unpaid"),
+        (403, '"unpaid"', ErrorCode.SUBSCRIPTION_INACTIVE, "unpaid"),
+        (403, '"new"', ErrorCode.PERMISSION_DENIED, "unknown"),
+        (503, '"new"', ErrorCode.PROVIDER_UNAVAILABLE, "unknown"),
+        (200, '"new"', ErrorCode.INVALID_RESPONSE, "unknown"),
+        (401, "[1]", ErrorCode.AUTHENTICATION_FAILED, "unknown"),
+        (503, "{}", ErrorCode.PROVIDER_UNAVAILABLE, "unknown"),
+        (200, "0", ErrorCode.INVALID_RESPONSE, "unknown"),
+    ],
+)
+def test_the_providers_own_code_goes_before_the_status(
+    status: int, problem: str, code: ErrorCode, logged: str
+) -> None:
+    """A code that nobody knows, of whatever type, falls to the kind of the status and is not repeated."""
+    failure = Some().explain(Answer(status, {}, f'{{"problem": {problem}}}'.encode()))
+    assert failure is not None
+    assert (failure.code, failure.http_status, failure.vendor_code) == (code, status, logged)
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"{}", b'{"problem": null}'])
+def test_an_answer_without_a_code_states_no_failure(body: bytes) -> None:
+    """Then the status alone tells."""
+    assert Some().explain(Answer(503, {}, body)) is None
+
+
+@pytest.mark.parametrize("key", [None, "", "  "])
+def test_without_a_key_a_provider_is_not_configured(monkeypatch: pytest.MonkeyPatch, key: str | None) -> None:
+    """Absent, empty and blank are the same."""
+    if key is not None:
+        monkeypatch.setenv("SOME_API_KEY", key)
+    with pytest.raises(ProviderError) as caught:
+        _ = Some().key
+    assert caught.value.code is ErrorCode.NOT_CONFIGURED
+
+
+def test_the_settings_do_not_show_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither printed nor as JSON."""
+    monkeypatch.setenv("SOME_API_KEY", "test-key")
+    settings = Some().settings
+    assert Some().key == "test-key"
+    assert "test-key" not in f"{settings!r} {settings} {settings.model_dump_json()} {Some()!r}"

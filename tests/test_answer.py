@@ -1,0 +1,129 @@
+"""What an answer says, read strictly."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from email.utils import format_datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel
+
+from integrations.answer import MAX_RETRY_AFTER_SECONDS, Answer, kind_of_status, retry_after_seconds
+from integrations.errors import ErrorCode, ProviderError, Status
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+SECRET = "test-key-in-a-body"
+
+
+def document(body: bytes) -> object:
+    """The JSON of an answer."""
+    return Answer(200, {}, body).json()
+
+
+def refused(body: bytes) -> ProviderError:
+    """The failure of an answer that is no JSON."""
+    with pytest.raises(ProviderError) as caught:
+        document(body)
+    return caught.value
+
+
+def test_numbers_are_exact() -> None:
+    """A decimal stays as it was sent; a float would not."""
+    assert document(b'{"a": 7499.98, "b": 7500}') == {"a": Decimal("7499.98"), "b": 7500}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"<html>",
+        b'{"a": NaN}',
+        b'{"a": -Infinity}',
+        b'{"a": 1, "a": 1}',
+        b'[{"b": {"a": 1, "a": 2}}]',
+        b'{"a": 1} {"a": 2}',
+        b'{"a": 1e99999999999999999999}',
+        b'{"a": ' + b"9" * 5000 + b"}",
+        b"[" * 100_000 + b"]" * 100_000,
+        "\ufeff{}".encode(),
+        '{"ä": 1}'.encode("latin-1"),
+        b"\xff\xfe{\x00}\x00",
+    ],
+)
+def test_what_is_not_strict_json_is_refused(body: bytes) -> None:
+    """Whatever two readers could read differently is an answer that makes no sense."""
+    assert refused(body).code is ErrorCode.INVALID_RESPONSE
+
+
+@given(st.binary(max_size=200))
+def test_no_body_is_more_than_unreadable(body: bytes) -> None:
+    """Any bytes at all are either JSON or `invalid_response`."""
+    try:
+        document(body)
+    except ProviderError as error:
+        assert error.code is ErrorCode.INVALID_RESPONSE  # noqa: PT017 - either end is right
+
+
+def test_a_defect_is_told_by_its_place_and_kind_without_the_value() -> None:
+    """The log may say that `left` is no integer; what it was instead could be anything."""
+
+    class Left(BaseModel):
+        left: int
+
+    answer = Answer(200, {}, f'{{"left": "{SECRET}"}}'.encode())
+    with pytest.raises(ProviderError) as caught:
+        answer.parse(Left)
+    assert str(caught.value) == "code=invalid_response http_status=200 (left: int_parsing)"
+
+
+def test_an_answer_shows_its_status_alone() -> None:
+    """A body that is printed by mistake stays unseen, its headers too."""
+    assert repr(Answer(200, {"X-Key": SECRET}, SECRET.encode())) == "Answer(status=200)"
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("0", 0),
+        (" 7 ", 7),
+        ("00000000000000000007", 7),
+        ("9" * 60_000, MAX_RETRY_AFTER_SECONDS),
+        (format_datetime(NOW + timedelta(seconds=90), usegmt=True), 90),
+        ("Mon, 23 Nov 2026 12:01:30", 90),
+        ("Mon, 23 Nov 2026 13:01:30 +0100", 90),
+        (format_datetime(NOW - timedelta(hours=1), usegmt=True), 0),
+        (format_datetime(NOW + timedelta(days=1), usegmt=True), MAX_RETRY_AFTER_SECONDS),
+        ("Mon, 99999999999999999999 Nov 2026 00:00:00 GMT", None),
+        ("Mon, 23 Nov 2026 00:00:00 +99999999999999999999", None),
+        ("Mon, 23 Nov 2026 00:00:00 +9999", None),
+        ("soon", None),
+        ("-5", None),
+        ("1.5", None),
+        ("1, 120", None),
+        ("", None),
+        ("٣", None),
+        (None, None),
+    ],
+)
+def test_retry_after_is_read_in_both_its_forms(header: str | None, seconds: float | None) -> None:
+    """Seconds or an HTTP date, at most 15 minutes ahead; anything else is as if it were absent."""
+    assert retry_after_seconds(header, now=NOW) == seconds
+
+
+@given(st.text(max_size=60))
+def test_no_retry_after_is_negative_or_too_long_or_a_crash(header: str) -> None:
+    """Whatever the header holds."""
+    seconds = retry_after_seconds(header, now=NOW)
+    assert seconds is None or 0 <= seconds <= MAX_RETRY_AFTER_SECONDS
+
+
+@pytest.mark.parametrize("status", range(100, 1000))
+def test_every_status_but_success_is_a_failure_of_some_kind(status: int) -> None:
+    """Only 2xx is a success, and what the server blames on itself may pass."""
+    kind = kind_of_status(status)
+    assert (kind is None) == (200 <= status < 300)
+    if status >= 500:
+        assert kind is ErrorCode.PROVIDER_UNAVAILABLE
+        assert kind.status is Status.UNAVAILABLE
