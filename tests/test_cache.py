@@ -5,17 +5,21 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from functools import partial
+from pathlib import Path
 
 import pytest
+import streamlit as st
 import time_machine
 from streamlit.runtime.caching import cache_utils
 
 from integrations import cache
 from integrations.errors import ErrorCode, Status
-from integrations.models import IntegrationUsage
+from integrations.models import IntegrationUsage, Quota
 from integrations.providers import PROVIDERS
 from integrations.simulator import Simulator
+from tests.conftest import forget
 
 IMAI = PROVIDERS[0]
 VIEWERS = 50
@@ -111,6 +115,78 @@ def test_nobody_asks_before_retry_after_is_over(imai: Simulator, clock: Callable
     assert read().status is Status.ACTIVE
 
 
+def test_retry_after_outlasts_the_ttl(
+    imai: Simulator, clock: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A short TTL is for good readings: it is no leave to ask a provider that wants to be left alone."""
+    monkeypatch.setenv("PANEL_CACHE_TTL_SECONDS", "1")
+    forget()
+    imai.mode = "rate_limit_exceeded"
+    imai.retry_after = 900
+    read()
+    for _ in range(4):
+        clock(220)
+        read()
+    assert imai.calls == 1
+    imai.mode = "ok"
+    clock(21)
+    assert read().status is Status.ACTIVE
+
+
+def test_a_browser_that_clears_streamlits_cache_does_not_shorten_a_failure(
+    imai: Simulator, clock: Callable[[float], None]
+) -> None:
+    """Streamlit offers "Clear cache" to every viewer; the 15 seconds hold all the same."""
+    imai.mode = "internal_server_error"
+    read()
+    clock(10)
+    st.cache_data.clear()
+    read()
+    assert imai.calls == 1
+    clock(6)
+    read()
+    assert imai.calls == 2
+
+
+def test_a_crowd_at_the_end_of_a_failure_makes_one_call(
+    imai: Simulator, clock: Callable[[float], None]
+) -> None:
+    """Those who notice together that the 15 seconds are over share what follows, another failure too."""
+    imai.mode = "internal_server_error"
+    read()
+    for calls in range(2, 6):
+        clock(16)
+        with ThreadPoolExecutor(VIEWERS) as pool:
+            readings = list(pool.map(lambda _: read(), range(VIEWERS)))
+        assert imai.calls == calls
+        assert {reading.status for reading in readings} == {Status.UNAVAILABLE}
+
+
+def test_providers_are_read_side_by_side() -> None:
+    """Ten that take their time take hardly longer than one, and keep their order."""
+
+    class Slow(type(IMAI)):  # type: ignore[misc]
+        def __init__(self, label: str) -> None:
+            self.label = label
+
+        def fetch(self, _: object) -> Quota:
+            time.sleep(0.3)
+            return Quota(remaining=Decimal(1))
+
+    slow = [Slow(f"P{number}") for number in range(10)]
+    began = time.monotonic()
+    usage = cache.current_of_all(slow)
+    assert time.monotonic() - began < 3 * 0.3
+    assert [reading.provider for reading in usage.integrations] == [provider.label for provider in slow]
+
+
+def test_nothing_of_the_cache_is_written_to_disk(imai: Simulator, tmp_path: Path) -> None:
+    """The last good reading lives in the process."""
+    read()
+    imai.mode = "hang"
+    assert [file.name for file in tmp_path.rglob("*")] == []
+
+
 def test_the_last_good_reading_stays_through_failures_and_refreshes(
     imai: Simulator, clock: Callable[[float], None]
 ) -> None:
@@ -184,11 +260,13 @@ def test_at_most_one_call_is_under_way_whatever_people_click(imai: Simulator) ->
     assert imai.calls > 3
 
 
-def test_no_thread_of_ours_is_left(imai: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("mode", ["hang", "stall", "drip", "drip_chunked", "drip_headers"])
+def test_no_thread_of_ours_is_left(imai: Simulator, monkeypatch: pytest.MonkeyPatch, mode: str) -> None:
     """A provider that hangs costs nothing after the deadline."""
     monkeypatch.setenv("PANEL_DEADLINE_SECONDS", "0.3")
-    imai.mode = "drip_headers"
-    read()
+    imai.drip_seconds = 0.05
+    imai.mode = mode
+    assert read().error is not None
     end = time.monotonic() + 2
     while any(thread.name.startswith("fetch") for thread in threading.enumerate()):
         assert time.monotonic() < end

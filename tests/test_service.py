@@ -1,13 +1,17 @@
 """The service: one attempt at each provider, and nothing one does touches another."""
 
 import logging
+import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import repeat
 from typing import Any, NoReturn
 
 import pytest
+import time_machine
 
 from integrations import service
 from integrations.errors import ErrorCode, ProviderError, Status
@@ -16,6 +20,7 @@ from integrations.providers.base import Provider
 from integrations.settings import ProviderSettings
 from integrations.simulator import Simulator
 from integrations.transport import Client
+from tests.providers.hostile import Behaviour, answer, dripping_handshake, hostile, silent
 
 Act = Callable[[Client], Any]
 
@@ -81,12 +86,16 @@ def test_without_a_key_imai_is_an_error_and_not_asked() -> None:
         raising(SystemExit(1)),
         raising(KeyboardInterrupt()),
         raising(RecursionError()),
+        raising(GeneratorExit()),
+        lambda _: ProviderError("test-key"),  # type: ignore[arg-type]
         lambda _: None,
         lambda _: [],
         lambda _: "7500",
         lambda _: [GOOD, None],
+        lambda _: repeat(GOOD),
         lambda _: Quota(remaining=Decimal("NaN")),
         lambda _: Quota(),
+        lambda _: Quota(remaining=Decimal(1), renews_at=datetime(2026, 11, 27)),  # noqa: DTZ001 - without a zone
     ],
 )
 def test_a_provider_that_crashes_or_returns_nonsense_is_an_error_and_touches_no_other(
@@ -116,6 +125,79 @@ def test_a_provider_that_hangs_by_itself_is_left_at_the_deadline(monkeypatch: py
     assert time.monotonic() - began < 0.8
     assert ended.failure is not None
     assert ended.failure.code is ErrorCode.TIMEOUT
+
+
+def test_a_resolver_that_hangs_is_left_at_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name that does not resolve cannot be cut off; nobody waits for it, and nothing is sent when it is there."""
+    monkeypatch.setenv("PANEL_DEADLINE_SECONDS", "0.3")
+    over, resolve = threading.Event(), socket.getaddrinfo
+
+    def slow(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - the resolver's own
+        over.wait(10)
+        return resolve(*arguments, **options)
+
+    with hostile(answer(200)) as server:
+        with monkeypatch.context() as patch:
+            patch.setattr(socket, "getaddrinfo", slow)
+            began = time.monotonic()
+            ended = service.attempt(provider("Nowhere", lambda http: http.get(server.url, headers={})))
+            assert time.monotonic() - began < 0.3 + 0.5
+            over.set()
+            wait_until_no_fetch_is_left()
+        assert server.requests == []
+    assert ended.failure is not None
+    assert ended.failure.code is ErrorCode.TIMEOUT
+
+
+def wait_until_no_fetch_is_left() -> None:
+    """The threads that fetch end by themselves, soon."""
+    for thread in threading.enumerate():
+        if thread.name.startswith("fetch "):
+            thread.join(2)
+            assert not thread.is_alive()
+
+
+@pytest.mark.parametrize("behaviour", [silent, dripping_handshake])
+def test_tls_that_does_not_come_about_is_cut_off_at_the_deadline(
+    behaviour: Behaviour, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even a byte now and then keeps the handshake alive; thread and connection are gone."""
+    monkeypatch.setenv("PANEL_DEADLINE_SECONDS", "0.3")
+    with hostile(behaviour) as server:
+        url = server.url.replace("http://", "https://")
+        began = time.monotonic()
+        ended = service.attempt(provider("Secure", lambda http: http.get(url, headers={})))
+        assert time.monotonic() - began < 0.3 + 0.5
+        wait_until_no_fetch_is_left()
+        assert server.left.wait(2)
+    assert ended.failure is not None
+    assert ended.failure.code is ErrorCode.TIMEOUT
+
+
+@pytest.mark.parametrize(
+    ("asked", "seconds", "words"),
+    [
+        (45, 45, "in 45 seconds"),
+        (60, 60, "in a minute"),
+        (61, 61, "in 2 minutes"),
+        (119.5, 120, "in 2 minutes"),
+        (10**300, 900, "in 15 minutes"),
+        (float("inf"), 900, "in 15 minutes"),
+        (float("nan"), None, "later"),
+        (-5, None, "later"),
+        (0, None, "later"),
+    ],
+)
+def test_the_time_to_wait_is_never_told_too_short_and_never_over_15_minutes(
+    asked: float, seconds: int | None, words: str
+) -> None:
+    """Who comes back after the time on the card is not too early; a time that makes no sense is none."""
+    limited = provider("Limited", raising(ProviderError(ErrorCode.RATE_LIMITED, retry_after=asked)))
+    with time_machine.travel(datetime(2026, 11, 23, tzinfo=UTC), tick=False):
+        error = service.readings_of(limited, service.attempt(limited))[0].error
+    assert error is not None
+    assert error.retry_after == seconds
+    assert error.message == f"Unable to fetch quota. Limited is limiting requests: try again {words}."
 
 
 def test_providers_are_asked_side_by_side() -> None:

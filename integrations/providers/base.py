@@ -120,6 +120,7 @@ class Provider(ABC, Generic[Settings]):
         stated = self.vendor_code(document) if isinstance(document, dict) else None
         if stated is None:
             return None
+        stated = str(stated)  # a subclass may hand on what was sent, of whatever type
         by_status = kind_of_status(answer.status) or ErrorCode.INVALID_RESPONSE
         code = self.codes.get(stated, by_status)
         known = stated if stated in self.codes else "unknown"  # an unknown one could hold anything

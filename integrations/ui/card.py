@@ -12,7 +12,7 @@ from integrations.models import IntegrationUsage
 from integrations.providers.base import Provider
 from integrations.ui import texts
 
-HEIGHT = 228
+HEIGHT = 264
 """Pixels of a usual card, for what stands in its place meanwhile."""
 
 

@@ -11,7 +11,7 @@ from integrations import service
 from integrations.errors import ErrorCode, SettingsError
 from integrations.models import IntegrationUsage
 from integrations.providers.imai import Imai, ImaiSettings, next_renewal
-from integrations.simulator import Simulator
+from integrations.simulator import Mode, Simulator
 
 URL = "https://imai.co/api/account/info/"
 
@@ -139,14 +139,54 @@ def test_status_and_code_together_tell_the_kind(
     assert f"vendor_code={'unknown' if code == 'something_new' else code}" in caplog.text
 
 
-@pytest.mark.parametrize("mode", ["subscription_expired", "invalid_api_key", "retry_later", "credits_string"])
-def test_the_simulator_and_the_provider_agree(imai: Simulator, mode: str) -> None:
-    """The same, over a real socket."""
+FINE = {Mode.OK, Mode.SLOW, Mode.FLAKY}
+BY_MODE = {
+    ErrorCode.AUTHENTICATION_FAILED: {
+        "not_authenticated",
+        "invalid_api_key",
+        "token_is_disabled",
+        "success_false",
+    },
+    ErrorCode.PERMISSION_DENIED: {"permission_denied"},
+    ErrorCode.SUBSCRIPTION_INACTIVE: {"tokens_expired", "subscription_expired", "subscription_required"},
+    ErrorCode.RATE_LIMITED: {"rate_limit_exceeded", "daily_tokens_limit_exceeded"},
+    ErrorCode.TIMEOUT: {"hang", "stall", "drip", "drip_chunked", "drip_headers"},
+    ErrorCode.NETWORK: {"reset"},
+    ErrorCode.PROVIDER_UNAVAILABLE: {
+        "retry_later",
+        "no_tokens_remaining",
+        "no_quota_remaining",
+        "internal_server_error",
+        "http_500",
+        "http_502",
+        "http_503",
+        "http_504",
+    },
+}
+
+
+@pytest.mark.parametrize("mode", sorted(set(Mode) - FINE))
+def test_every_mode_of_the_simulator_is_told_as_its_kind(
+    imai: Simulator, mode: Mode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over a real socket; what is not named here makes no sense, and nothing of it becomes a figure."""
+    expected = next((code for code, modes in BY_MODE.items() if mode in modes), ErrorCode.INVALID_RESPONSE)
+    deadline = 0.3 if expected is ErrorCode.TIMEOUT else 2
+    monkeypatch.setenv("PANEL_DEADLINE_SECONDS", str(deadline))
+    imai.drip_seconds = 0.05
     imai.mode = mode
     reading = read()
     assert reading.error is not None
-    assert reading.remaining_quota is None
-    assert imai.calls == 1
+    assert reading.error.code is expected
+    assert not reading.has_figures
+    assert not imai.leaked
+
+
+@pytest.mark.parametrize("mode", [Mode.OK, Mode.FLAKY])
+def test_a_good_answer_is_read_even_after_a_503(imai: Simulator, mode: Mode) -> None:
+    """What passes while the reading waits does not reach the card."""
+    imai.mode = mode
+    assert read().remaining_quota == 7500
 
 
 MIDNIGHT = time(0, 0)

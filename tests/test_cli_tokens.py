@@ -1,0 +1,67 @@
+"""`integrations tokens …`."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from integrations.cli import main
+from tests.conftest import AddUser
+
+
+@pytest.fixture(autouse=True)
+def _store(add_user: AddUser) -> None:
+    add_user("alice", roles=["admin"])
+
+
+def tokens(*arguments: str) -> Result:
+    """The command in this process."""
+    return CliRunner().invoke(main, ["tokens", *arguments])
+
+
+def test_a_token_is_printed_once_and_kept_as_a_hash(tmp_path: Path) -> None:
+    """256 random bits on standard output, the SHA-256 in the store, and the token itself nowhere."""
+    made = tokens("add", "grafana", "--role", "viewer")
+    token = made.stdout.strip()
+    kept = (tmp_path / "auth.yaml").read_text()
+    assert made.exit_code == 0
+    assert len(token) >= 43
+    assert hashlib.sha256(token.encode()).hexdigest() in kept
+    assert token not in kept
+    assert token not in tokens("list").stdout
+    assert tokens("add", "other", "--role", "viewer").stdout.strip() != token
+
+
+def test_list_shows_names_and_roles() -> None:
+    """Never a hash."""
+    tokens("add", "grafana", "--role", "viewer", "--role", "admin")
+    assert tokens("list").stdout == "grafana  viewer, admin\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("add", "grafana", "--role", "viewer"), "There is a token 'grafana' already."),
+        (("add", "other", "--role", "king"), "unknown role 'king'"),
+        (("remove", "nobody"), "There is no token 'nobody'. See: integrations tokens list"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line_and_changes_nothing(
+    tmp_path: Path, arguments: tuple[str, ...], sentence: str
+) -> None:
+    """Exit 1, no token printed, the store as it was."""
+    tokens("add", "grafana", "--role", "viewer")
+    before = (tmp_path / "auth.yaml").read_text()
+    result = tokens(*arguments)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert sentence in result.stderr
+    assert (tmp_path / "auth.yaml").read_text() == before
+
+
+def test_remove_leaves_the_users(tmp_path: Path) -> None:
+    """Only the token goes."""
+    tokens("add", "grafana", "--role", "viewer")
+    assert tokens("remove", "grafana").exit_code == 0
+    assert tokens("list").stdout == ""
+    assert "alice" in (tmp_path / "auth.yaml").read_text()
