@@ -1,5 +1,6 @@
 """The transport, over real sockets. What every provider must survive is in `providers/test_conformance.py`."""
 
+import gzip
 import socket
 import ssl
 import threading
@@ -70,6 +71,18 @@ def test_retry_after_beyond_the_deadline_fails_at_once_and_tells_the_time() -> N
         assert time.monotonic() - began < 1
         assert (failure.code, failure.retry_after) == (ErrorCode.PROVIDER_UNAVAILABLE, 120)
         assert len(server.requests) == 1
+
+
+def test_a_body_may_have_one_mebibyte_and_no_byte_more() -> None:
+    """It counts after decompression, whatever the rest of the body would have said."""
+    good = b'{"left": 1}'
+    fits, over = good.ljust(MAX_BODY_BYTES), good.ljust(MAX_BODY_BYTES + 1)
+    with hostile(
+        answer(200, fits), answer(200, over), answer(200, gzip.compress(over), Content_Encoding="gzip")
+    ) as server:
+        assert got(server.url).json() == {"left": 1}
+        for _ in range(2):
+            assert failure_of(server.url).code is ErrorCode.INVALID_RESPONSE
 
 
 def test_a_retry_after_that_is_a_date_is_obeyed_too() -> None:
