@@ -14,6 +14,8 @@ from integrations.errors import ErrorCode, ProviderError
 
 MAX_RETRY_AFTER_SECONDS: Final = 15 * 60.0
 
+_LONGEST_FIELD: Final = 40
+
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -54,7 +56,7 @@ class Answer:
             return model.model_validate(self.json())
         except ValidationError as error:
             defects = ", ".join(
-                f"{'.'.join(map(str, defect['loc'])) or 'body'}: {defect['type']}"
+                f"{'.'.join(map(_step, defect['loc'])) or 'body'}: {defect['type']}"
                 for defect in error.errors(include_url=False, include_context=False, include_input=False)[:3]
             )
             raise self.invalid(defects) from None
@@ -62,6 +64,12 @@ class Answer:
     def invalid(self, detail: str) -> ProviderError:
         """The failure for an answer that makes no sense."""
         return ProviderError(ErrorCode.INVALID_RESPONSE, detail, http_status=self.status)
+
+
+def _step(step: int | str) -> str:
+    """A step to a defect; where it may be a key that the provider made up, it is not told."""
+    text = str(step)
+    return text if len(text) <= _LONGEST_FIELD and (text.isdecimal() or text.isidentifier()) else "?"
 
 
 def _refuse_constant(constant: str) -> NoReturn:

@@ -6,9 +6,10 @@ differs.
 
 import contextlib
 import socket
+import ssl
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from http.client import HTTPException
@@ -193,19 +194,19 @@ class Client:
         ) as response:
             try:
                 body = _body(response)
-            except (OSError, HTTPError, ValueError, ProviderError):
+            except (OSError, HTTPError, ValueError) as error:
                 if kind_of_status(response.status_code) is None or self.remaining() == 0:
-                    raise
+                    raise self._connection_failure(error, response.status_code) from None
                 body = b""  # a failure that its status tells already
             return Answer(response.status_code, response.headers, body)
 
-    def _connection_failure(self, error: Exception) -> ProviderError:
+    def _connection_failure(self, error: Exception, status: int | None = None) -> ProviderError:
         kind = type(error).__name__  # the text could hold the URL
         if self.remaining() == 0 or isinstance(error, requests.Timeout | TimeoutError):
-            return ProviderError(ErrorCode.TIMEOUT, kind)
+            return ProviderError(ErrorCode.TIMEOUT, kind, http_status=status)
         if isinstance(error, _BROKEN_ANSWER) or not isinstance(error, OSError) or _is_not_http(error):
-            return ProviderError(ErrorCode.INVALID_RESPONSE, kind)
-        return ProviderError(ErrorCode.NETWORK, kind)
+            return ProviderError(ErrorCode.INVALID_RESPONSE, kind, http_status=status)
+        return ProviderError(ErrorCode.NETWORK, kind, http_status=status)
 
     def _failure_of(self, answer: Answer) -> ProviderError | None:
         failure = self._explain(answer)
@@ -224,13 +225,22 @@ _BROKEN_ANSWER: Final = (
 )
 
 
-def _is_not_http(error: BaseException | None) -> bool:
-    """Whether somebody answered, but not in HTTP."""
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and those that led to it."""
     while error is not None:
-        if isinstance(error, HTTPException) and not isinstance(error, ConnectionError):
-            return True
+        yield error
         error = error.__context__
-    return False
+
+
+def _is_not_http(error: BaseException) -> bool:
+    """Whether somebody answered, but not in HTTP."""
+    return any(
+        isinstance(link, HTTPException) and not isinstance(link, ConnectionError) for link in _chain(error)
+    )
+
+
+class _BodyTooLongError(ValueError):
+    """A body over 1 MiB."""
 
 
 def _body(response: requests.Response) -> bytes:
@@ -238,9 +248,7 @@ def _body(response: requests.Response) -> bytes:
     for chunk in response.iter_content(_CHUNK_BYTES):
         body += chunk
         if len(body) > MAX_BODY_BYTES:
-            raise ProviderError(
-                ErrorCode.INVALID_RESPONSE, "body over 1 MiB", http_status=response.status_code
-            )
+            raise _BodyTooLongError
     return bytes(body)
 
 
@@ -248,7 +256,9 @@ def _may_pass(error: BaseException) -> bool:
     """Whether asking again at once may help; a 429 only when it says how long to wait."""
     if not isinstance(error, ProviderError):
         return False
-    if error.code is ErrorCode.NETWORK or error.http_status in _RETRIED_STATUSES:
+    if error.code is ErrorCode.NETWORK:
+        return not any(isinstance(link, ssl.SSLCertVerificationError) for link in _chain(error))
+    if error.http_status in _RETRIED_STATUSES:
         return True
     return error.code is ErrorCode.RATE_LIMITED and error.retry_after is not None
 

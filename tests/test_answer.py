@@ -78,6 +78,18 @@ def test_a_defect_is_told_by_its_place_and_kind_without_the_value() -> None:
     assert str(caught.value) == "code=invalid_response http_status=200 (left: int_parsing)"
 
 
+@pytest.mark.parametrize("key", ["a b", "a\\n2026-11-23 WARNING all is well", "x" * 100])
+def test_a_key_that_is_no_fields_name_is_not_told(key: str) -> None:
+    """The line of the log stays one line, and nobody else writes in it."""
+
+    class Lefts(BaseModel):
+        lefts: dict[str, int]
+
+    with pytest.raises(ProviderError) as caught:
+        Answer(200, {}, f'{{"lefts": {{"{key}": null}}}}'.encode()).parse(Lefts)
+    assert str(caught.value) == "code=invalid_response http_status=200 (lefts.?: int_type)"
+
+
 def test_an_answer_shows_its_status_alone() -> None:
     """A body that is printed by mistake stays unseen, its headers too."""
     assert repr(Answer(200, {"X-Key": SECRET}, SECRET.encode())) == "Answer(status=200)"

@@ -82,7 +82,8 @@ def test_a_body_may_have_one_mebibyte_and_no_byte_more() -> None:
     ) as server:
         assert got(server.url).json() == {"left": 1}
         for _ in range(2):
-            assert failure_of(server.url).code is ErrorCode.INVALID_RESPONSE
+            failure = failure_of(server.url)
+            assert (failure.code, failure.http_status) == (ErrorCode.INVALID_RESPONSE, 200)
 
 
 def test_a_retry_after_that_is_a_date_is_obeyed_too() -> None:
@@ -195,15 +196,16 @@ def test_tls_that_never_shakes_hands_ends_with_the_deadline() -> None:
 
 
 def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path: Path) -> None:
-    """TLS is verified: the key is not sent to a server that merely says that it is the provider."""
+    """TLS is verified, once: the key is not sent to a server that merely says that it is the provider."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(self_signed(tmp_path))
-    heard = []
+    accepted, heard = [], []
 
     def serve(listener: socket.socket) -> None:
         with suppress(OSError):
             while True:
-                peer, _ = listener.accept()
+                peer, address = listener.accept()
+                accepted.append(address)
                 with peer, suppress(OSError), context.wrap_socket(peer, server_side=True) as tls:
                     heard.append(tls.recv(1000))
 
@@ -212,6 +214,7 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path: Path) -> Non
         failure = failure_of(f"https://127.0.0.1:{listener.getsockname()[1]}/")
         listener.shutdown(socket.SHUT_RDWR)
     assert failure.code is ErrorCode.NETWORK
+    assert len(accepted) == 1
     assert b"test-key" not in b"".join(heard)
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from tests.browser import conftest
 from tests.browser.conftest import CHROMIUM_FLAGS, PASSWORD, Panel, SimulatorProcess, run_panel, sign_in
 
 REFUSED_COOKIE = "Your browser did not keep the session cookie"
@@ -251,7 +250,7 @@ def test_on_a_trusted_network_plain_http_works_when_the_operator_says_so(
 
 
 def test_a_failure_of_the_page_s_own_code_shows_one_sentence(
-    page: Page, tmp_path: Path, simulator_process: SimulatorProcess, monkeypatch: pytest.MonkeyPatch
+    page: Page, tmp_path: Path, simulator_process: SimulatorProcess
 ) -> None:
     """The browser gets a friendly sentence and nothing of the inside; the log gets the traceback."""
     launcher = tmp_path / "launcher.py"
@@ -263,8 +262,7 @@ def test_a_failure_of_the_page_s_own_code_shows_one_sentence(
         "cache.current = cache.latest = fail\n"
         "main()\n"
     )
-    monkeypatch.setattr(conftest, "_INTEGRATIONS", [sys.executable, str(launcher)])
-    with run_panel(tmp_path, simulator_process) as broken:
+    with run_panel(tmp_path, simulator_process, command=[sys.executable, str(launcher)]) as broken:
         sign_in(page, broken)
         expect(page.get_by_text("Something went wrong. Please try again.")).to_be_visible()
         assert "secret of the inside" not in page.content()

@@ -1,9 +1,10 @@
 """The card in every state."""
 
 import pytest
+import time_machine
 from streamlit.testing.v1 import AppTest
 
-from tests.ui.gallery import STATES
+from tests.ui.gallery import NOW, STATES
 
 
 def _draw(name: str) -> None:
@@ -16,7 +17,8 @@ def _draw(name: str) -> None:
 
 def drawn(name: str) -> AppTest:
     """The card in this state."""
-    page = AppTest.from_function(_draw, args=(name,)).run()
+    with time_machine.travel(NOW, tick=True):  # the gallery's figures were read when it was imported
+        page = AppTest.from_function(_draw, args=(name,)).run()
     assert not page.exception
     return page
 
