@@ -143,4 +143,5 @@ def pause(reading: IntegrationUsage) -> str | None:
     error = reading.error
     if error is None or not error.retry_after or error.code is ErrorCode.RATE_LIMITED:
         return None
-    return f"It asked for a pause: next attempt in {humanize.naturaldelta(_rounded(timedelta(seconds=error.retry_after)))}."
+    wait = humanize.naturaldelta(_rounded(timedelta(seconds=error.retry_after)))
+    return f"It asked for a pause: next attempt in {wait}."
