@@ -7,8 +7,9 @@ if __name__ == "__main__":
 
     page.draw()
 else:
-    from integrations import startup, web
+    from integrations import startup
     from integrations.ui import failure
+    from integrations.web import server
 
     try:
         startup.prepare()
@@ -16,8 +17,8 @@ else:
         raise SystemExit(str(error)) from None
     app = st.App(
         __file__,
-        routes=web.ROUTES,
-        middleware=web.MIDDLEWARE,
-        lifespan=web.lifespan,
+        routes=server.ROUTES,
+        middleware=server.MIDDLEWARE,
+        lifespan=server.lifespan,
         on_script_error=failure.show,
     )

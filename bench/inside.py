@@ -33,19 +33,19 @@ def sign_in() -> None:
     For the plain script alone: without `st.App` there is no route where a browser could exchange its ticket.
     """
     from integrations import startup  # noqa: PLC0415 - likewise
-    from integrations.access import SignInRefused, access  # noqa: PLC0415 - likewise
+    from integrations.access import SignInRefused, auth  # noqa: PLC0415 - likewise
 
     startup.prepare()
-    ticket = access().sign_in(USER, os.environ["BENCH_PASSWORD"])
-    session = None if isinstance(ticket, SignInRefused) else access().redeem(ticket)
+    ticket = auth().sign_in(USER, os.environ["BENCH_PASSWORD"])
+    session = None if isinstance(ticket, SignInRefused) else auth().redeem(ticket)
     if session is None:
         raise RuntimeError("the benchmark cannot sign in")
-    Path(os.environ[COOKIE_FILE_VARIABLE]).write_text(f"{access().cookie_name}={session}", encoding="ascii")
+    Path(os.environ[COOKIE_FILE_VARIABLE]).write_text(f"{auth().cookie_name}={session}", encoding="ascii")
 
 
 if __name__ == "__main__":
     add_providers()
 
-    from integrations.cli import main
+    from integrations.cli.main import main
 
     main()

@@ -1,14 +1,13 @@
 """Readings shared by every viewer and every endpoint call: one call to a provider at a time, and few of them.
 
-`st.cache_data` keeps the end of each attempt for the TTL, a failure too, so that all who wait for a slow provider
-share what comes. Beside it stands, for each provider, what decides when a failure is over, and the last good
-reading. All of it lives in the process. Whoever calls must have checked the viewer's permission before.
+`st.cache_data` keeps good readings for the TTL. It keeps nothing that failed, and anybody can empty it from a browser's
+console; so beside it stands one entry for each provider, with what the last fetch gave, the last good one, and until
+when nobody asks again. All of it lives in the process. Whoever calls must have checked the viewer's permission before.
 """
 
 import threading
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any, Final
@@ -16,7 +15,7 @@ from typing import Any, Final
 import streamlit as st
 
 from integrations import service
-from integrations.models import IntegrationsUsage, IntegrationUsage
+from integrations.models import Reading, UsageReport
 from integrations.providers import PROVIDERS
 from integrations.providers.base import Provider
 from integrations.settings import panel_settings
@@ -24,104 +23,116 @@ from integrations.settings import panel_settings
 FAILURE_TTL: Final = timedelta(seconds=15)
 """How long a failure is served before the next visit asks again."""
 
-RETRY_PAUSE: Final = timedelta(seconds=2)
-"""A person's Retry asks nothing this soon after a failed attempt."""
+CLICK_PAUSE: Final = timedelta(seconds=2)
+"""A click on Refresh or Retry asks nothing this soon after the last fetch."""
 
-Readings = tuple[IntegrationUsage, ...]
+Readings = tuple[Reading, ...]
 """A provider's readings: one, or one for each of its quotas."""
 
 
+class _FailedError(Exception):
+    """The fetch failed: `st.cache_data` does not keep what raises."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    """What is known of a provider after a fetch.
+
+    Attributes:
+        last: what the fetch gave.
+        last_good: what the last good one gave, perhaps the same.
+        rests_until: before this moment nobody asks again.
+    """
+
+    last: service.Outcome
+    last_good: service.Outcome | None
+    rests_until: datetime
+
+    def is_resting(self, now: datetime) -> bool:
+        # A fetch that lies in the future means that the clock was set back: then the rest is over.
+        return self.last.at <= now < self.rests_until
+
+
 @dataclass
-class _State:
-    """What is remembered of one provider."""
+class _Entry:
+    """One provider's record, and the lock that is held while the provider is asked."""
 
+    provider: Provider[Any]
     lock: threading.Lock = field(default_factory=threading.Lock)
-    """Guards the rest; held for moments."""
-    flight: threading.Lock = field(default_factory=threading.Lock)
-    """Held while the provider is asked."""
-    attempts: int = 0
-    ended: service.Attempt | None = None
-    last_good: service.Attempt | None = None
-    retry: bool = False
-    """A person asked for another attempt: it need not wait for the end of `FAILURE_TTL`."""
+    record: _Record | None = None
 
-    def failed_longer_ago_than(self, pause: timedelta, now: datetime) -> bool:
-        """Whether the last attempt failed, its pause is over, and so is what the provider asked for."""
-        if self.ended is None or self.ended.failure is None:
-            return False
-        retry_at = self.ended.failure.retry_at
-        return now >= self.ended.at + pause and (retry_at is None or now >= retry_at)
+    def ask(self) -> service.Outcome:
+        """What the last fetch gave; makes one, unless the provider rests. Those who wait for it share what it gives."""
+        with self.lock:
+            if self.record is None or not self.record.is_resting(datetime.now(UTC)):
+                self.record = self._fetch()
+            return self.record.last
 
-    @property
-    def failed(self) -> bool:
-        return self.ended is not None and self.ended.failure is not None
+    def _fetch(self) -> _Record:
+        outcome = service.fetch(self.provider)
+        if outcome.failure is None:
+            ttl = timedelta(seconds=panel_settings().cache_ttl_seconds)
+            return _Record(outcome, outcome, outcome.at + ttl)
+        last_good = self.record.last_good if self.record else None
+        return _Record(outcome, last_good, outcome.repeatable_at(FAILURE_TTL))
+
+    def end_rest(self) -> None:
+        """Let the next visit ask, where a click may cause it."""
+        if not self.lock.acquire(blocking=False):
+            return  # it is being asked right now
+        try:
+            now = datetime.now(UTC)
+            if self.record is not None and now >= self.record.last.repeatable_at(CLICK_PAUSE):
+                self.record = replace(self.record, rests_until=now)
+                _good().clear(self.provider.label, self)
+        finally:
+            self.lock.release()
 
 
-_states: Final[dict[str, _State]] = {}
-_states_lock: Final = threading.Lock()
+_entries: Final[dict[str, _Entry]] = {}
+_entries_lock: Final = threading.Lock()
 
 
-def _state(provider: Provider[Any]) -> _State:
-    with _states_lock:
-        return _states.setdefault(provider.label, _State())
+def _entry(provider: Provider[Any]) -> _Entry:
+    with _entries_lock:
+        return _entries.setdefault(provider.label, _Entry(provider))
 
 
-def _attempt(label: str, _provider: Provider[Any]) -> service.Attempt:
-    """One attempt for all who ask meanwhile; those who come while it runs get its end, good or bad."""
-    state = _states[label]
-    seen = state.attempts
-    with state.flight:
-        with state.lock:
-            shared = state.attempts != seen
-            # Streamlit's cache may lose a failure before its time: by a short TTL, or by "Clear cache" in a browser.
-            paused = state.failed and not (
-                state.retry or state.failed_longer_ago_than(FAILURE_TTL, datetime.now(UTC))
-            )
-            if state.ended is not None and (shared or paused):
-                return state.ended
-        ended = service.attempt(_provider)
-        with state.lock:
-            state.attempts += 1
-            state.ended = ended
-            state.retry = False
-            if ended.failure is None:
-                state.last_good = ended
-        return ended
+def _ask(label: str, _entry: _Entry) -> Readings:
+    del label  # the key; Streamlit does not hash an argument that begins with an underscore
+    outcome = _entry.ask()
+    if outcome.failure is not None:
+        raise _FailedError
+    return outcome.readings
 
 
 @cache
-def _attempts() -> Any:  # noqa: ANN401 - Streamlit's own type of a cached function
+def _good() -> Any:  # noqa: ANN401 - Streamlit's own type of a cached function
     ttl = timedelta(seconds=panel_settings().cache_ttl_seconds)
-    return st.cache_data(ttl=ttl, show_spinner=False)(_attempt)
+    return st.cache_data(ttl=ttl, show_spinner=False)(_ask)
 
 
 def current(provider: Provider[Any]) -> Readings:
     """A provider's readings; asks it where what is kept has run out. Takes one deadline at the most."""
-    state = _state(provider)
-    with state.lock:
-        if state.failed_longer_ago_than(FAILURE_TTL, datetime.now(UTC)) and not state.flight.locked():
-            _attempts().clear(provider.label, provider)
-    ended: service.Attempt = _attempts()(provider.label, provider)
-    return _show(provider, ended, state.last_good)
+    entry = _entry(provider)
+    try:
+        readings: Readings = _good()(provider.label, entry)
+    except _FailedError:
+        return latest(provider)
+    return readings
 
 
 def latest(provider: Provider[Any]) -> Readings:
-    """The readings of the last attempt, however old. Asks the provider only where there was none."""
-    state = _state(provider)
-    with state.lock:
-        ended, last_good = state.ended, state.last_good
-    return current(provider) if ended is None else _show(provider, ended, last_good)
+    """The readings of the last fetch, however old. Asks the provider only where there was none."""
+    record = _entry(provider).record
+    if record is None:
+        return current(provider)
+    return service.readings_of(provider, record.last, record.last_good)
 
 
 def refresh(provider: Provider[Any]) -> None:
     """Let the next `current` ask anew, unless a call is under way or the provider must be left alone."""
-    state = _state(provider)
-    with state.lock:
-        if state.flight.locked():
-            return
-        if not state.failed or state.failed_longer_ago_than(RETRY_PAUSE, datetime.now(UTC)):
-            state.retry = True
-            _attempts().clear(provider.label, provider)
+    _entry(provider).end_rest()
 
 
 def refresh_all() -> None:
@@ -130,33 +141,6 @@ def refresh_all() -> None:
         refresh(provider)
 
 
-def current_of_all(providers: Iterable[Provider[Any]] | None = None) -> IntegrationsUsage:
+def current_of_all(providers: Iterable[Provider[Any]] | None = None) -> UsageReport:
     """`current` for every provider, side by side, in their order."""
-    return _side_by_side(current, tuple(PROVIDERS if providers is None else providers))
-
-
-def _side_by_side(
-    read: Callable[[Provider[Any]], Readings], providers: tuple[Provider[Any], ...]
-) -> IntegrationsUsage:
-    if len(providers) == 1:
-        return IntegrationsUsage(integrations=read(providers[0]))
-    with ThreadPoolExecutor(max_workers=max(len(providers), 1), thread_name_prefix="usage") as pool:
-        parts = pool.map(read, providers)
-        return IntegrationsUsage(integrations=tuple(reading for part in parts for reading in part))
-
-
-def _show(provider: Provider[Any], ended: service.Attempt, last_good: service.Attempt | None) -> Readings:
-    if ended.failure is None:
-        return ended.readings
-    if last_good is None:
-        return service.readings_of(provider, ended)
-    error = ended.failure.to_error(provider, now=datetime.now(UTC))
-    return tuple(reading.after_failure(error) for reading in last_good.readings)
-
-
-def forget() -> None:
-    """Drop all that is kept, as a new process does."""
-    st.cache_data.clear()
-    _attempts.cache_clear()
-    with _states_lock:
-        _states.clear()
+    return service.get_all_integrations_usage(PROVIDERS if providers is None else providers, read=current)

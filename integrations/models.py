@@ -46,7 +46,7 @@ class Level(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Levels:
+class Thresholds:
     """The percentages used from which a quota counts as `warning` and `critical`."""
 
     warning: Decimal = Decimal(80)
@@ -125,7 +125,7 @@ def usage_percentage(*, total: Decimal, remaining: Decimal) -> Decimal | None:
 
 
 def _level(
-    quota: Quota, remaining: Decimal | None, percentage: Decimal | None, levels: Levels
+    quota: Quota, remaining: Decimal | None, percentage: Decimal | None, thresholds: Thresholds
 ) -> Level | None:
     if quota.unlimited:
         return Level.OK
@@ -133,9 +133,9 @@ def _level(
         return Level.EXHAUSTED
     if percentage is None:
         return None
-    if percentage >= levels.critical:
+    if percentage >= thresholds.critical:
         return Level.CRITICAL
-    return Level.WARNING if percentage >= levels.warning else Level.OK
+    return Level.WARNING if percentage >= thresholds.warning else Level.OK
 
 
 class _Document(BaseModel):
@@ -159,7 +159,7 @@ class UsageError(_Document):
     )
 
 
-class IntegrationUsage(_Document):
+class Reading(_Document):
     """One reading of one quota: the document's keys, in the document's order."""
 
     provider: str = Field(description="The provider's name; with the quota's where it has several.")
@@ -191,14 +191,14 @@ class IntegrationUsage(_Document):
     )
 
     @classmethod
-    def measured(cls, label: str, quota: Quota, *, at: datetime, levels: Levels) -> Self:
+    def measured(cls, label: str, quota: Quota, *, at: datetime, thresholds: Thresholds) -> Self:
         """The reading that a good answer gives.
 
         Args:
             label: the provider's name for people.
             quota: what the answer said.
             at: when it was read.
-            levels: from which percentages a quota counts as low.
+            thresholds: from which percentages a quota counts as low.
         """
         total, remaining, used = _complete(quota)
         percentage = None
@@ -212,8 +212,8 @@ class IntegrationUsage(_Document):
             usage_percentage=percentage,
             status=Status.ACTIVE,
             unit=quota.unit,
-            level=_level(quota, remaining, percentage, levels),
-            fetched_at=at.replace(microsecond=0),
+            level=_level(quota, remaining, percentage, thresholds),
+            fetched_at=at,
             renews_at=quota.renews_at,
         )
 
@@ -237,10 +237,10 @@ class IntegrationUsage(_Document):
         return self.level is Level.OK and self.remaining_quota is None
 
 
-class IntegrationsUsage(_Document):
+class UsageReport(_Document):
     """The answer of `GET /integrations/usage`: every reading, in the order of `PROVIDERS`."""
 
-    integrations: Sequence[IntegrationUsage]
+    integrations: Sequence[Reading]
 
     @property
     def all_active(self) -> bool:

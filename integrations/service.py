@@ -1,8 +1,8 @@
-"""Asks the providers: one attempt each, within the deadline, and nothing one does can touch another."""
+"""Asks the providers: one fetch each, within the deadline, and nothing one does can touch another."""
 
 import logging
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -11,13 +11,13 @@ from typing import Any, Final
 
 import humanize
 
-from integrations.answer import MAX_RETRY_AFTER_SECONDS
 from integrations.errors import ErrorCode, ProviderError
-from integrations.models import IntegrationsUsage, IntegrationUsage, Levels, Quota, UsageError
+from integrations.models import Quota, Reading, Thresholds, UsageError, UsageReport
 from integrations.providers import PROVIDERS
 from integrations.providers.base import Provider
 from integrations.providers.imai import Imai
 from integrations.settings import panel_settings
+from integrations.transport.response import MAX_RETRY_AFTER_SECONDS
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ _MINUTE: Final = 60
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why an attempt gave no figures, and until when the provider asked to be left alone."""
+    """Why a fetch gave no figures, and until when the provider asked to be left alone."""
 
     code: ErrorCode
     retry_at: datetime | None = None
@@ -49,22 +49,29 @@ def _rounded_up(seconds: int) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
-    """The end of one attempt to read a provider: its readings, or a failure and no readings."""
+class Outcome:
+    """What one fetch of a provider gave: its readings, or a failure and no readings."""
 
     at: datetime
-    readings: tuple[IntegrationUsage, ...] = ()
+    readings: tuple[Reading, ...] = ()
     failure: Failure | None = None
 
+    def repeatable_at(self, pause: timedelta) -> datetime:
+        """When the provider may be asked again: after this pause, and not before the time that it named itself."""
+        earliest = self.at + pause
+        retry_at = self.failure.retry_at if self.failure else None
+        return max(earliest, retry_at) if retry_at else earliest
 
-def attempt(provider: Provider[Any]) -> Attempt:
+
+def fetch(provider: Provider[Any]) -> Outcome:
     """Ask a provider once. Never raises, and takes no longer than `PANEL_DEADLINE_SECONDS`."""
     try:
         quotas = _fetch_within(panel_settings().deadline_seconds, provider)
         now = datetime.now(UTC)
-        levels = Levels(warning=panel_settings().warning_percent, critical=panel_settings().critical_percent)
+        settings = panel_settings()
+        thresholds = Thresholds(warning=settings.warning_percent, critical=settings.critical_percent)
         readings = tuple(
-            IntegrationUsage.measured(provider.label, quota, at=now, levels=levels) for quota in quotas
+            Reading.measured(provider.label, quota, at=now, thresholds=thresholds) for quota in quotas
         )
     except ProviderError as error:
         failure, description = error, str(error)
@@ -73,10 +80,10 @@ def attempt(provider: Provider[Any]) -> Attempt:
         description = f"code={failure.code} ({_where(error)})"
     else:
         _outages.over(provider.label)
-        return Attempt(now, readings)
+        return Outcome(now, readings)
     _outages.begun(provider.label, description)
     now = datetime.now(UTC)
-    return Attempt(now, failure=Failure(failure.code, _retry_at(failure, now)))
+    return Outcome(now, failure=Failure(failure.code, _retry_at(failure, now)))
 
 
 def _retry_at(failure: ProviderError, now: datetime) -> datetime | None:
@@ -89,9 +96,9 @@ def _retry_at(failure: ProviderError, now: datetime) -> datetime | None:
 
 def _fetch_within(seconds: float, provider: Provider[Any]) -> tuple[Quota, ...]:
     """Run the provider in a thread of its own, which is cut off at the deadline."""
-    from integrations.transport import Client  # noqa: PLC0415 - requests is heavy: the start does not wait for it
+    from integrations.transport.client import Client  # noqa: PLC0415 - requests is heavy: the start does not wait for it
 
-    http = Client(deadline=seconds, explain=provider.explain)
+    http = Client(deadline=seconds, failure_in=provider.failure_in)
     future: Future[tuple[Quota, ...]] = Future()
 
     def work() -> None:
@@ -148,34 +155,38 @@ class _Outages:
         if since is not None:
             log.warning("%s: reading again after %s", label, humanize.naturaldelta(datetime.now(UTC) - since))
 
-    def forget(self) -> None:
-        """Start anew, as a new process does."""
-        with self._lock:
-            self._since.clear()
-
 
 _outages: Final = _Outages()
 
 
-def readings_of(provider: Provider[Any], ended: Attempt) -> tuple[IntegrationUsage, ...]:
-    """What an attempt shows by itself: its readings, or one without figures that tells why."""
-    if ended.failure is None:
-        return ended.readings
-    error = ended.failure.to_error(provider, now=datetime.now(UTC))
-    return (IntegrationUsage.without_figures(provider.label, error),)
+Readings = tuple[Reading, ...]
 
 
-def get_imai_usage() -> IntegrationUsage:
+def readings_of(provider: Provider[Any], last: Outcome, last_good: Outcome | None = None) -> Readings:
+    """What a fetch shows: its readings; the last good ones with the failure beside them; or the failure alone."""
+    if last.failure is None:
+        return last.readings
+    error = last.failure.to_error(provider, now=datetime.now(UTC))
+    if last_good is None:
+        return (Reading.without_figures(provider.label, error),)
+    return tuple(reading.after_failure(error) for reading in last_good.readings)
+
+
+def read(provider: Provider[Any]) -> Readings:
+    """A provider's readings, asked for now. Never raises."""
+    return readings_of(provider, fetch(provider))
+
+
+def get_imai_usage() -> Reading:
     """Call IMAI and transform its answer. Never raises; a failure is a reading in an error state."""
-    provider = next(provider for provider in PROVIDERS if isinstance(provider, Imai))
-    return readings_of(provider, attempt(provider))[0]
+    return read(next(provider for provider in PROVIDERS if isinstance(provider, Imai)))[0]
 
 
 def get_all_integrations_usage(
-    providers: Iterable[Provider[Any]] = PROVIDERS,
-) -> IntegrationsUsage:
-    """Ask every provider, side by side. Never raises."""
+    providers: Iterable[Provider[Any]] = PROVIDERS, *, read: Callable[[Provider[Any]], Readings] = read
+) -> UsageReport:
+    """Read every provider, side by side, in their order. Never raises."""
     chosen = tuple(providers)
     with ThreadPoolExecutor(max_workers=max(len(chosen), 1), thread_name_prefix="usage") as pool:
-        parts = pool.map(lambda provider: readings_of(provider, attempt(provider)), chosen)
-        return IntegrationsUsage(integrations=tuple(reading for part in parts for reading in part))
+        parts = pool.map(read, chosen)
+        return UsageReport(integrations=tuple(reading for part in parts for reading in part))

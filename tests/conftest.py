@@ -3,13 +3,15 @@
 import logging
 import os
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+import streamlit as st
 
 from integrations import cache, service
-from integrations.access import gate, store_file
+from integrations.access import authenticator, store_edit
 from integrations.access.passwords import hash_password
 from integrations.access.store import User
 from integrations.providers import PROVIDERS
@@ -23,10 +25,12 @@ HASHED = hash_password(PASSWORD)
 
 def forget() -> None:
     """Drop whatever the process keeps."""
-    cache.forget()
-    service._outages.forget()
+    st.cache_data.clear()
+    cache._good.cache_clear()
+    cache._entries.clear()
+    service._outages._since.clear()
     panel_settings.cache_clear()
-    gate.access.cache_clear()
+    authenticator.auth.cache_clear()
     for provider in PROVIDERS:
         vars(provider).pop("settings", None)
 
@@ -68,6 +72,12 @@ def imai(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> Simulator:
     return simulator
 
 
+@pytest.fixture
+def no_click_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A click on Refresh asks at once, however soon after the last call."""
+    monkeypatch.setattr(cache, "CLICK_PAUSE", timedelta(0))
+
+
 AddUser = Callable[..., None]
 
 
@@ -77,6 +87,6 @@ def add_user(tmp_path: Path) -> AddUser:
 
     def add(name: str, *, roles: list[str], **fields: Any) -> None:  # noqa: ANN401 - the store's fields
         user = User(password=fields.pop("password", HASHED), roles=roles, **fields)
-        store_file.change(tmp_path / "auth.yaml", lambda content: store_file.with_user(content, name, user))
+        store_edit.change(tmp_path / "auth.yaml", lambda content: store_edit.with_user(content, name, user))
 
     return add

@@ -15,7 +15,7 @@ from streamlit.runtime.caching import cache_utils
 
 from integrations import cache
 from integrations.errors import ErrorCode, Status
-from integrations.models import IntegrationUsage, Quota
+from integrations.models import Quota, Reading
 from integrations.providers import PROVIDERS
 from integrations.simulator import Simulator
 from tests.conftest import forget
@@ -30,7 +30,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[float], None]]:
     moved = [0.0]
     real = time.monotonic
     monkeypatch.setattr(cache_utils, "TTLCACHE_TIMER", lambda: real() + moved[0])
-    cache.forget()
+    forget()
     with time_machine.travel(datetime.now(UTC), tick=True) as traveller:
 
         def move(seconds: float) -> None:
@@ -38,10 +38,10 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[float], None]]:
             traveller.shift(timedelta(seconds=seconds))
 
         yield move
-    cache.forget()
+    forget()
 
 
-def read() -> IntegrationUsage:
+def read() -> Reading:
     """IMAI's reading, as the page gets it."""
     return cache.current(IMAI)[0]
 
@@ -57,13 +57,19 @@ def test_a_good_reading_is_served_for_the_ttl(imai: Simulator, clock: Callable[[
     assert imai.calls == 2
 
 
-def test_refresh_asks_at_once_after_a_good_reading(imai: Simulator) -> None:
-    """A person who asks for a new figure gets it."""
+def test_refresh_asks_after_a_good_reading_but_not_within_two_seconds(
+    imai: Simulator, clock: Callable[[float], None]
+) -> None:
+    """A person who asks for a new figure gets it; an impatient clicker costs one call in two seconds."""
     assert read().remaining_quota == 7500
     imai.spend(100)
     assert read().remaining_quota == 7500
     cache.refresh(IMAI)
+    assert read().remaining_quota == 7500
+    clock(2)
+    cache.refresh(IMAI)
     assert read().remaining_quota == 7400
+    assert imai.calls == 2
 
 
 def test_a_failure_is_served_for_15_seconds(imai: Simulator, clock: Callable[[float], None]) -> None:
@@ -149,6 +155,30 @@ def test_a_browser_that_clears_streamlits_cache_does_not_shorten_a_failure(
     clock(6)
     read()
     assert imai.calls == 3
+
+
+def test_a_browser_that_clears_streamlits_cache_shortens_no_good_reading(
+    imai: Simulator, clock: Callable[[float], None]
+) -> None:
+    """A hundred times emptied, the cache still serves the reading until its TTL is over."""
+    for _ in range(100):
+        st.cache_data.clear()
+        assert read().remaining_quota == 7500
+    assert imai.calls == 1
+    clock(301)
+    read()
+    assert imai.calls == 2
+
+
+def test_a_clock_that_was_set_back_does_not_prolong_a_reading(
+    imai: Simulator, clock: Callable[[float], None]
+) -> None:
+    """A reading from the future is asked for again, where else it would stand for as long as the clock went back."""
+    read()
+    clock(-3600)
+    st.cache_data.clear()
+    read()
+    assert imai.calls == 2
 
 
 def test_a_browser_that_clears_streamlits_cache_makes_no_second_call_at_once(imai: Simulator) -> None:
@@ -262,7 +292,7 @@ def test_at_most_one_call_is_under_way_whatever_people_click(imai: Simulator) ->
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(type(IMAI), "fetch", counted)
-        patch.setattr(cache, "RETRY_PAUSE", timedelta(0))
+        patch.setattr(cache, "CLICK_PAUSE", timedelta(0))
         with ThreadPoolExecutor(16) as pool:
             list(pool.map(click, range(16)))
     assert most[0] == 1

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import pytest
 
-from integrations.cli import main
+from integrations.cli.main import main
 from integrations.errors import ErrorCode
 from integrations.providers import PROVIDERS
 from integrations.settings import PanelSettings, ProviderSettings

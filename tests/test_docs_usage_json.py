@@ -9,7 +9,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 import pytest
 
 from integrations.errors import ErrorCode
-from integrations.models import IntegrationsUsage, IntegrationUsage, UsageError
+from integrations.models import Reading, UsageError, UsageReport
 
 DOCUMENT = (Path(__file__).parents[1] / "docs" / "usage-json.md").read_text(encoding="utf-8")
 
@@ -30,11 +30,9 @@ def may_be_null(kind: Any) -> bool:  # noqa: ANN401 - a type, of any form
 
 
 @pytest.mark.parametrize(
-    ("heading", "model"), [("Fields of a reading", IntegrationUsage), ("Fields of an error", UsageError)]
+    ("heading", "model"), [("Fields of a reading", Reading), ("Fields of an error", UsageError)]
 )
-def test_every_field_is_described_in_its_order(
-    heading: str, model: type[IntegrationUsage] | type[UsageError]
-) -> None:
+def test_every_field_is_described_in_its_order(heading: str, model: type[Reading] | type[UsageError]) -> None:
     """Name, type, when it is null and an example; none missing, none too many."""
     described = {row[0].strip("`"): row for row in rows(heading)}
     assert list(described) == [field.alias for field in model.model_fields.values()]
@@ -60,5 +58,5 @@ def test_the_example_is_a_document_of_ours() -> None:
     """It parses, and printing it again changes nothing."""
     block = re.search(r"```json\n(.*?)```", DOCUMENT, re.DOTALL)
     assert block
-    usage = IntegrationsUsage.model_validate_json(block[1])
+    usage = UsageReport.model_validate_json(block[1])
     assert usage.model_dump(mode="json") == json.loads(block[1])

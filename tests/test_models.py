@@ -11,12 +11,12 @@ from pydantic import ValidationError
 
 from integrations.errors import ErrorCode, Status
 from integrations.models import (
-    IntegrationsUsage,
-    IntegrationUsage,
     Level,
-    Levels,
     Quota,
+    Reading,
+    Thresholds,
     UsageError,
+    UsageReport,
     usage_percentage,
 )
 
@@ -31,13 +31,13 @@ amounts = st.decimals(-(10**12), 10**12, allow_nan=False, allow_infinity=False, 
 totals = st.decimals(Decimal("0.01"), 10**12, allow_nan=False, allow_infinity=False, places=2)
 
 
-def reading(total: Decimal | int | None, remaining: Decimal | int | None) -> IntegrationUsage:
+def reading(total: Decimal | int | None, remaining: Decimal | int | None) -> Reading:
     """A reading of these figures."""
     quota = Quota(
         total=None if total is None else Decimal(total),
         remaining=None if remaining is None else Decimal(remaining),
     )
-    return IntegrationUsage.measured("IMAI", quota, at=AT, levels=Levels())
+    return Reading.measured("IMAI", quota, at=AT, thresholds=Thresholds())
 
 
 @given(total=totals, remaining=amounts)
@@ -122,7 +122,7 @@ def test_a_total_of_nothing_has_no_percentage() -> None:
 def test_a_plan_without_a_limit_is_well() -> None:
     """What is used is known, what is left has no meaning."""
     quota = Quota(used=Decimal(5), unlimited=True)
-    found = IntegrationUsage.measured("X", quota, at=AT, levels=Levels())
+    found = Reading.measured("X", quota, at=AT, thresholds=Thresholds())
     assert found.used_quota == 5
     assert found.remaining_quota is None
     assert found.total_quota is None
@@ -144,7 +144,7 @@ def test_what_follows_from_the_others_is_computed(
 ) -> None:
     """Arithmetic is no invention; where a service contradicts itself, what is left counts."""
     stated = Quota(**{name: Decimal(figure) for name, figure in quota.items()})  # type: ignore[arg-type]
-    found = IntegrationUsage.measured("X", stated, at=AT, levels=Levels())
+    found = Reading.measured("X", stated, at=AT, thresholds=Thresholds())
     assert (found.total_quota, found.remaining_quota, found.used_quota) == expected
 
 
@@ -169,7 +169,7 @@ def test_the_json_is_the_documents() -> None:
     """Keys in the documented order, integers without a point, times in UTC to the second."""
     found = reading(10000, Decimal("7499.98"))
     assert list(found.model_dump(mode="json")) == KEYS
-    text = IntegrationsUsage(integrations=[found]).model_dump_json()
+    text = UsageReport(integrations=[found]).model_dump_json()
     assert text.startswith('{"integrations":[{"provider":"IMAI","totalQuota":10000,"remainingQuota":7499.98,')
     assert '"fetchedAt":"2026-11-23T07:25:21Z"' in text
 
@@ -185,7 +185,7 @@ def test_a_failure_keeps_the_figures_and_says_stale() -> None:
 
 def test_without_a_reading_every_figure_is_unknown() -> None:
     """A failure is no zero."""
-    found = IntegrationUsage.without_figures("IMAI", ERROR).model_dump(mode="json")
+    found = Reading.without_figures("IMAI", ERROR).model_dump(mode="json")
     unknown = (
         "totalQuota",
         "remainingQuota",

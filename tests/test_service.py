@@ -19,7 +19,7 @@ from integrations.models import Quota
 from integrations.providers.base import Provider
 from integrations.settings import ProviderSettings
 from integrations.simulator import Simulator
-from integrations.transport import Client
+from integrations.transport.client import Client
 from tests.providers.hostile import Behaviour, answer, dripping_handshake, hostile, silent
 
 Act = Callable[[Client], Any]
@@ -120,7 +120,7 @@ def test_a_provider_that_hangs_by_itself_is_left_at_the_deadline(monkeypatch: py
     monkeypatch.setenv("PANEL_DEADLINE_SECONDS", "0.3")
     over = threading.Event()
     began = time.monotonic()
-    ended = service.attempt(provider("Stuck", lambda _: over.wait(10)))
+    ended = service.fetch(provider("Stuck", lambda _: over.wait(10)))
     over.set()
     assert time.monotonic() - began < 0.8
     assert ended.failure is not None
@@ -140,7 +140,7 @@ def test_a_resolver_that_hangs_is_left_at_the_deadline(monkeypatch: pytest.Monke
         with monkeypatch.context() as patch:
             patch.setattr(socket, "getaddrinfo", slow)
             began = time.monotonic()
-            ended = service.attempt(provider("Nowhere", lambda http: http.get(server.url, headers={})))
+            ended = service.fetch(provider("Nowhere", lambda http: http.get(server.url, headers={})))
             assert time.monotonic() - began < 0.3 + 0.5
             over.set()
             wait_until_no_fetch_is_left()
@@ -166,7 +166,7 @@ def test_tls_that_does_not_come_about_is_cut_off_at_the_deadline(
     with hostile(behaviour) as server:
         url = server.url.replace("http://", "https://")
         began = time.monotonic()
-        ended = service.attempt(provider("Secure", lambda http: http.get(url, headers={})))
+        ended = service.fetch(provider("Secure", lambda http: http.get(url, headers={})))
         assert time.monotonic() - began < 0.3 + 0.5
         wait_until_no_fetch_is_left()
         assert server.left.wait(2)
@@ -194,7 +194,7 @@ def test_the_time_to_wait_is_never_told_too_short_and_never_over_15_minutes(
     """Who comes back after the time on the card is not too early; a time that makes no sense is none."""
     limited = provider("Limited", raising(ProviderError(ErrorCode.RATE_LIMITED, retry_after=asked)))
     with time_machine.travel(datetime(2026, 11, 23, tzinfo=UTC), tick=False):
-        error = service.readings_of(limited, service.attempt(limited))[0].error
+        error = service.readings_of(limited, service.fetch(limited))[0].error
     assert error is not None
     assert error.retry_after == seconds
     assert error.message == f"Unable to fetch quota. Limited is limiting requests: try again {words}."
@@ -216,7 +216,7 @@ def test_providers_are_asked_side_by_side() -> None:
 def test_several_quotas_are_several_readings() -> None:
     """An account with searches and exports shows both, each by its name."""
     quotas = [Quota(remaining=Decimal(1), name="Searches"), Quota(remaining=Decimal(2), name="Exports")]
-    ended = service.attempt(provider("Two", lambda _: quotas))
+    ended = service.fetch(provider("Two", lambda _: quotas))
     assert [reading.provider for reading in ended.readings] == ["Two Searches", "Two Exports"]
 
 
@@ -233,10 +233,10 @@ def test_an_outage_is_logged_once_when_it_begins_and_once_when_it_ends(
 
     flaky = provider("Flaky", act)
     for _ in range(3):
-        service.attempt(flaky)
+        service.fetch(flaky)
     failing[0] = False
     for _ in range(3):
-        service.attempt(flaky)
+        service.fetch(flaky)
     lines = [(record.levelno, record.getMessage()) for record in caplog.records]
     assert [level for level, _ in lines] == [logging.WARNING, logging.WARNING]
     assert "code=permission_denied http_status=403 vendor_code=permission_denied" in lines[0][1]

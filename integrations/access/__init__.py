@@ -1,7 +1,6 @@
-"""Who may see the panel: the one door for the page, its callbacks and the endpoint."""
+"""Who may see the panel: the one check for the page, its callbacks and the endpoint."""
 
-from integrations.access.gate import Access, Denial, SignInRefused, Viewer, access
+from integrations.access.authenticator import Authenticator, Denial, Principal, SignInRefused, auth
 from integrations.access.permissions import INTEGRATION_READ
-from integrations.access.store import StoreError
 
-__all__ = ["INTEGRATION_READ", "Access", "Denial", "SignInRefused", "StoreError", "Viewer", "access"]
+__all__ = ["INTEGRATION_READ", "Authenticator", "Denial", "Principal", "SignInRefused", "auth"]

@@ -51,20 +51,20 @@ def cost(hashed: str) -> int:
     return int(hashed[4:6])
 
 
-def check_password(password: str, hashed: str | None, *, usual_cost: int = COST) -> bool:
+def check_password(password: str, hashed: str | None, *, highest_cost: int = COST) -> bool:
     """Whether the password belongs to the hash, at the price of one bcrypt of the usual cost in every case.
 
     Args:
         password: as it was typed.
         hashed: the user's hash, or None for an unknown user.
-        usual_cost: the highest work factor of the store's hashes.
+        highest_cost: the highest work factor of the store's hashes.
     """
-    reference = (hashed or _dummy(usual_cost)).encode("ascii")
+    reference = (hashed or _dummy(highest_cost)).encode("ascii")
     candidate = _bytes(password)
     fits = len(candidate) <= MAX_BYTES and b"\0" not in candidate
     matches = bcrypt.checkpw(candidate if fits else b"-", reference)
     # Each step of the work factor doubles the time: 2^c + 2^c + 2^(c+1) + … is the usual one's, to the last round.
-    for missing in range(cost(reference.decode("ascii")), usual_cost):
+    for missing in range(cost(reference.decode("ascii")), highest_cost):
         bcrypt.checkpw(b"-", _dummy(missing).encode("ascii"))
     return matches and fits and hashed is not None
 

@@ -1,8 +1,7 @@
-"""From roles to a decision. Pure, and closed by default: what is not granted is refused."""
+"""Roles and permissions. Pure, and closed by default: what is not granted is refused."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 INTEGRATION_READ: Final = "integration:Read"
@@ -12,27 +11,24 @@ PERMISSION: Final = re.compile(r"\*|[a-z][a-z0-9_-]*:(?:\*|[A-Z][A-Za-z]*)")
 """`resource:Action`; `*` grants all, `resource:*` all actions of one resource."""
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """Whether it is allowed, and why, for the log."""
-
-    allowed: bool
-    reason: str
-
-
-def decide(roles: Iterable[str], permission: str, granted: Mapping[str, Sequence[str]]) -> Decision:
-    """Whether somebody with these roles may do this.
+def permissions_of(roles: Iterable[str], granted: Mapping[str, Sequence[str]]) -> frozenset[str]:
+    """Everything that these roles grant together; a role that nobody defined grants nothing.
 
     Args:
-        roles: of the user; one that nobody defined grants nothing.
-        permission: `resource:Action`, both named.
+        roles: of a user or a token.
         granted: the permissions of each role.
     """
+    return frozenset(permission for role in roles for permission in granted.get(role, ()))
+
+
+def is_allowed(permission: str, held: frozenset[str]) -> bool:
+    """Whether somebody who holds these permissions may do this.
+
+    Args:
+        permission: `resource:Action`, both named; a pattern is never allowed.
+        held: permissions, `resource:*` and `*` among them.
+    """
     if "*" in permission or PERMISSION.fullmatch(permission) is None:
-        return Decision(allowed=False, reason=f"{permission!r} names no single permission")
+        return False
     resource = permission.partition(":")[0]
-    for role in roles:
-        for grant in granted.get(role, ()):
-            if grant in {"*", f"{resource}:*", permission}:
-                return Decision(allowed=True, reason=f"role {role!r} grants {grant!r}")
-    return Decision(allowed=False, reason=f"no role grants {permission!r}")
+    return not held.isdisjoint({"*", f"{resource}:*", permission})

@@ -124,7 +124,7 @@ class StoreContent(_Entry):
         return self.credentials.usernames
 
     @property
-    def usual_cost(self) -> int:
+    def highest_cost(self) -> int:
         """The highest bcrypt work factor among the users."""
         return max((cost(user.password) for user in self.users.values()), default=COST)
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from integrations.answer import Answer, kind_of_status
 from integrations.errors import ErrorCode, ProviderError
 from integrations.models import Quota
 from integrations.settings import ProviderSettings
+from integrations.transport.response import Response, code_for_status
 
 if TYPE_CHECKING:
-    from integrations.transport import Client
+    from integrations.transport.client import Client
 
 _MOST = 10**12
 _MOST_DECIMALS = 40
@@ -111,7 +111,7 @@ class Provider(ABC, Generic[Settings]):
         del document
         return None
 
-    def explain(self, answer: Answer) -> ProviderError | None:
+    def failure_in(self, answer: Response) -> ProviderError | None:
         """The failure that an answer states by its HTTP status and the provider's own code together."""
         try:
             document = answer.json()
@@ -121,7 +121,7 @@ class Provider(ABC, Generic[Settings]):
         if stated is None:
             return None
         stated = str(stated)  # a subclass may hand on what was sent, of whatever type
-        by_status = kind_of_status(answer.status) or ErrorCode.INVALID_RESPONSE
+        by_status = code_for_status(answer.status) or ErrorCode.INVALID_RESPONSE
         code = self.codes.get(stated, by_status)
         known = stated if stated in self.codes else "unknown"  # an unknown one could hold anything
         return ProviderError(code, http_status=answer.status, vendor_code=known)

@@ -18,7 +18,7 @@ from integrations.providers.base import Amount, Payload, Provider
 from integrations.settings import BaseUrl, ProviderSettings
 
 if TYPE_CHECKING:
-    from integrations.transport import Client
+    from integrations.transport.client import Client
 
 DECEMBER: Final = 12
 

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import streamlit as st
 
 from integrations.errors import Status
-from integrations.models import IntegrationUsage
+from integrations.models import Reading
 from integrations.providers.base import Provider
 from integrations.ui import texts
 
@@ -16,9 +16,7 @@ HEIGHT = 264
 """Pixels of a usual card, for what stands in its place meanwhile."""
 
 
-def draw(
-    provider: Provider[Any], reading: IntegrationUsage, *, on_refresh: Callable[[], None] | None
-) -> None:
+def draw(provider: Provider[Any], reading: Reading, *, on_refresh: Callable[[], None] | None) -> None:
     """Draw one reading.
 
     Args:
@@ -46,12 +44,12 @@ def draw(
             st.caption(escape(small_print))
 
 
-def announcement(readings: tuple[IntegrationUsage, ...]) -> str:
+def announcement(readings: tuple[Reading, ...]) -> str:
     """What a refresh brought, for those who hear the page instead of seeing it."""
     return escape(" ".join(texts.announcement(reading) for reading in readings))
 
 
-def _figures(provider: Provider[Any], reading: IntegrationUsage) -> None:
+def _figures(provider: Provider[Any], reading: Reading) -> None:
     st.subheader(escape(texts.remaining(reading)), anchor=False)
     if reading.usage_percentage is not None:
         share = min(float(reading.usage_percentage) / 100, 1.0)
@@ -60,7 +58,7 @@ def _figures(provider: Provider[Any], reading: IntegrationUsage) -> None:
         st.text(line)
 
 
-def _small_print(reading: IntegrationUsage) -> str:
+def _small_print(reading: Reading) -> str:
     now = datetime.now(UTC)
     parts = [texts.note(reading), texts.pause(reading)]
     if reading.renews_at is not None:

@@ -1,5 +1,7 @@
 """The one page: who may see it, its sidebar and its cards."""
 
+import functools
+from base64 import b64encode
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -9,7 +11,7 @@ import streamlit as st
 from streamlit.errors import StreamlitAPIException
 
 from integrations import cache
-from integrations.access import INTEGRATION_READ, Denial, SignInRefused, Viewer, access
+from integrations.access import INTEGRATION_READ, Denial, Principal, SignInRefused, auth
 from integrations.providers import PROVIDERS
 from integrations.providers.base import Provider
 from integrations.ui import card, sign_in
@@ -22,19 +24,29 @@ _PULSE_SECONDS: Final = 45
 
 def draw() -> None:
     """Draw the page for whoever looks at it."""
-    st.set_page_config(page_title="Integrations", page_icon=str(_IMAGES / "icon.png"))
-    viewer = access().use(_session_id()) if _opened_by_a_person() else access().look(_session_id())
-    if viewer is Denial.UNAVAILABLE:
+    st.set_page_config(page_title="Integrations", page_icon=_icon())
+    principal = (
+        auth().authenticate(_session_id(), touch=True)
+        if _opened_by_a_person()
+        else auth().authenticate(_session_id())
+    )
+    if principal is Denial.UNAVAILABLE:
         st.error(str(SignInRefused.UNAVAILABLE), icon=":material/lock:")
         _pulse()
-    elif isinstance(viewer, Viewer):
-        _draw_signed_in(viewer)
+    elif isinstance(principal, Principal):
+        _draw_signed_in(principal)
     else:
         sign_in.draw()
 
 
+@functools.cache
+def _icon() -> str:
+    """The icon as part of the page: an address that Streamlit makes up for a picture is good in one process alone."""
+    return f"data:image/png;base64,{b64encode((_IMAGES / 'icon.png').read_bytes()).decode()}"
+
+
 def _session_id() -> str | None:
-    return st.context.cookies.get(access().cookie_name)
+    return st.context.cookies.get(auth().cookie_name)
 
 
 def _opened_by_a_person() -> bool:
@@ -50,18 +62,18 @@ def _opened_by_a_person() -> bool:
 
 
 def _may_read() -> bool:
-    viewer = access().look(_session_id())
-    return isinstance(viewer, Viewer) and viewer.may(INTEGRATION_READ)
+    principal = auth().authenticate(_session_id())
+    return isinstance(principal, Principal) and principal.may(INTEGRATION_READ)
 
 
-def _draw_signed_in(viewer: Viewer) -> None:
-    allowed = viewer.may(INTEGRATION_READ)
+def _draw_signed_in(principal: Principal) -> None:
+    allowed = principal.may(INTEGRATION_READ)
     page = st.navigation(
         [st.Page(_draw_cards if allowed else _draw_refusal, title="Integrations")], position="hidden"
     )
-    st.logo(str(_IMAGES / "icon.png"), size="large")
+    st.logo(_icon(), size="large")
     with st.sidebar:
-        st.text(viewer.display_name)
+        st.text(principal.display_name)
         if allowed:
             st.page_link(page, label="Integrations", icon=":material/monitoring:")
             st.button("Refresh all", icon=":material/refresh:", on_click=_refresh_all, width="stretch")
@@ -81,7 +93,7 @@ def _draw_cards() -> None:
         st.info("No integrations are set up.")
         _pulse()
     for provider in PROVIDERS:
-        st.session_state.setdefault(_wish(provider), _OPEN)
+        st.session_state.setdefault(_requested(provider), _OPEN)
         _draw_provider(provider)
 
 
@@ -89,7 +101,7 @@ _OPEN: Final = "open"
 _REFRESH: Final = "refresh"
 
 
-def _wish(provider: Provider[Any]) -> str:
+def _requested(provider: Provider[Any]) -> str:
     """Where it stands what a person asked of a card: to be opened, to be refreshed; absent in the page's own runs."""
     return f"wish {provider.label}"
 
@@ -98,7 +110,7 @@ def _wish(provider: Provider[Any]) -> str:
 def _draw_provider(provider: Provider[Any]) -> None:
     if not _may_read():
         st.rerun()
-    wish = st.session_state.pop(_wish(provider), None)
+    wish = st.session_state.pop(_requested(provider), None)
     place = st.empty()
     if wish == _REFRESH:
         with place.container():
@@ -120,7 +132,7 @@ def _draw_provider(provider: Provider[Any]) -> None:
 @st.fragment(run_every=_PULSE_SECONDS)
 def _pulse() -> None:
     """Notice that the state of affairs has changed: draw the page anew where it has."""
-    now = access().look(_session_id())
+    now = auth().authenticate(_session_id())
     state = now if isinstance(now, Denial) else (now.name, now.may(INTEGRATION_READ))
     if st.session_state.setdefault("pulse", state) != state:
         del st.session_state["pulse"]
@@ -129,20 +141,20 @@ def _pulse() -> None:
 
 def _refresh(provider: Provider[Any]) -> None:
     # A callback runs before the page's first line, so it checks for itself; so does _refresh_all.
-    viewer = access().use(_session_id())
-    if isinstance(viewer, Viewer) and viewer.may(INTEGRATION_READ):
-        st.session_state[_wish(provider)] = _REFRESH
+    principal = auth().authenticate(_session_id(), touch=True)
+    if isinstance(principal, Principal) and principal.may(INTEGRATION_READ):
+        st.session_state[_requested(provider)] = _REFRESH
         cache.refresh(provider)
 
 
 def _refresh_all() -> None:
-    viewer = access().use(_session_id())
-    if isinstance(viewer, Viewer) and viewer.may(INTEGRATION_READ):
+    principal = auth().authenticate(_session_id(), touch=True)
+    if isinstance(principal, Principal) and principal.may(INTEGRATION_READ):
         for provider in PROVIDERS:
-            st.session_state[_wish(provider)] = _REFRESH
+            st.session_state[_requested(provider)] = _REFRESH
         cache.refresh_all()
         st.toast("Refreshing all integrations.")
 
 
 def _log_out() -> None:
-    access().sign_out(_session_id())
+    auth().sign_out(_session_id())

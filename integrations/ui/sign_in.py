@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import streamlit as st
 
-from integrations.access import SignInRefused, access
+from integrations.access import SignInRefused, auth
 
 _TICKET: Final = "sign-in ticket"
 _NOTE: Final = "sign-in note"
@@ -50,7 +50,7 @@ def draw() -> None:
     if ticket := st.session_state.get(_TICKET):
         _draw_exchange(ticket)
         return
-    if not access().available():
+    if not auth().available():
         st.error(str(SignInRefused.UNAVAILABLE), icon=":material/lock:")
         return
     message = _draw_form()
@@ -67,7 +67,7 @@ def _draw_form() -> str | None:
     def check(name: str, password: str) -> bool:
         if not name or not password:  # a slip, and not one of the five attempts
             return False
-        outcome = access().sign_in(name, password)
+        outcome = auth().sign_in(name, password)
         if isinstance(outcome, SignInRefused):
             refusals.append(outcome)
         else:

@@ -8,7 +8,7 @@ from typing import Final, Literal
 import humanize
 
 from integrations.errors import ErrorCode, Status
-from integrations.models import IntegrationUsage, Level
+from integrations.models import Level, Reading
 
 Color = Literal["green", "orange", "red", "gray"]
 
@@ -41,7 +41,7 @@ _LEVELS: Final = {
 }
 
 
-def badge(reading: IntegrationUsage) -> Badge:
+def badge(reading: Reading) -> Badge:
     """The state of a reading: a failure before the level, since it casts doubt on the figures."""
     if reading.error is not None and reading.error.code is ErrorCode.NOT_CONFIGURED:
         return _NOT_CONFIGURED
@@ -57,14 +57,14 @@ def amount(figure: Decimal) -> str:
     return f"{figure.normalize():,f}"
 
 
-def remaining(reading: IntegrationUsage) -> str:
+def remaining(reading: Reading) -> str:
     """The first line of a card with figures."""
     if reading.remaining_quota is None:
         return "No limit"
     return f"Remaining: {amount(reading.remaining_quota)} {reading.unit}"
 
 
-def used(reading: IntegrationUsage, *, total_variable: str | None) -> str | None:
+def used(reading: Reading, *, total_variable: str | None) -> str | None:
     """What is used of what, or why that is unknown.
 
     Args:
@@ -85,7 +85,7 @@ def percentage(figure: Decimal) -> str:
     return f"{amount(figure)}%"
 
 
-def note(reading: IntegrationUsage) -> str | None:
+def note(reading: Reading) -> str | None:
     """What a balance above the allowance, or below nothing, means."""
     if reading.total_quota is None or reading.remaining_quota is None:
         return None
@@ -125,12 +125,12 @@ def ago(moment: datetime, *, now: datetime) -> str:
     return "just now" if age < _JUST_NOW else humanize.naturaltime(age)
 
 
-def announcement(reading: IntegrationUsage) -> str:
+def announcement(reading: Reading) -> str:
     """What a refresh brought, in a few words: the card has the rest."""
     return f"{reading.provider}: {'a new reading' if reading.error is None else 'no new reading'}."
 
 
-def freshness(reading: IntegrationUsage, *, now: datetime) -> str | None:
+def freshness(reading: Reading, *, now: datetime) -> str | None:
     """How old the figures are, or None without figures."""
     if reading.fetched_at is None:
         return None
@@ -138,7 +138,7 @@ def freshness(reading: IntegrationUsage, *, now: datetime) -> str | None:
     return f"Last good reading {age}" if reading.stale else f"Updated {age}"
 
 
-def pause(reading: IntegrationUsage) -> str | None:
+def pause(reading: Reading) -> str | None:
     """That the provider named a time before which it is not asked; a rate limit's sentence says it already."""
     error = reading.error
     if error is None or not error.retry_after or error.code is ErrorCode.RATE_LIMITED:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from integrations.access import gate, store
+from integrations.access import Authenticator, SignInRefused, store
 from integrations.access.store import Store, StoreContent, StoreError, StoreMissingError, StoreModeError
 from integrations.settings import panel_settings
 from tests.conftest import HASHED, PASSWORD
@@ -48,10 +48,10 @@ def write(path: Path, content: str | bytes, mode: int = 0o600) -> None:
 def refused(path: Path, caplog: pytest.LogCaptureFixture) -> str:
     """Show that nobody gets in, and give the one line that the log has of it."""
     caplog.clear()
-    access = gate.Access(panel_settings())
+    authenticator = Authenticator(panel_settings())
     for _ in range(3):
-        assert access.sign_in("alice", PASSWORD) is gate.SignInRefused.UNAVAILABLE
-        assert not access.available()
+        assert authenticator.sign_in("alice", PASSWORD) is SignInRefused.UNAVAILABLE
+        assert not authenticator.available()
     (record,) = caplog.records
     line = record.getMessage()
     assert record.levelno == logging.ERROR
@@ -70,7 +70,7 @@ def test_a_good_store_is_read(path: Path) -> None:
     assert content.roles == {"admin": ["*"], "viewer": []}
     assert list(content.users) == ["alice"]
     assert content.users["alice"].password == HASHED
-    assert content.usual_cost == 12
+    assert content.highest_cost == 12
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,9 @@ BROKEN = (
     "page.draw = draw\n"
 )
 WAYS = {
-    "integrations serve": "from integrations.cli import main; sys.argv = ['integrations', 'serve', '--port', PORT]",
+    "integrations serve": (
+        "from integrations.cli.main import main; sys.argv = ['integrations', 'serve', '--port', PORT]"
+    ),
     "streamlit run": (
         "from streamlit.web.cli import main; "
         f"sys.argv = ['streamlit', 'run', '{servers.ROOT / 'app.py'}', '--server.port', PORT]"

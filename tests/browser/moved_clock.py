@@ -7,7 +7,7 @@ from sys import argv
 
 import time_machine
 
-from integrations.cli import main
+from integrations.cli.main import main
 
 
 def follow(file: Path, traveller: time_machine.Traveller) -> None:

@@ -1,4 +1,4 @@
-"""Access in a real browser: what a person does, and what an attacker would."""
+"""Authenticator in a real browser: what a person does, and what an attacker would."""
 
 import re
 import shutil
@@ -256,7 +256,7 @@ def test_a_failure_of_the_page_s_own_code_shows_one_sentence(
     launcher = tmp_path / "launcher.py"
     launcher.write_text(
         "from integrations import cache\n"
-        "from integrations.cli import main\n"
+        "from integrations.cli.main import main\n"
         "def fail(*_):\n"
         "    raise RuntimeError('a secret of the inside')\n"
         "cache.current = cache.latest = fail\n"

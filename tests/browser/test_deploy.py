@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.browser.conftest import ROOT, Panel, free_port, sign_in
-from tests.test_transport import self_signed
+from tests.transport.test_client import self_signed
 
 DOCUMENT = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
 SERVER = re.findall(r"```nginx\n(.*?)```", DOCUMENT, re.DOTALL)[0]

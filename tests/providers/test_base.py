@@ -7,12 +7,12 @@ from typing import Any, ClassVar
 import pytest
 from pydantic_settings import SettingsConfigDict
 
-from integrations.answer import Answer
 from integrations.errors import ErrorCode, ProviderError
 from integrations.models import Quota
 from integrations.providers.base import Amount, Payload, Provider
 from integrations.settings import ProviderSettings
-from integrations.transport import Client
+from integrations.transport.client import Client
+from integrations.transport.response import Response
 
 
 class _Settings(ProviderSettings):
@@ -52,7 +52,7 @@ class Some(Provider[_Settings]):
 )
 def test_an_amount_is_the_number_that_was_sent(sent: str, amount: str) -> None:
     """To the last decimal, as far as ±10¹²."""
-    answer = Answer(200, {}, f'{{"left": {sent}}}'.encode())
+    answer = Response(200, {}, f'{{"left": {sent}}}'.encode())
     assert answer.parse(_Balance).left == Decimal(amount)
 
 
@@ -75,7 +75,7 @@ def test_an_amount_is_the_number_that_was_sent(sent: str, amount: str) -> None:
 def test_what_is_not_a_number_within_reason_is_no_amount(sent: str) -> None:
     """Neither another type, nor a number beyond what an account holds or a card can show."""
     with pytest.raises(ProviderError) as caught:
-        Answer(200, {}, f'{{"left": {sent}}}'.encode()).parse(_Balance)
+        Response(200, {}, f'{{"left": {sent}}}'.encode()).parse(_Balance)
     assert caught.value.code is ErrorCode.INVALID_RESPONSE
 
 
@@ -83,7 +83,7 @@ def test_what_is_not_a_number_within_reason_is_no_amount(sent: str) -> None:
 def test_another_shape_is_no_amount(body: bytes) -> None:
     """A field that is not where it belongs is missing."""
     with pytest.raises(ProviderError):
-        Answer(200, {}, body).parse(_Balance)
+        Response(200, {}, body).parse(_Balance)
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_the_providers_own_code_goes_before_the_status(
     status: int, problem: str, code: ErrorCode, logged: str
 ) -> None:
     """A code that nobody knows, of whatever type, falls to the kind of the status and is not repeated."""
-    failure = Some().explain(Answer(status, {}, f'{{"problem": {problem}}}'.encode()))
+    failure = Some().failure_in(Response(status, {}, f'{{"problem": {problem}}}'.encode()))
     assert failure is not None
     assert (failure.code, failure.http_status, failure.vendor_code) == (code, status, logged)
 
@@ -111,7 +111,7 @@ def test_the_providers_own_code_goes_before_the_status(
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"{}", b'{"problem": null}'])
 def test_an_answer_without_a_code_states_no_failure(body: bytes) -> None:
     """Then the status alone tells."""
-    assert Some().explain(Answer(503, {}, body)) is None
+    assert Some().failure_in(Response(503, {}, body)) is None
 
 
 @pytest.mark.parametrize("key", [None, "", "  "])

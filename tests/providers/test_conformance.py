@@ -15,12 +15,13 @@ from typing import Any
 import pytest
 import tenacity
 
-from integrations import service, transport
+from integrations import service
 from integrations.errors import ErrorCode
-from integrations.models import IntegrationUsage
+from integrations.models import Reading
 from integrations.providers import PROVIDERS
 from integrations.providers.base import Provider
-from integrations.transport import MAX_ATTEMPTS
+from integrations.transport import client
+from integrations.transport.client import MAX_ATTEMPTS
 from tests.providers.examples import Sample, providers
 from tests.providers.faults import FAULTS, Fault
 from tests.providers.hostile import answer, hostile, never_accepting
@@ -37,7 +38,7 @@ GOOD_ANSWERS = {
 }
 """A good answer of each provider, by its label: a shipped one's stands here, an example brings its own."""
 
-Ask = Callable[..., service.Attempt]
+Ask = Callable[..., service.Outcome]
 
 
 @pytest.fixture(params=CANDIDATES, ids=lambda provider: provider.label)
@@ -50,18 +51,18 @@ def provider(request: pytest.FixtureRequest) -> Provider[Any]:
 @pytest.fixture
 def ask(provider: Provider[Any], monkeypatch: pytest.MonkeyPatch) -> Ask:
     """One attempt at the server behind a URL, with next to no pause between its calls."""
-    monkeypatch.setattr(transport, "_BACKOFF", tenacity.wait_fixed(0.01))
+    monkeypatch.setattr(client, "_BACKOFF", tenacity.wait_fixed(0.01))
     monkeypatch.setenv(provider.key_variable, KEY)
 
-    def attempt(url: str, *, deadline: float = 5) -> service.Attempt:
+    def attempt(url: str, *, deadline: float = 5) -> service.Outcome:
         monkeypatch.setenv("PANEL_DEADLINE_SECONDS", str(deadline))
         monkeypatch.setenv(provider.settings_class.variable("api_base_url"), url)
-        return service.attempt(provider)
+        return service.fetch(provider)
 
     return attempt
 
 
-def code_of(ended: service.Attempt) -> ErrorCode:
+def code_of(ended: service.Outcome) -> ErrorCode:
     """Why an attempt failed; it must have."""
     assert ended.readings == ()
     assert ended.failure is not None
@@ -125,14 +126,14 @@ def test_a_figure_of_the_wrong_type_never_becomes_another_figure(
         assert len(server.requests) == 1 + len(bodies)
 
 
-def figures(ended: service.Attempt) -> set[object]:
+def figures(ended: service.Outcome) -> set[object]:
     """The figures of an attempt; none where it failed, and then as unreadable."""
     if ended.failure is not None:
         assert ended.failure.code is ErrorCode.INVALID_RESPONSE
     return {figure for reading in ended.readings for figure in amounts(reading)}
 
 
-def amounts(reading: IntegrationUsage) -> tuple[object, ...]:
+def amounts(reading: Reading) -> tuple[object, ...]:
     """A reading's figures."""
     return reading.total_quota, reading.remaining_quota, reading.used_quota, reading.usage_percentage
 
@@ -182,7 +183,7 @@ def test_without_a_key_nobody_is_asked(provider: Provider[Any], monkeypatch: pyt
     with hostile(answer(200)) as server:
         monkeypatch.setenv(provider.settings_class.variable("api_base_url"), server.url)
         monkeypatch.setenv(provider.key_variable, "   ")
-        ended = service.attempt(provider)
+        ended = service.fetch(provider)
         assert server.requests == []
     assert ended.failure is not None
     reading = service.readings_of(provider, ended)[0]

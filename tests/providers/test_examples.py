@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from integrations import cache
-from integrations.models import IntegrationUsage
+from integrations.models import Reading
 from integrations.providers.base import Provider
 from tests.providers.examples import Sample, number, providers
 from tests.providers.hostile import answer, hostile
@@ -71,7 +71,7 @@ def test_the_published_format_becomes_the_right_figures(
         assert reading.renews_at is None or reading.renews_at > datetime(2026, 11, 1, tzinfo=UTC)
 
 
-def figures(reading: IntegrationUsage) -> tuple[object, ...]:
+def figures(reading: Reading) -> tuple[object, ...]:
     """A reading in the sample's order."""
     return (
         reading.provider,

@@ -9,7 +9,7 @@ import responses
 
 from integrations import service
 from integrations.errors import ErrorCode, SettingsError
-from integrations.models import IntegrationUsage
+from integrations.models import Reading
 from integrations.providers.imai import Imai, ImaiSettings, next_renewal
 from integrations.simulator import Mode, Simulator
 
@@ -22,10 +22,10 @@ def key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IMAI_API_KEY", "test-key")
 
 
-def read() -> IntegrationUsage:
+def read() -> Reading:
     """One reading, without the cache."""
     provider = Imai()
-    return service.readings_of(provider, service.attempt(provider))[0]
+    return service.readings_of(provider, service.fetch(provider))[0]
 
 
 @pytest.mark.usefixtures("key")
@@ -220,7 +220,7 @@ def test_the_operator_tells_the_total_and_the_renewal(
     monkeypatch.setenv("IMAI_RENEWAL_DAY", "27")
     monkeypatch.setenv("IMAI_RENEWAL_TIME", "03:00")
     provider = Imai()
-    quota = service.attempt(provider).readings[0]
+    quota = service.fetch(provider).readings[0]
     assert quota.total_quota == 10000
     assert quota.used_quota == 2500
     assert quota.usage_percentage == 25

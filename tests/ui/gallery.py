@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from integrations.errors import ErrorCode
-from integrations.models import IntegrationUsage, Levels, Quota
+from integrations.models import Quota, Reading, Thresholds
 from integrations.providers import PROVIDERS
 from integrations.service import Failure
 
@@ -12,39 +12,37 @@ IMAI = PROVIDERS[0]
 NOW = datetime.now(UTC)
 
 
-def measured(
-    remaining: str, total: str | None = "10000", *, age: timedelta = timedelta(0)
-) -> IntegrationUsage:
+def measured(remaining: str, total: str | None = "10000", *, age: timedelta = timedelta(0)) -> Reading:
     """A reading of these figures."""
     quota = Quota(
         remaining=Decimal(remaining),
         total=Decimal(total) if total else None,
         renews_at=NOW + timedelta(days=4),
     )
-    return IntegrationUsage.measured("IMAI", quota, at=NOW - age, levels=Levels())
+    return Reading.measured("IMAI", quota, at=NOW - age, thresholds=Thresholds())
 
 
-def failed(code: ErrorCode, retry_after: int | None = None) -> IntegrationUsage:
+def failed(code: ErrorCode, retry_after: int | None = None) -> Reading:
     """A failure before any reading."""
     retry_at = None if retry_after is None else NOW + timedelta(seconds=retry_after)
-    return IntegrationUsage.without_figures("IMAI", Failure(code, retry_at).to_error(IMAI, now=NOW))
+    return Reading.without_figures("IMAI", Failure(code, retry_at).to_error(IMAI, now=NOW))
 
 
-def stale(code: ErrorCode) -> IntegrationUsage:
+def stale(code: ErrorCode) -> Reading:
     """A failure after a good reading."""
     return measured("7500", age=timedelta(hours=2)).after_failure(Failure(code).to_error(IMAI, now=NOW))
 
 
-def _unlimited() -> IntegrationUsage:
+def _unlimited() -> Reading:
     quota = Quota(used=Decimal(180_118), unlimited=True, unit="characters")
-    return IntegrationUsage.measured("IMAI", quota, at=NOW, levels=Levels())
+    return Reading.measured("IMAI", quota, at=NOW, thresholds=Thresholds())
 
 
-def _renews_today() -> IntegrationUsage:
+def _renews_today() -> Reading:
     return measured("120").model_copy(update={"renews_at": NOW + timedelta(hours=3)})
 
 
-STATES: dict[str, IntegrationUsage] = {
+STATES: dict[str, Reading] = {
     "0 % used": measured("10000"),
     "25 % used": measured("7500"),
     "80 % used": measured("2000"),

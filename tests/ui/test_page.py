@@ -64,6 +64,7 @@ def test_without_a_total_there_is_no_bar(
     assert imai.calls == 1
 
 
+@pytest.mark.usefixtures("no_click_pause")
 @pytest.mark.parametrize("button", ["Refresh", "Refresh all"])
 def test_refresh_brings_the_new_figure(visit: Visit, imai: Simulator, button: str) -> None:
     """On the card or in the sidebar."""
@@ -76,6 +77,7 @@ def test_refresh_brings_the_new_figure(visit: Visit, imai: Simulator, button: st
     assert imai.calls == 2
 
 
+@pytest.mark.usefixtures("no_click_pause")
 def test_a_failure_keeps_the_figures_and_offers_retry(visit: Visit, imai: Simulator) -> None:
     """The reason stands on the card, the old figures below it, marked as such."""
     page = visit(signed_in())

@@ -11,7 +11,7 @@ import time_machine
 from streamlit.runtime.context import ContextProxy, StreamlitCookies
 from streamlit.testing.v1 import AppTest
 
-from integrations.access import SignInRefused, access, store_file
+from integrations.access import SignInRefused, auth, store_edit
 from integrations.simulator import Simulator
 from tests.conftest import PASSWORD, AddUser
 
@@ -25,7 +25,7 @@ def visit(monkeypatch: pytest.MonkeyPatch) -> Visit:
     """Opens the page in a browser that holds this session id: `visit(session_id)`."""
 
     def open_page(session_id: str | None = None) -> AppTest:
-        cookies = {access().cookie_name: session_id} if session_id else {}
+        cookies = {auth().cookie_name: session_id} if session_id else {}
         monkeypatch.setattr(ContextProxy, "cookies", property(lambda _self: StreamlitCookies(cookies)))
         return AppTest.from_file(str(APP), default_timeout=20).run()
 
@@ -40,7 +40,7 @@ def _users(add_user: AddUser, imai: Simulator) -> None:
 
 def signed_in(name: str = "alice") -> str:
     """The session id after the right password."""
-    session_id = access().redeem(access().sign_in(name, PASSWORD))
+    session_id = auth().redeem(auth().sign_in(name, PASSWORD))
     assert session_id is not None
     return session_id
 
@@ -106,7 +106,7 @@ def test_an_empty_field_is_asked_for(visit: Visit, name: str, password: str) -> 
     for _ in range(7):
         page = log_in(page, name, password)
         assert len(page.error) == 1
-    assert not isinstance(access().sign_in("alice", PASSWORD), SignInRefused)
+    assert not isinstance(auth().sign_in("alice", PASSWORD), SignInRefused)
 
 
 def test_after_five_guesses_the_person_is_told_to_wait(visit: Visit) -> None:
@@ -159,7 +159,7 @@ def test_a_hostile_name_is_shown_as_it_stands(visit: Visit, add_user: AddUser, n
 
 
 def _log_out(_folder: Path, session_id: str) -> None:
-    access().sign_out(session_id)
+    auth().sign_out(session_id)
 
 
 def _demote(folder: Path, _session_id: str) -> None:
@@ -171,13 +171,13 @@ def _new_password(folder: Path, _session_id: str) -> None:
 
 
 def _remove(folder: Path, _session_id: str) -> None:
-    store_file.change(folder / "auth.yaml", lambda content: store_file.without_user(content, "alice"))
+    store_edit.change(folder / "auth.yaml", lambda content: store_edit.without_user(content, "alice"))
 
 
 def _edit(folder: Path, **changes: object) -> None:
-    store_file.change(
+    store_edit.change(
         folder / "auth.yaml",
-        lambda content: store_file.with_user(
+        lambda content: store_edit.with_user(
             content, "alice", content.users["alice"].model_copy(update=changes)
         ),
     )

@@ -7,11 +7,11 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from integrations.errors import ErrorCode, Status
-from integrations.models import IntegrationUsage, Level, UsageError
+from integrations.models import Level, Reading, UsageError
 from integrations.ui import texts
 
 NOW = datetime(2026, 11, 23, 7, 30, tzinfo=UTC)
-READING = IntegrationUsage(
+READING = Reading(
     provider="IMAI",
     total_quota=Decimal(10000),
     remaining_quota=Decimal(7500),
@@ -23,7 +23,7 @@ READING = IntegrationUsage(
 )
 
 
-def reading(**changes: object) -> IntegrationUsage:
+def reading(**changes: object) -> Reading:
     """The usual reading, changed."""
     return READING.model_copy(update=changes)
 

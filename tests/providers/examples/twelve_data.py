@@ -9,7 +9,7 @@ from pydantic_settings import SettingsConfigDict
 from integrations.models import Quota
 from integrations.providers.base import Amount, Payload, Provider
 from integrations.settings import BaseUrl, ProviderSettings
-from integrations.transport import Client
+from integrations.transport.client import Client
 from tests.providers.examples import Sample
 
 

@@ -28,7 +28,7 @@ _NEEDED_SOON: Final = (
     "TextInput.*.js",
 )
 """The parts that Streamlit would ask for last: those of the sign-in and of a card."""
-_YEAR: Final = "public, immutable, max-age=31536000"
+_IMMUTABLE: Final = "public, immutable, max-age=31536000"
 
 
 @cache
@@ -61,7 +61,7 @@ def _load(path: Path) -> _Asset:
 
 
 @cache
-def early_hints() -> str:
+def preload_links() -> str:
     """The value of a Link header (RFC 8288) that names what the page will need."""
     folder = directory() / "static"
     scripts = [path for pattern in _NEEDED_SOON for path in sorted((folder / "js").glob(pattern))]
@@ -98,7 +98,7 @@ class Assets:
 
 
 def _response(asset: _Asset, headers: Headers) -> Response:
-    own = {"Cache-Control": _YEAR, "Vary": "Accept-Encoding"}
+    own = {"Cache-Control": _IMMUTABLE, "Vary": "Accept-Encoding"}
     if asset.compressed is not None and "gzip" in headers.get("accept-encoding", ""):
         return Response(
             asset.compressed, headers={**own, "Content-Encoding": "gzip"}, media_type=asset.media_type
@@ -109,7 +109,7 @@ def _response(asset: _Asset, headers: Headers) -> Response:
 def _with_hints(send: Send) -> Send:
     async def send_with_hints(message: Message) -> None:
         if message["type"] == "http.response.start":
-            MutableHeaders(scope=message)["Link"] = early_hints()
+            MutableHeaders(scope=message)["Link"] = preload_links()
         await send(message)
 
     return send_with_hints

@@ -10,7 +10,7 @@ import pytest
 from starlette.datastructures import Headers
 from starlette.types import Message, Receive, Scope, Send
 
-from integrations import assets
+from integrations.web import assets
 
 Get = Callable[..., tuple[int, Headers, bytes]]
 JS = next((assets.directory() / "static" / "js").glob("index.*.js"))

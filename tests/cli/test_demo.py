@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from integrations.demo import _free_port
+from integrations.cli.demo import _free_port
 
 
 def start(tmp_path: Path, **environment: str) -> "subprocess.Popen[bytes]":

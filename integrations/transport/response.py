@@ -20,7 +20,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """A whole answer of a provider. Its repr shows the status alone, so that no body reaches a log."""
 
     status: int
@@ -28,7 +28,7 @@ class Answer:
     body: bytes
 
     def __repr__(self) -> str:
-        return f"Answer(status={self.status})"
+        return f"Response(status={self.status})"
 
     def json(self) -> object:
         """The body as JSON (RFC 8259), numbers with a point as Decimal.
@@ -99,7 +99,7 @@ def retry_after_seconds(header: str | None, *, now: datetime) -> float | None:
     return min(max(seconds, 0.0), MAX_RETRY_AFTER_SECONDS)
 
 
-def kind_of_status(status: int) -> ErrorCode | None:
+def code_for_status(status: int) -> ErrorCode | None:
     """The failure that an HTTP status tells by itself, or None for a success (2xx)."""
     named = {
         401: ErrorCode.AUTHENTICATION_FAILED,

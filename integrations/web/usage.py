@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from integrations import cache
-from integrations.access import INTEGRATION_READ, Denial, Viewer, access
+from integrations.access import INTEGRATION_READ, Denial, Principal, auth
 
 _NO_STORE: Final = {"Cache-Control": "no-store"}
 _MAX_WAITING: Final = 64
@@ -60,12 +60,12 @@ class UsageEndpoint(HTTPEndpoint):
         return cls._limiter
 
 
-def _who(request: Request) -> Viewer | Denial:
-    """The caller: a machine by its token, else a person by the session's cookie."""
+def _who(request: Request) -> Principal | Denial:
+    """Who asks: a machine by its token, else a person by the session's cookie."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
-        return access().bearer(token.strip())
-    return access().look(request.cookies.get(access().cookie_name))
+        return auth().bearer(token.strip())
+    return auth().authenticate(request.cookies.get(auth().cookie_name))
 
 
 def _refusal(denial: Denial) -> Response:

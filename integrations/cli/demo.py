@@ -14,7 +14,7 @@ from typing import Final
 import click
 
 from integrations import startup
-from integrations.access import store_file
+from integrations.access import store_edit
 from integrations.access.passwords import hash_password
 from integrations.access.store import User
 from integrations.providers.imai import ImaiSettings
@@ -61,7 +61,7 @@ def _wait(panel: subprocess.Popen[bytes]) -> None:
 def _make_store(path: Path) -> str:
     password = secrets.token_urlsafe(12)
     user = User(first_name="Demo", last_name="Admin", password=hash_password(password), roles=["admin"])
-    store_file.change(path, lambda content: store_file.with_user(content, _USER, user))
+    store_edit.change(path, lambda content: store_edit.with_user(content, _USER, user))
     return password
 
 

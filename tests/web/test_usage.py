@@ -12,12 +12,12 @@ import time_machine
 from click.testing import CliRunner
 
 from integrations import cache
-from integrations.access import access
-from integrations.cli import main
+from integrations.access import auth
+from integrations.cli.main import main
 from integrations.providers import PROVIDERS
 from integrations.simulator import Simulator
 from tests.conftest import PASSWORD, AddUser
-from tests.test_web import Answer, Server
+from tests.web.test_server import Answer, Server
 
 USAGE = "/integrations/usage"
 
@@ -37,8 +37,8 @@ def _people(add_user: AddUser) -> None:
 
 def cookie_of(name: str) -> str:
     """The Cookie header of somebody who signed in."""
-    session_id = access().redeem(str(access().sign_in(name, PASSWORD)))
-    return f"{access().cookie_name}={session_id}"
+    session_id = auth().redeem(str(auth().sign_in(name, PASSWORD)))
+    return f"{auth().cookie_name}={session_id}"
 
 
 def token(role: str = "admin", name: str = "monitor") -> str:
@@ -102,11 +102,11 @@ def test_nothing_in_the_request_forces_a_call(server: Server, imai: Simulator) -
 def test_without_a_session_it_is_401(server: Server, imai: Simulator) -> None:
     """No cookie, a forged one, an ended one, a token in the URL, a HEAD: nobody gets in and nobody is asked."""
     ended = cookie_of("alice")
-    access().sign_out(ended.partition("=")[2])
+    auth().sign_out(ended.partition("=")[2])
     secret = token()
     for headers in (
         {},
-        {"cookie": f"{access().cookie_name}=x"},
+        {"cookie": f"{auth().cookie_name}=x"},
         {"cookie": ended},
         {"authorization": "Basic eA=="},
     ):
@@ -209,7 +209,7 @@ def test_polling_does_not_keep_a_session_alive(
 @pytest.mark.usefixtures("imai")
 def test_the_documented_one_liner_works(server: Server) -> None:
     """The shell line of docs/usage-json.md, as it stands there, with this server and a token."""
-    document = (Path(__file__).parents[1] / "docs" / "usage-json.md").read_text(encoding="utf-8")
+    document = (Path(__file__).parents[2] / "docs" / "usage-json.md").read_text(encoding="utf-8")
     line = next(line for line in document.splitlines() if line.startswith("curl ") and "| jq" in line)
     run = subprocess.run(
         ["/bin/sh", "-c", line],

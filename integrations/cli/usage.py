@@ -6,7 +6,7 @@ from typing import Final
 import click
 
 from integrations import service, startup
-from integrations.models import IntegrationsUsage
+from integrations.models import UsageReport
 from integrations.ui import texts
 
 _NOT_ALL_ACTIVE: Final = 2
@@ -23,7 +23,7 @@ def usage(*, as_table: bool) -> None:
         sys.exit(_NOT_ALL_ACTIVE)
 
 
-def _table(found: IntegrationsUsage) -> str:
+def _table(found: UsageReport) -> str:
     rows: list[tuple[str, ...]] = [("Provider", "State", "Remaining", "Total", "Used", "%", "Unit")]
     for reading in found.integrations:
         figures = (

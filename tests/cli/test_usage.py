@@ -5,7 +5,7 @@ import json
 import pytest
 from click.testing import CliRunner, Result
 
-from integrations.cli import main
+from integrations.cli.main import main
 from integrations.simulator import Simulator
 
 

@@ -14,19 +14,19 @@ from random import Random
 import filelock
 import pytest
 
-from integrations.access import store, store_file
+from integrations.access import store, store_edit
 from integrations.access.store import StoreContent, StoreError, StoreModeError, Token, User
 from tests.conftest import HASHED, AddUser
 
 ADDS_FOR_EVER = """
 import sys, itertools
 from pathlib import Path
-from integrations.access import store_file
+from integrations.access import store_edit
 from integrations.access.store import User
 path, prefix, hashed = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
 user = User(password=hashed, roles=["viewer"])
 for number in itertools.islice(itertools.count(), int(sys.argv[4]) or None):
-    store_file.change(path, lambda content: store_file.with_user(content, f"{prefix}{number}", user))
+    store_edit.change(path, lambda content: store_edit.with_user(content, f"{prefix}{number}", user))
     print(number, flush=True)
 """
 
@@ -53,7 +53,7 @@ def test_the_first_user_makes_the_store(path: Path, add_user: AddUser) -> None:
 def test_the_folder_is_made_too(tmp_path: Path) -> None:
     """`.streamlit/` need not be there."""
     path = tmp_path / "deep" / "er" / "auth.yaml"
-    store_file.change(path, lambda content: content)
+    store_edit.change(path, lambda content: content)
     assert store.read(path).users == {}
 
 
@@ -62,9 +62,9 @@ def test_what_is_written_is_read_back_the_same(path: Path) -> None:
     user = User(
         email="a@b.example", first_name="**admin** <script>", last_name=":red[x] #'\"", password=HASHED, roles=["admin"]
     )  # fmt: skip
-    edited = store_file.change(
+    edited = store_edit.change(
         path,
-        lambda content: store_file.with_user(content, "null", user).model_copy(
+        lambda content: store_edit.with_user(content, "null", user).model_copy(
             update={"tokens": {"monitor": Token(sha256="0" * 64, roles=["viewer"])}}
         ),
     )
@@ -81,16 +81,16 @@ def test_a_user_is_replaced_and_removed(path: Path, add_user: AddUser) -> None:
         "alice": ["viewer"],
         "bob": ["viewer"],
     }
-    store_file.change(path, lambda content: store_file.without_user(content, "alice"))
+    store_edit.change(path, lambda content: store_edit.without_user(content, "alice"))
     assert list(store.read(path).users) == ["bob"]
 
 
 def _unknown_role(content: StoreContent) -> StoreContent:
-    return store_file.with_user(content, "eve", User(password=HASHED, roles=["boss"]))
+    return store_edit.with_user(content, "eve", User(password=HASHED, roles=["boss"]))
 
 
 def _bad_name(content: StoreContent) -> StoreContent:
-    return store_file.with_user(content, "Eve\n", User(password=HASHED, roles=[]))
+    return store_edit.with_user(content, "Eve\n", User(password=HASHED, roles=[]))
 
 
 @pytest.mark.parametrize("edit", [_unknown_role, _bad_name])
@@ -101,7 +101,7 @@ def test_a_change_that_would_break_the_store_is_not_made(
     add_user("alice", roles=["admin"])
     before = path.read_bytes()
     with pytest.raises(StoreError):
-        store_file.change(path, edit)
+        store_edit.change(path, edit)
     assert path.read_bytes() == before
     assert {file.name for file in path.parent.iterdir()} == {"auth.yaml", "auth.yaml.lock"}
 
@@ -111,7 +111,7 @@ def test_a_broken_store_is_not_overwritten(path: Path) -> None:
     path.write_text("roles: [")
     path.chmod(0o600)
     with pytest.raises(StoreError, match="line 1"):
-        store_file.change(path, lambda content: content)
+        store_edit.change(path, lambda content: content)
     assert path.read_text() == "roles: ["
 
 
@@ -197,7 +197,7 @@ def test_a_lock_that_is_not_released_ends_in_a_message(
     path: Path, add_user: AddUser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A command that waits in vain says for what."""
-    monkeypatch.setattr(store_file, "LOCK_SECONDS", 0.05)
+    monkeypatch.setattr(store_edit, "LOCK_SECONDS", 0.05)
     with filelock.FileLock(f"{path}.lock"), pytest.raises(StoreError, match="held the lock"):
         add_user("alice", roles=["admin"])
 

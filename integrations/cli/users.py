@@ -5,27 +5,15 @@ from typing import Final
 
 import click
 
-from integrations.access import store, store_file
-from integrations.access.passwords import PasswordError, hash_password
-from integrations.access.store import StoreContent, StoreError, User
-from integrations.errors import SettingsError
+from integrations.access import store, store_edit
+from integrations.access.passwords import hash_password
+from integrations.access.store import StoreContent, User
 from integrations.settings import panel_settings
 
 _ROLE_HELP: Final = "A role of the store; may be given several times."
 
 
-class StoreGroup(click.Group):
-    """Turns what can go wrong with the store into one line and exit 1."""
-
-    def invoke(self, ctx: click.Context) -> object:
-        """Run the subcommand."""
-        try:
-            return super().invoke(ctx)
-        except (StoreError, PasswordError, SettingsError) as error:
-            raise click.ClickException(str(error)) from None
-
-
-@click.group(cls=StoreGroup)
+@click.group()
 def users() -> None:
     """The people who may sign in."""
 
@@ -71,10 +59,10 @@ def add(  # noqa: PLR0913 - the options of the command
     def edit(content: StoreContent) -> StoreContent:
         if name in content.users:
             raise click.ClickException(f"There is a user {name!r} already.")
-        return store_file.with_user(content, name, user)
+        return store_edit.with_user(content, name, user)
 
     path = panel_settings().auth_file
-    store_file.change(path, edit)
+    store_edit.change(path, edit)
     click.echo(f"Added {name} to {path}.")
 
 
@@ -94,9 +82,9 @@ def remove(name: str) -> None:
 
     def edit(content: StoreContent) -> StoreContent:
         _known(content, name)
-        return store_file.without_user(content, name)
+        return store_edit.without_user(content, name)
 
-    store_file.change(panel_settings().auth_file, edit)
+    store_edit.change(panel_settings().auth_file, edit)
     click.echo(f"Removed {name}.")
 
 
@@ -109,9 +97,9 @@ def set_password(name: str, *, password_stdin: bool) -> None:
 
     def edit(content: StoreContent) -> StoreContent:
         changed = _known(content, name).model_copy(update={"password": hashed})
-        return store_file.with_user(content, name, changed)
+        return store_edit.with_user(content, name, changed)
 
-    store_file.change(panel_settings().auth_file, edit)
+    store_edit.change(panel_settings().auth_file, edit)
     click.echo(f"Changed the password of {name}.")
 
 
@@ -123,7 +111,7 @@ def set_roles(name: str, roles: tuple[str, ...]) -> None:
 
     def edit(content: StoreContent) -> StoreContent:
         changed = _known(content, name).model_copy(update={"roles": list(roles)})
-        return store_file.with_user(content, name, changed)
+        return store_edit.with_user(content, name, changed)
 
-    store_file.change(panel_settings().auth_file, edit)
+    store_edit.change(panel_settings().auth_file, edit)
     click.echo(f"{name} has now: {', '.join(roles)}.")

@@ -1,4 +1,4 @@
-"""The door itself: sign-in, the check of every run, sign-out, and a line in the log for each."""
+"""Sign-in, the check of every run, sign-out; and a line in the audit log for each."""
 
 import hashlib
 import hmac
@@ -9,9 +9,9 @@ from enum import StrEnum
 from functools import cache
 
 from integrations.access.passwords import check_password
-from integrations.access.permissions import Decision, decide
+from integrations.access.permissions import is_allowed, permissions_of
 from integrations.access.sessions import Session, Sessions
-from integrations.access.store import MAX_NAME, Store, StoreContent, StoreError, User, normal_name
+from integrations.access.store import MAX_NAME, Store, StoreError, User, normal_name
 from integrations.access.throttle import Throttle
 from integrations.settings import PanelSettings, panel_settings
 
@@ -38,21 +38,16 @@ class SignInRefused(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Viewer:
-    """Somebody whose access was just checked; good for this moment and no longer."""
+class Principal:
+    """A person or a machine whose access was just checked; good for this moment and no longer."""
 
     name: str
     display_name: str
-    roles: tuple[str, ...]
-    content: StoreContent
+    permissions: frozenset[str]
 
     def may(self, permission: str) -> bool:
         """Whether a permission is granted."""
-        return self.decision(permission).allowed
-
-    def decision(self, permission: str) -> Decision:
-        """The same with its reason."""
-        return decide(self.roles, permission, self.content.roles)
+        return is_allowed(permission, self.permissions)
 
 
 def token_digest(token: str) -> str:
@@ -70,7 +65,7 @@ def _display_name(name: str, user: User) -> str:
     return f"{user.first_name} {user.last_name}".strip() or name
 
 
-class Access:
+class Authenticator:
     """Sign-in and sessions over one store."""
 
     def __init__(self, settings: PanelSettings) -> None:
@@ -97,7 +92,7 @@ class Access:
                 audit.warning("sign-in locked: user=%a too many attempts", name)
             return SignInRefused.THROTTLED
         user = content.users.get(name)
-        matches = check_password(password, user.password if user else None, usual_cost=content.usual_cost)
+        matches = check_password(password, user.password if user else None, highest_cost=content.highest_cost)
         if user is None or not matches:
             audit.warning("sign-in failed: user=%a", name)
             return SignInRefused.WRONG
@@ -119,8 +114,14 @@ class Access:
             audit.warning("ticket refused: unknown, used or too old")
         return session_id
 
-    def look(self, session_id: str | None) -> Viewer | Denial:
-        """Who is behind a session id. Does not count as use: for what a page does by itself."""
+    def authenticate(self, session_id: str | None, *, touch: bool = False) -> Principal | Denial:
+        """Who is behind a session id.
+
+        Args:
+            session_id: as the browser sent it, or None.
+            touch: True for what a person did, which counts as use of the session; False for what a page does by
+                itself.
+        """
         if not session_id or len(session_id) > MAX_SECRET_CHARACTERS:
             return Denial.SIGNED_OUT
         session = self._sessions.find(session_id)
@@ -135,22 +136,19 @@ class Access:
         if user is None or over is not None:
             self._end(session_id, over or "revoked")
             return Denial.SIGNED_OUT
-        return Viewer(session.user, _display_name(session.user, user), tuple(user.roles), content)
-
-    def use(self, session_id: str | None) -> Viewer | Denial:
-        """`look`, for what a person did: the session counts as used."""
-        viewer = self.look(session_id)
-        if isinstance(viewer, Viewer) and session_id and (session := self._sessions.find(session_id)):
+        if touch:
             self._sessions.touch(session)
-        return viewer
+        return Principal(
+            session.user, _display_name(session.user, user), permissions_of(user.roles, content.roles)
+        )
 
     def sign_out(self, session_id: str | None) -> None:
         """End a session, in every tab."""
         if session_id and (session := self._sessions.end(session_id)):
             audit.info("sign-out: user=%a", session.user)
 
-    def bearer(self, token: str) -> Viewer | Denial:
-        """The machine behind a token: a viewer with the token's roles, for the endpoint alone.
+    def bearer(self, token: str) -> Principal | Denial:
+        """The machine behind a token, with the permissions of the token's roles; for the endpoint alone.
 
         The right token is never locked out; wrong ones are, all together, so that they cannot flood the log.
         """
@@ -161,7 +159,7 @@ class Access:
         digest = token_digest(token[: MAX_SECRET_CHARACTERS + 1])
         for name, kept in content.tokens.items():
             if hmac.compare_digest(kept.sha256, digest):
-                return Viewer(name, name, tuple(kept.roles), content)
+                return Principal(name, name, permissions_of(kept.roles, content.roles))
         if not self._token_throttle.reserve_for_all():
             return Denial.THROTTLED
         audit.warning("token refused")
@@ -188,6 +186,6 @@ def _revoked(session: Session, user: User | None) -> str | None:
 
 
 @cache
-def access() -> Access:
-    """The process's one door."""
-    return Access(panel_settings())
+def auth() -> Authenticator:
+    """The process's one authenticator."""
+    return Authenticator(panel_settings())

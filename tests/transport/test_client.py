@@ -20,9 +20,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from integrations.answer import Answer
 from integrations.errors import ErrorCode, ProviderError
-from integrations.transport import MAX_ATTEMPTS, MAX_BODY_BYTES, Client
+from integrations.transport.client import MAX_ATTEMPTS, MAX_BODY_BYTES, Client
+from integrations.transport.response import Response
 from tests.providers import hostile as peers
 from tests.providers.hostile import BOMB, Behaviour, answer, flooding, hostile
 
@@ -32,7 +32,7 @@ GOOD = answer(200, b'{"left": 1}')
 
 def client(deadline: float = 2) -> Client:
     """A client that knows of no provider."""
-    return Client(deadline=deadline, explain=lambda _: None)
+    return Client(deadline=deadline, failure_in=lambda _: None)
 
 
 def failure_of(url: str, deadline: float = 2) -> ProviderError:
@@ -42,7 +42,7 @@ def failure_of(url: str, deadline: float = 2) -> ProviderError:
     return caught.value
 
 
-def got(url: str, deadline: float = 2) -> Answer:
+def got(url: str, deadline: float = 2) -> Response:
     """The answer to a GET."""
     with closing(client(deadline)) as asker:
         return asker.get(url, headers=HEADERS)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from integrations.cli import main
+from integrations.cli.main import main
 from tests.conftest import AddUser
 
 

@@ -1,29 +1,21 @@
-"""Calls to providers over HTTP, and the only importer of requests.
+"""Calls to providers over HTTP.
 
-Deadline, retries, size limit, redirects and proxies are dealt with here, once: a provider's file states only what
-differs.
+Deadline, retries, size limit, redirects and proxies are dealt with here, once: a provider states only what differs.
 """
 
-import contextlib
-import socket
 import ssl
-import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
-from functools import partial
 from http.client import HTTPException
-from typing import Any, Final
+from typing import Final
 
 import requests
 import tenacity
-from requests.adapters import HTTPAdapter
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
 
-from integrations.answer import Answer, kind_of_status, retry_after_seconds
 from integrations.errors import ErrorCode, ProviderError
+from integrations.transport.deadline import Deadline, DeadlineAdapter
+from integrations.transport.response import Response, code_for_status, retry_after_seconds
 
 MAX_BODY_BYTES: Final = 1024 * 1024
 MAX_ATTEMPTS: Final = 4
@@ -34,86 +26,6 @@ _LEAST_SECONDS: Final = 0.15
 _RETRIED_STATUSES: Final = frozenset({502, 503, 504})
 
 
-class _Cutoff:
-    """Ends the sockets of one reading, wherever they hang: connecting, shaking hands, sending or receiving.
-
-    A read timeout of requests counts from byte to byte, so a server that drips would never reach it.
-    """
-
-    def __init__(self, seconds: float) -> None:
-        self._expires = time.monotonic() + seconds
-        self._cut = threading.Event()
-        self._lock = threading.Lock()
-        self._handles: list[socket.socket] = []
-
-    def remaining(self) -> float:
-        """Seconds left; 0 once it is over."""
-        return 0.0 if self._cut.is_set() else max(self._expires - time.monotonic(), 0.0)
-
-    def wait(self, seconds: float) -> None:
-        """Sleep, but no longer than the deadline."""
-        self._cut.wait(min(seconds, self.remaining()))
-
-    def watch(self, connected: socket.socket) -> socket.socket:
-        # A duplicate shares the connection and stays valid when TLS takes the original over.
-        with self._lock:
-            if self.remaining() == 0:
-                connected.close()
-                raise TimeoutError("deadline")
-            self._handles.append(connected.dup())
-        return connected
-
-    def cut(self) -> None:
-        with self._lock:
-            self._cut.set()
-            for handle in self._handles:
-                with contextlib.suppress(OSError):  # the other side was faster
-                    handle.shutdown(socket.SHUT_RDWR)
-                handle.close()
-            self._handles.clear()
-
-
-class _PlainConnection(HTTPConnection):
-    def __init__(self, *args: Any, cutoff: _Cutoff, **kwargs: Any) -> None:  # noqa: ANN401 - urllib3's own
-        super().__init__(*args, **kwargs)
-        self._cutoff = cutoff
-
-    def _new_conn(self) -> socket.socket:
-        return self._cutoff.watch(super()._new_conn())
-
-
-class _TlsConnection(HTTPSConnection):
-    def __init__(self, *args: Any, cutoff: _Cutoff, **kwargs: Any) -> None:  # noqa: ANN401 - urllib3's own
-        super().__init__(*args, **kwargs)
-        self._cutoff = cutoff
-
-    def _new_conn(self) -> socket.socket:
-        return self._cutoff.watch(super()._new_conn())
-
-
-class _PlainPool(HTTPConnectionPool):
-    ConnectionCls = _PlainConnection
-
-
-class _TlsPool(HTTPSConnectionPool):
-    ConnectionCls = _TlsConnection
-
-
-class _Adapter(HTTPAdapter):
-    """requests' adapter, with connections that the cutoff can end."""
-
-    def __init__(self, cutoff: _Cutoff) -> None:
-        self._cutoff = cutoff
-        super().__init__(max_retries=0)
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - requests' own
-        super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {
-            "http": partial(_PlainPool, cutoff=self._cutoff),
-            "https": partial(_TlsPool, cutoff=self._cutoff),
-        }
-
-
 class _Session(requests.Session):
     """requests' session, blind to redirects: to prepare the next one it would read the whole body first."""
 
@@ -121,36 +33,36 @@ class _Session(requests.Session):
         del resp
 
 
-Explain = Callable[[Answer], ProviderError | None]
-"""Tells the failure that an answer states, or None for a good one."""
+FailureIn = Callable[[Response], ProviderError | None]
+"""Tells the failure that a response states, or None for a good one."""
 
 
 class Client:
-    """Speaks HTTP for one reading of one provider, within one deadline.
+    """Speaks HTTP for one fetch of one provider, within one deadline.
 
     Args:
-        deadline: seconds for the whole reading: every attempt, every wait, the slowest body.
-        explain: tells the failure that an answer states.
+        deadline: seconds for the whole fetch: every attempt, every wait, the slowest body.
+        failure_in: tells the failure that a response states.
     """
 
-    def __init__(self, *, deadline: float, explain: Explain) -> None:
-        self._cutoff = _Cutoff(deadline)
-        self._explain = explain
+    def __init__(self, *, deadline: float, failure_in: FailureIn) -> None:
+        self._deadline = Deadline(deadline)
+        self._failure_in = failure_in
         self._session = _Session()
         self._session.trust_env = False  # no proxy, no .netrc of the environment: the key goes to one host
         for prefix in ("http://", "https://"):
-            self._session.mount(prefix, _Adapter(self._cutoff))
+            self._session.mount(prefix, DeadlineAdapter(self._deadline))
 
     def remaining(self) -> float:
         """Seconds until the deadline."""
-        return self._cutoff.remaining()
+        return self._deadline.remaining()
 
     def close(self) -> None:
         """End whatever is under way; from here on nothing is sent. Safe from any thread."""
-        self._cutoff.cut()
+        self._deadline.cut()
         self._session.close()
 
-    def get(self, url: str, *, headers: Mapping[str, str]) -> Answer:
+    def get(self, url: str, *, headers: Mapping[str, str]) -> Response:
         """GET, retried with backoff where the failure may pass and the deadline allows.
 
         Args:
@@ -164,7 +76,7 @@ class Client:
             retry=tenacity.retry_if_exception(_may_pass),
             stop=self._give_up,
             wait=_wait,
-            sleep=self._cutoff.wait,
+            sleep=self._deadline.wait,
             reraise=True,
         )
         return retrying(self._attempt, url, headers)
@@ -173,7 +85,7 @@ class Client:
         in_vain = state.upcoming_sleep + _LEAST_SECONDS > self.remaining()
         return state.attempt_number >= MAX_ATTEMPTS or in_vain
 
-    def _attempt(self, url: str, headers: Mapping[str, str]) -> Answer:
+    def _attempt(self, url: str, headers: Mapping[str, str]) -> Response:
         try:
             answer = self._exchange(url, headers)
         except ProviderError:
@@ -185,7 +97,7 @@ class Client:
             raise failure
         return answer
 
-    def _exchange(self, url: str, headers: Mapping[str, str]) -> Answer:
+    def _exchange(self, url: str, headers: Mapping[str, str]) -> Response:
         remaining = self.remaining()
         if remaining == 0:
             raise ProviderError(ErrorCode.TIMEOUT, "deadline")
@@ -195,10 +107,10 @@ class Client:
             try:
                 body = _body(response)
             except (OSError, HTTPError, ValueError) as error:
-                if kind_of_status(response.status_code) is None or self.remaining() == 0:
+                if code_for_status(response.status_code) is None or self.remaining() == 0:
                     raise self._connection_failure(error, response.status_code) from None
                 body = b""  # a failure that its status tells already
-            return Answer(response.status_code, response.headers, body)
+            return Response(response.status_code, response.headers, body)
 
     def _connection_failure(self, error: Exception, status: int | None = None) -> ProviderError:
         kind = type(error).__name__  # the text could hold the URL
@@ -208,9 +120,9 @@ class Client:
             return ProviderError(ErrorCode.INVALID_RESPONSE, kind, http_status=status)
         return ProviderError(ErrorCode.NETWORK, kind, http_status=status)
 
-    def _failure_of(self, answer: Answer) -> ProviderError | None:
-        failure = self._explain(answer)
-        if failure is None and (code := kind_of_status(answer.status)) is not None:
+    def _failure_of(self, answer: Response) -> ProviderError | None:
+        failure = self._failure_in(answer)
+        if failure is None and (code := code_for_status(answer.status)) is not None:
             failure = ProviderError(code, http_status=answer.status)
         if failure is not None:
             header = answer.headers.get("Retry-After")

@@ -8,7 +8,7 @@ from click.testing import CliRunner, Result
 
 from integrations.access import passwords, store
 from integrations.access.passwords import check_password
-from integrations.cli import main
+from integrations.cli.main import main
 from tests.conftest import HASHED, PASSWORD, AddUser
 
 NEW = "a-new-password-for-tests"

@@ -4,16 +4,16 @@ import secrets
 
 import click
 
-from integrations.access import store, store_file
-from integrations.access.gate import token_digest
+from integrations.access import store, store_edit
+from integrations.access.authenticator import token_digest
 from integrations.access.store import StoreContent, Token
-from integrations.cli_users import StoreGroup, name_argument
+from integrations.cli.users import name_argument
 from integrations.settings import panel_settings
 
 _RANDOM_BYTES = 32
 
 
-@click.group(cls=StoreGroup)
+@click.group()
 def tokens() -> None:
     """Tokens for scripts and monitors, good for GET /integrations/usage alone."""
 
@@ -33,7 +33,7 @@ def add(name: str, roles: tuple[str, ...]) -> None:
             raise click.ClickException(f"There is a token {name!r} already.")
         return content.model_copy(update={"tokens": {**content.tokens, name: kept}})
 
-    store_file.change(panel_settings().auth_file, edit)
+    store_edit.change(panel_settings().auth_file, edit)
     click.echo(token)
     click.echo(f"This is the only time that the token of {name} is shown.", err=True)
 
@@ -56,5 +56,5 @@ def remove(name: str) -> None:
         others = {other: token for other, token in content.tokens.items() if other != name}
         return content.model_copy(update={"tokens": others})
 
-    store_file.change(panel_settings().auth_file, edit)
+    store_edit.change(panel_settings().auth_file, edit)
     click.echo(f"Removed {name}.")

@@ -9,8 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from integrations.answer import MAX_RETRY_AFTER_SECONDS, Answer, kind_of_status, retry_after_seconds
 from integrations.errors import ErrorCode, ProviderError, Status
+from integrations.transport.response import (
+    MAX_RETRY_AFTER_SECONDS,
+    Response,
+    code_for_status,
+    retry_after_seconds,
+)
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 SECRET = "test-key-in-a-body"
@@ -18,7 +23,7 @@ SECRET = "test-key-in-a-body"
 
 def document(body: bytes) -> object:
     """The JSON of an answer."""
-    return Answer(200, {}, body).json()
+    return Response(200, {}, body).json()
 
 
 def refused(body: bytes) -> ProviderError:
@@ -72,7 +77,7 @@ def test_a_defect_is_told_by_its_place_and_kind_without_the_value() -> None:
     class Left(BaseModel):
         left: int
 
-    answer = Answer(200, {}, f'{{"left": "{SECRET}"}}'.encode())
+    answer = Response(200, {}, f'{{"left": "{SECRET}"}}'.encode())
     with pytest.raises(ProviderError) as caught:
         answer.parse(Left)
     assert str(caught.value) == "code=invalid_response http_status=200 (left: int_parsing)"
@@ -86,13 +91,13 @@ def test_a_key_that_is_no_fields_name_is_not_told(key: str) -> None:
         lefts: dict[str, int]
 
     with pytest.raises(ProviderError) as caught:
-        Answer(200, {}, f'{{"lefts": {{"{key}": null}}}}'.encode()).parse(Lefts)
+        Response(200, {}, f'{{"lefts": {{"{key}": null}}}}'.encode()).parse(Lefts)
     assert str(caught.value) == "code=invalid_response http_status=200 (lefts.?: int_type)"
 
 
 def test_an_answer_shows_its_status_alone() -> None:
     """A body that is printed by mistake stays unseen, its headers too."""
-    assert repr(Answer(200, {"X-Key": SECRET}, SECRET.encode())) == "Answer(status=200)"
+    assert repr(Response(200, {"X-Key": SECRET}, SECRET.encode())) == "Response(status=200)"
 
 
 @pytest.mark.parametrize(
@@ -134,7 +139,7 @@ def test_no_retry_after_is_negative_or_too_long_or_a_crash(header: str) -> None:
 @given(st.integers(100, 999))
 def test_every_status_but_success_is_a_failure_of_some_kind(status: int) -> None:
     """Only 2xx is a success, and what the server blames on itself may pass."""
-    kind = kind_of_status(status)
+    kind = code_for_status(status)
     assert (kind is None) == (200 <= status < 300)
     if status >= 500:
         assert kind is ErrorCode.PROVIDER_UNAVAILABLE

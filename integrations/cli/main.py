@@ -1,0 +1,35 @@
+"""The command `integrations`: its subcommands, and what a wrong setting or store looks like in each."""
+
+import click
+
+from integrations.access.passwords import PasswordError
+from integrations.access.store import StoreError
+from integrations.cli.demo import demo
+from integrations.cli.serve import serve
+from integrations.cli.simulate import simulate
+from integrations.cli.tokens import tokens
+from integrations.cli.usage import usage
+from integrations.cli.users import users
+from integrations.errors import SettingsError
+from integrations.startup import StartError
+
+
+class _Group(click.Group):
+    """Turns what an operator can mend into its line and exit 1."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the subcommand."""
+        try:
+            return super().invoke(ctx)
+        except (StartError, StoreError, PasswordError, SettingsError) as error:
+            raise click.ClickException(str(error)) from None
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="integrations")
+def main() -> None:
+    """Integrations Usage Panel: how much of each external API's quota is left."""
+
+
+for command in (demo, serve, simulate, tokens, usage, users):
+    main.add_command(command)

@@ -1,0 +1,1 @@
+"""One call over HTTP to a provider: the only importer of requests."""

@@ -1,0 +1,103 @@
+"""One deadline for a whole fetch, held at the level of sockets."""
+
+import contextlib
+import socket
+import threading
+import time
+from functools import partial
+from typing import Any
+
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+
+class Deadline:
+    """The time that one fetch may take, and the sockets that are closed when it is over.
+
+    Closing them ends the fetch wherever it hangs: connecting, in the TLS handshake, sending or receiving. A read
+    timeout of requests counts from byte to byte, so a server that drips would never reach it.
+
+    Args:
+        seconds: from now on.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._expires = time.monotonic() + seconds
+        self._cut = threading.Event()
+        self._lock = threading.Lock()
+        self._handles: list[socket.socket] = []
+
+    def remaining(self) -> float:
+        """Seconds left; 0 once it is over."""
+        return 0.0 if self._cut.is_set() else max(self._expires - time.monotonic(), 0.0)
+
+    def wait(self, seconds: float) -> None:
+        """Sleep, but no longer than the deadline."""
+        self._cut.wait(min(seconds, self.remaining()))
+
+    def watch(self, connected: socket.socket) -> socket.socket:
+        """Close this connection, too, when the time is over; gives it back.
+
+        Raises:
+            TimeoutError: the time is over already.
+        """
+        # A duplicate shares the connection and stays valid when TLS takes the original over.
+        with self._lock:
+            if self.remaining() == 0:
+                connected.close()
+                raise TimeoutError("deadline")
+            self._handles.append(connected.dup())
+        return connected
+
+    def cut(self) -> None:
+        """End the time now. Safe from any thread."""
+        with self._lock:
+            self._cut.set()
+            for handle in self._handles:
+                with contextlib.suppress(OSError):  # the other side was faster
+                    handle.shutdown(socket.SHUT_RDWR)
+                handle.close()
+            self._handles.clear()
+
+
+class _PlainConnection(HTTPConnection):
+    def __init__(self, *args: Any, deadline: Deadline, **kwargs: Any) -> None:  # noqa: ANN401 - urllib3's own
+        super().__init__(*args, **kwargs)
+        self._deadline = deadline
+
+    def _new_conn(self) -> socket.socket:
+        return self._deadline.watch(super()._new_conn())
+
+
+class _TlsConnection(HTTPSConnection):
+    def __init__(self, *args: Any, deadline: Deadline, **kwargs: Any) -> None:  # noqa: ANN401 - urllib3's own
+        super().__init__(*args, **kwargs)
+        self._deadline = deadline
+
+    def _new_conn(self) -> socket.socket:
+        return self._deadline.watch(super()._new_conn())
+
+
+class _PlainPool(HTTPConnectionPool):
+    ConnectionCls = _PlainConnection
+
+
+class _TlsPool(HTTPSConnectionPool):
+    ConnectionCls = _TlsConnection
+
+
+class DeadlineAdapter(HTTPAdapter):
+    """requests' adapter, with connections that end at the deadline."""
+
+    def __init__(self, deadline: Deadline) -> None:
+        self._deadline = deadline
+        super().__init__(max_retries=0)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - requests' own
+        """Make a pool whose connections are watched."""
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {
+            "http": partial(_PlainPool, deadline=self._deadline),
+            "https": partial(_TlsPool, deadline=self._deadline),
+        }

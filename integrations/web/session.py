@@ -1,0 +1,64 @@
+"""`/integrations/session`: exchanges the one-time sign-in ticket for the session's cookie."""
+
+from typing import Final
+
+import anyio
+from pydantic import BaseModel, ConfigDict, ValidationError
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from integrations.access import Principal, auth
+from integrations.settings import panel_settings
+from integrations.web.guard import is_own_origin
+
+_MAX_BODY_BYTES: Final = 1024
+
+
+class _Exchange(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", hide_input_in_errors=True)
+
+    ticket: str
+
+
+async def exchange_ticket(request: Request) -> Response:
+    """`POST /integrations/session`: a one-time ticket for the session's cookie. From our own page only."""
+    if not _same_origin(request):
+        return Response(status_code=403)
+    body = bytearray()
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > _MAX_BODY_BYTES:
+                return Response(status_code=413)
+        ticket = _Exchange.model_validate_json(bytes(body)).ticket
+    except (ClientDisconnect, ValidationError):
+        return Response(status_code=400)
+    session_id = auth().redeem(ticket, replaces=request.cookies.get(auth().cookie_name))
+    if session_id is None:
+        return Response(status_code=401)
+    response = Response(status_code=204)
+    response.set_cookie(
+        auth().cookie_name,
+        session_id,
+        path="/",
+        secure=panel_settings().cookie_secure,
+        httponly=True,
+        samesite="strict",
+    )
+    return response
+
+
+async def check_session(request: Request) -> Response:
+    """`GET /integrations/session`: whether the browser kept the cookie. 204 if it did, 401 if not."""
+    session_id = request.cookies.get(auth().cookie_name)
+    principal = await anyio.to_thread.run_sync(auth().authenticate, session_id)
+    return Response(status_code=204 if isinstance(principal, Principal) else 401)
+
+
+def _same_origin(request: Request) -> bool:
+    """Whether the request comes from a page of this very host; a browser cannot be made to say so falsely."""
+    site = request.headers.get("sec-fetch-site")
+    if site is not None and site != "same-origin":
+        return False
+    json = request.headers.get("content-type", "").partition(";")[0].strip() == "application/json"
+    return json and is_own_origin(request.headers)
