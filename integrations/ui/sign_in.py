@@ -1,8 +1,8 @@
 """The sign-in: streamlit-authenticator's form, our check behind it, and the exchange of the ticket."""
 
-import sys
+from collections.abc import Callable
 from functools import cache
-from types import ModuleType
+from types import SimpleNamespace
 from typing import Any, Final
 
 import streamlit as st
@@ -11,8 +11,6 @@ from integrations.access import SignInRefused, auth
 
 _TICKET: Final = "sign-in ticket"
 _NOTE: Final = "sign-in note"
-_SUBMITTED: Final = "FormSubmitter:Login-Login"
-_AUTHENTICATOR_KEYS: Final = ("name", "authentication_status", "username", "email", "roles", "logout")
 
 _REFUSED_COOKIE: Final = (
     "Your browser did not keep the session cookie, so you are not signed in. Allow cookies for this site. "
@@ -22,17 +20,23 @@ _EXPIRED_TICKET: Final = "The sign-in could not be completed. Please try again."
 
 
 @cache
-def _authenticate_class() -> Any:  # noqa: ANN401 - the library ships no types
-    """streamlit-authenticator's class, imported late because it is heavy, and without its cookie component.
+def _form_class() -> Any:  # noqa: ANN401 - the library ships no types
+    """streamlit-authenticator's sign-in form, imported late because it is heavy.
 
-    That component would draw an iframe and set a cookie from JavaScript; ours is HttpOnly and set by the server.
+    The library's constructor is left out: it would mount a component that sets a cookie from JavaScript, read
+    whatever cookie a browser brings as a token, and keep a copy of who is signed in. Here the form asks for a name
+    and a password and hands them on.
     """
-    stand_in = ModuleType("extra_streamlit_components")
-    vars(stand_in)["CookieManager"] = lambda: None
-    sys.modules[stand_in.__name__] = stand_in
     import streamlit_authenticator  # noqa: PLC0415
 
-    return streamlit_authenticator.Authenticate
+    class SignInForm(streamlit_authenticator.Authenticate):  # type: ignore[misc]
+        def __init__(self, on_submit: Callable[..., bool]) -> None:
+            self.attrs = {"login_sleep_time": 0}
+            self.path = None
+            self.cookie_controller = SimpleNamespace(get_cookie=lambda: None)
+            self.authentication_controller = SimpleNamespace(login=on_submit)
+
+    return SignInForm
 
 
 @cache
@@ -42,7 +46,7 @@ def _exchange() -> Any:  # noqa: ANN401 - Streamlit's own type of a mounted comp
 
 def warm_up() -> None:
     """Import what the form needs, so that the first visitor does not wait for it."""
-    _authenticate_class()
+    _form_class()
 
 
 def draw() -> None:
@@ -62,41 +66,24 @@ def draw() -> None:
 
 def _draw_form() -> str | None:
     """The form; gives what to tell the person after an attempt that failed."""
-    refusals: list[SignInRefused] = []
+    submitted: list[tuple[str, str]] = []
 
-    def check(name: str, password: str) -> bool:
-        if not name or not password:  # a slip, and not one of the five attempts
-            return False
-        outcome = auth().sign_in(name, password)
-        if isinstance(outcome, SignInRefused):
-            refusals.append(outcome)
-        else:
-            st.session_state[_TICKET] = outcome
-        return False  # the library keeps nothing of its own: who is signed in is known by the cookie alone
+    def submit(name: str, password: str, *_: object, **__: object) -> bool:
+        submitted.append((name, password))
+        return False  # the library keeps nothing of its own: who is signed in is known by the session's cookie alone
 
-    _forget_the_library_s_state()
-    authenticator = _authenticate_class()(
-        {"usernames": {}},
-        cookie_name="unused",
-        cookie_key="unused",
-        cookie_expiry_days=0,
-        auto_hash=False,
-        login_sleep_time=0,
-    )
-    authenticator.authentication_controller.authentication_model.check_credentials = check
-    authenticator.login()
-    submitted = bool(st.session_state.get(_SUBMITTED))
-    _forget_the_library_s_state()
-    if refusals:
-        return str(refusals[0])
-    if submitted and not st.session_state.get(_TICKET):
+    st.session_state.pop("authentication_status", None)  # where it is true the library draws no form
+    _form_class()(submit).login()
+    if not submitted:
+        return _take_note()
+    name, password = submitted[0]
+    if not name or not password:  # a slip, and not one of the five attempts
         return "Enter your username and password."
-    return _take_note()
-
-
-def _forget_the_library_s_state() -> None:
-    for key in _AUTHENTICATOR_KEYS:
-        st.session_state.pop(key, None)
+    outcome = auth().sign_in(name, password)
+    if isinstance(outcome, SignInRefused):
+        return str(outcome)
+    st.session_state[_TICKET] = outcome
+    return None
 
 
 def _take_note() -> str | None:

@@ -1,6 +1,9 @@
 """The sign-in form and what stands behind it, as a person sees it."""
 
+import hmac
+import json
 import logging
+from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -78,6 +81,35 @@ def test_a_forged_cookie_gets_the_form(visit: Visit, imai: Simulator, cookie: st
     """Never a traceback, never a call."""
     assert_only_the_form(visit(cookie))
     assert imai.calls == 0
+
+
+def token(key: str | None = None, **claims: object) -> str:
+    """A JSON Web Token (RFC 7519), signed with HMAC-SHA256, or by nobody."""
+    header = {"alg": "HS256" if key else "none", "typ": "JWT"}
+    head = b".".join(urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=") for part in (header, claims))
+    signature = hmac.digest(key.encode(), head, "sha256") if key else b""
+    return b".".join((head, urlsafe_b64encode(signature).rstrip(b"="))).decode()
+
+
+@pytest.mark.parametrize("name", ["unused", "some_cookie_name", "init", "", "streamlit_cookie"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        token(username="alice", exp_date=9e9),
+        token(username="alice"),
+        token("unused", username="alice", exp_date=9e9),
+        token("some_key", username="alice"),
+        "x",
+        "",
+        "\ud800",
+    ],
+)
+def test_a_cookie_of_any_other_name_gets_the_form(
+    monkeypatch: pytest.MonkeyPatch, name: str, content: str
+) -> None:
+    """A neighbour on another port or subdomain can set one; no part of the sign-in reads it."""
+    monkeypatch.setattr(ContextProxy, "cookies", property(lambda _self: StreamlitCookies({name: content})))
+    assert_only_the_form(AppTest.from_file(str(APP), default_timeout=20).run())
 
 
 def test_the_password_is_not_shown_while_it_is_typed(visit: Visit) -> None:

@@ -59,7 +59,7 @@ class Server:
     def __init__(self, *extra: Route) -> None:
         routes = [*ROUTES, *extra]
         guard = Middleware(RouteGuard, own={route.path for route in routes})
-        middleware = [guard if entry.cls is RouteGuard else entry for entry in MIDDLEWARE]
+        middleware = [guard if str(entry.cls) == str(RouteGuard) else entry for entry in MIDDLEWARE]
         self.app = st.App(APP, routes=routes, middleware=middleware)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.host = f"127.0.0.1:{self._listener.getsockname()[1]}"
