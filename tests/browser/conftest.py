@@ -13,11 +13,14 @@ import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
+
+from integrations.cache import CLICK_PAUSE
 
 ROOT = Path(__file__).parents[2]
 PASSWORD = "test-password-not-secret"
@@ -211,6 +214,11 @@ def sign_in(page: Page, panel: Panel, name: str = "alice") -> None:
     page.get_by_role("textbox", name="Password").fill(PASSWORD)
     page.get_by_role("button", name="Login").click()
     page.get_by_role("heading", name="Integrations").wait_for()
+
+
+def wait_for_clicks(page: Page) -> None:
+    """Until a click on Refresh asks again: within two seconds of the last call it does not."""
+    page.wait_for_timeout(CLICK_PAUSE / timedelta(milliseconds=1))
 
 
 @pytest.fixture

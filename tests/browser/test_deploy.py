@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.browser.conftest import ROOT, Panel, free_port, sign_in
+from tests.browser.conftest import ROOT, Panel, free_port, sign_in, wait_for_clicks
 from tests.transport.test_client import self_signed
 
 DOCUMENT = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
@@ -54,6 +54,7 @@ def test_the_panel_works_behind_the_documented_nginx(chromium: Browser, behind_n
     sign_in(page, behind_nginx)
     expect(page.get_by_text("Remaining: 7,500 credits")).to_be_visible()
     behind_nginx.simulator.control(spend="1")
+    wait_for_clicks(page)
     page.get_by_role("button", name="Refresh", exact=True).click()
     expect(page.get_by_text("Remaining: 7,499 credits")).to_be_visible()
     (cookie,) = [cookie for cookie in context.cookies() if "session" in cookie["name"]]

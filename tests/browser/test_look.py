@@ -9,7 +9,15 @@ import axe_playwright_python
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import PASSWORD, Panel, SimulatorProcess, gallery_server, run_panel, sign_in
+from tests.browser.conftest import (
+    PASSWORD,
+    Panel,
+    SimulatorProcess,
+    gallery_server,
+    run_panel,
+    sign_in,
+    wait_for_clicks,
+)
 from tests.ui.gallery import STATES
 
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
@@ -63,6 +71,7 @@ def test_axe_finds_nothing_on_the_way_through_the_panel(seen: Page, panel: Panel
     expect(seen.get_by_text("Remaining: 7,500 credits")).to_be_visible()
     assert violations(seen) == []
     panel.simulator.control(mode="subscription_expired")
+    wait_for_clicks(seen)
     seen.get_by_role("button", name="Refresh", exact=True).click()
     seen.get_by_role("button", name="Retry").wait_for()
     assert violations(seen) == []
@@ -122,6 +131,7 @@ def test_everything_can_be_done_by_keyboard(page: Page, panel: Panel) -> None:
     page.keyboard.press("Enter")
     expect(page.get_by_text("Remaining: 7,500 credits")).to_be_visible()
     panel.simulator.control(spend="100")
+    wait_for_clicks(page)
     reach(page, "Refresh")
     page.keyboard.press("Enter")
     expect(page.get_by_text("Remaining: 7,400 credits")).to_be_visible()
@@ -153,6 +163,7 @@ def test_refresh_shows_at_once_that_something_happens(page: Page, panel: Panel) 
     sign_in(page, panel)
     expect(page.get_by_text("Remaining: 7,500 credits")).to_be_visible()
     panel.simulator.control(spend="100", latency_seconds=1.5)
+    wait_for_clicks(page)
     page.get_by_role("button", name="Refresh", exact=True).click()
     expect(page.get_by_text("Refreshing …")).to_be_visible(timeout=1000)
     expect(page.get_by_text("Remaining: 7,500 credits")).to_be_visible()

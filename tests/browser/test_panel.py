@@ -2,7 +2,7 @@
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Panel, sign_in
+from tests.browser.conftest import Panel, sign_in, wait_for_clicks
 
 
 def test_an_admin_reads_the_figure_spends_refreshes_and_sees_it_fail(page: Page, panel: Panel) -> None:
@@ -13,18 +13,20 @@ def test_an_admin_reads_the_figure_spends_refreshes_and_sees_it_fail(page: Page,
     expect(page.get_by_role("progressbar")).to_have_attribute("aria-valuenow", "25")
 
     panel.simulator.control(spend="250.5")
+    wait_for_clicks(page)
     page.get_by_role("button", name="Refresh", exact=True).click()
     expect(page.get_by_text("Remaining: 7,249.5 credits")).to_be_visible()
     expect(page.get_by_text("Updated just now")).to_be_visible()
 
     panel.simulator.control(mode="internal_server_error")
+    wait_for_clicks(page)
     page.get_by_role("button", name="Refresh all").click()
     expect(page.get_by_text("Unable to fetch quota. Please try again.")).to_be_visible()
     expect(page.get_by_text("Remaining: 7,249.5 credits")).to_be_visible()
     expect(page.get_by_text("Last good reading just now")).to_be_visible()
 
     panel.simulator.control(mode="ok")
-    page.wait_for_timeout(2000)  # a Retry within two seconds of a failure asks nothing, by contract
+    wait_for_clicks(page)
     page.get_by_role("button", name="Retry").click()
     expect(page.get_by_text("Updated just now")).to_be_visible()
     assert panel.simulator.key not in panel.log
