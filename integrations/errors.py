@@ -5,7 +5,7 @@ from typing import Final
 
 
 class Status(StrEnum):
-    """How the last attempt to read a provider ended."""
+    """How the last fetch of a provider ended."""
 
     ACTIVE = "active"
     UNAVAILABLE = "unavailable"

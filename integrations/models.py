@@ -149,7 +149,7 @@ class _Document(BaseModel):
 
 
 class UsageError(_Document):
-    """Why the last attempt failed, without detail of the inside."""
+    """Why the last fetch failed, without detail of the inside."""
 
     code: ErrorCode = Field(description="What went wrong; the same word for every provider.")
     message: str = Field(description="A sentence for people.")
@@ -174,7 +174,7 @@ class Reading(_Document):
         default=None,
         description="The share used, at most one decimal; over 100 when overdrawn; null if unknown.",
     )
-    status: Status = Field(description="How the last attempt ended.")
+    status: Status = Field(description="How the last fetch ended.")
     unit: str = Field(default="credits", description="What the figures count.")
     level: Level | None = Field(
         default=None, description="How close to the end; null when it cannot be known."
@@ -182,12 +182,12 @@ class Reading(_Document):
     fetched_at: Moment | None = Field(
         default=None, description="When the figures were read; null without any."
     )
-    stale: bool = Field(default=False, description="True when the figures are older than the last attempt.")
+    stale: bool = Field(default=False, description="True when the figures are older than the last fetch.")
     renews_at: Moment | None = Field(
         default=None, description="When the quota is filled again; null if unknown."
     )
     error: UsageError | None = Field(
-        default=None, description="Why the last attempt failed; null if it did not."
+        default=None, description="Why the last fetch failed; null if it did not."
     )
 
     @classmethod
