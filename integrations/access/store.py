@@ -6,19 +6,17 @@ import re
 import stat
 import threading
 import unicodedata
-from collections.abc import Hashable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
-import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from integrations import yaml_file
 from integrations.access.passwords import BCRYPT_HASH, COST, cost
 from integrations.access.permissions import PERMISSION
-
-MAX_BYTES: Final = 1024 * 1024
-"""Some thousand users; read in seconds."""
+from integrations.yaml_file import YamlFileError
 
 MAX_NAME: Final = 64
 _SECRET: Final = re.compile(r"\$2[a-z]?\$[./$A-Za-z0-9]+|[0-9a-fA-F]{40,}")
@@ -129,40 +127,6 @@ class StoreContent(_Entry):
         return max((cost(user.password) for user in self.users.values()), default=COST)
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML without what a list of users has no need of, each defect with its line."""
-
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        event: yaml.Event = self.peek_event()  # type: ignore[no-untyped-call] # types-PyYAML leaves it out
-        if isinstance(event, yaml.AliasEvent):  # a few lines of them unfold to gigabytes, or for ever
-            raise yaml.MarkedYAMLError(problem="an alias is not possible here", problem_mark=_mark(event))
-        return super().compose_node(parent, index)
-
-    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: ANN401, FBT001, FBT002
-        try:
-            return super().construct_object(node, deep=deep)
-        except (ValueError, TypeError, KeyError):  # such as a date that no calendar has
-            raise yaml.MarkedYAMLError(problem="not a value", problem_mark=_mark(node)) from None
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002
-        # YAML's own loader keeps the last of two equal keys, and so would drop a user without a word.
-        seen: set[Hashable] = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if not isinstance(key, Hashable):
-                raise yaml.MarkedYAMLError(problem="a key must be a word", problem_mark=_mark(key_node))
-            if key in seen:
-                raise yaml.MarkedYAMLError(
-                    problem=f"the key {key!r} stands twice", problem_mark=_mark(key_node)
-                )
-            seen.add(key)
-        return super().construct_mapping(node, deep=deep)
-
-
-def _mark(part: yaml.Event | yaml.Node) -> yaml.Mark | None:
-    return part.start_mark if isinstance(part.start_mark, yaml.Mark) else None
-
-
 def parse(text: str) -> StoreContent:
     """Read a store's text.
 
@@ -170,13 +134,9 @@ def parse(text: str) -> StoreContent:
         StoreError: any defect, with its place.
     """
     try:
-        document = yaml.load(text, _Loader)  # noqa: S506 - a subclass of the safe loader
-        return StoreContent.model_validate(document)
-    except yaml.MarkedYAMLError as error:
-        line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
-        raise StoreError(_clean(f"{line}{error.problem}")) from None
-    except yaml.reader.ReaderError as error:
-        raise StoreError(f"character {error.position + 1}: not a character of a text") from None
+        return StoreContent.model_validate(yaml_file.load(text).value)
+    except YamlFileError as error:
+        raise StoreError(_clean(str(error))) from None
     except ValidationError as error:
         defect = error.errors(include_url=False, include_context=False, include_input=False)[0]
         place = ".".join(str(part) for part in defect["loc"])
@@ -184,10 +144,6 @@ def parse(text: str) -> StoreContent:
             "Value error, "
         )  # of our own, which name the place where pydantic cannot
         raise StoreError(_clean(f"{place}: {message}".removeprefix(": "))) from None
-    except RecursionError:
-        raise StoreError("too deeply nested") from None
-    except (yaml.YAMLError, ValueError, TypeError) as error:  # whatever else it may be, nobody gets in
-        raise StoreError(f"not readable: {type(error).__name__}") from None
 
 
 def _clean(text: str) -> str:
@@ -206,31 +162,17 @@ def read(path: Path) -> StoreContent:
         StoreError: it cannot be used.
     """
     try:
-        with open(path, "rb", opener=_open_at_once) as file:
-            _check(path, os.fstat(file.fileno()))
-            return parse(file.read(MAX_BYTES + 1).decode("utf-8"))
+        return parse(yaml_file.read_text(path, check=partial(_check, path)))
     except FileNotFoundError:
         raise StoreMissingError(
             f"{path}: there is no store yet. Make the first user: integrations users add NAME --role admin"
         ) from None
-    except StoreError as error:
-        raise type(error)(f"{path}: {error}") from None
-    except UnicodeDecodeError as error:
-        raise StoreError(f"{path}: byte {error.start + 1}: not UTF-8 text") from None
-    except OSError as error:
-        raise StoreError(f"{path}: {error.strerror}") from None
-
-
-def _open_at_once(path: str, flags: int) -> int:
-    """A pipe in the store's place would have the opening wait for its writer."""
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+    except (StoreError, YamlFileError) as error:
+        kind = type(error) if isinstance(error, StoreError) else StoreError
+        raise kind(f"{path}: {error}") from None
 
 
 def _check(path: Path, found: os.stat_result) -> None:
-    if not stat.S_ISREG(found.st_mode):
-        raise StoreError("not a file")
-    if found.st_size > MAX_BYTES:
-        raise StoreError("larger than 1 MiB")
     if os.name == "posix" and found.st_mode & 0o077:
         mode = stat.S_IMODE(found.st_mode)
         raise StoreModeError(f"others may access it (mode {mode:04o}). Run: chmod 600 {path}")

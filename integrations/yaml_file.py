@@ -1,0 +1,187 @@
+"""YAML files of an operator, read strictly: each defect with its line, and the line of every entry for later checks.
+
+Stricter than YAML: no aliases, no key twice, one document of at most 1 MiB. Closer to YAML 1.2 than PyYAML: `no`, `on`,
+`010` and `10:30` are text, and a number with a point is an exact Decimal.
+"""
+
+import os
+import re
+import stat
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+MAX_BYTES: Final = 1024 * 1024
+"""Some thousand entries; read in seconds."""
+
+Location = tuple[int | str, ...]
+"""Where an entry stands: keys and indices from the top."""
+
+
+class YamlFileError(Exception):
+    """A file or text that cannot be used.
+
+    Attributes:
+        problem: what is wrong; may quote a key of the file, never a value.
+        line: counted from 1; None where no line is to blame.
+    """
+
+    def __init__(self, problem: str, line: int | None = None) -> None:
+        super().__init__(f"line {line}: {problem}" if line else problem)
+        self.problem = problem
+        self.line = line
+
+
+@dataclass(frozen=True, slots=True)
+class YamlDocument:
+    """A document's value, and where its entries stand."""
+
+    value: object
+    lines: dict[Location, int]
+
+    def locate(self, location: Sequence[int | str]) -> tuple[Location, int]:
+        """The entry that a location leads to, and its line.
+
+        Args:
+            location: as pydantic reports it. Steps that the document does not have, such as a missing key or the
+                name of a validator, are passed over.
+        """
+        found: Location = ()
+        for step in location:
+            if (*found, step) in self.lines:
+                found = (*found, step)
+        return found, self.lines.get(found, 1)
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML's safe loader, restricted as the module says."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        event: yaml.Event = self.peek_event()  # type: ignore[no-untyped-call] # types-PyYAML leaves it out
+        if isinstance(event, yaml.AliasEvent):  # a few lines of them unfold to gigabytes, or for ever
+            raise yaml.MarkedYAMLError(problem="an alias is not possible here", problem_mark=_mark(event))
+        return super().compose_node(parent, index)
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: ANN401, FBT001, FBT002
+        try:
+            return super().construct_object(node, deep=deep)
+        except (ValueError, ArithmeticError, TypeError, KeyError):  # such as a date that no calendar has
+            raise yaml.MarkedYAMLError(problem="not a value", problem_mark=_mark(node)) from None
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002
+        # YAML's own loader keeps the last of two equal keys, and so would drop an entry without a word.
+        seen: set[Hashable] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, Hashable):
+                raise yaml.MarkedYAMLError(problem="a key must be a word", problem_mark=_mark(key_node))
+            if key in seen:
+                raise yaml.MarkedYAMLError(
+                    problem=f"the key {key!r} stands twice", problem_mark=_mark(key_node)
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep=deep)
+
+    def lines_of(self, top: yaml.Node | None) -> dict[Location, int]:
+        """The line of every entry; a key's for an entry of a mapping."""
+        lines: dict[Location, int] = {}
+        open_nodes: list[tuple[Location, yaml.Node | None]] = [((), top)]
+        while open_nodes:
+            place, node = open_nodes.pop()
+            children: list[tuple[Any, yaml.Node, yaml.Node]] = []
+            if isinstance(node, yaml.MappingNode):
+                children = [(self.construct_object(key, deep=True), key, value) for key, value in node.value]
+            elif isinstance(node, yaml.SequenceNode):
+                children = [(index, value, value) for index, value in enumerate(node.value)]
+            for step, begins, value in children:
+                lines[(*place, step)] = begins.start_mark.line + 1
+                open_nodes.append(((*place, step), value))
+        return lines
+
+
+_SCALARS: Final = {
+    "tag:yaml.org,2002:bool": r"true|True|TRUE|false|False|FALSE",
+    "tag:yaml.org,2002:int": r"[-+]?(?:0|[1-9][0-9]*)",
+    "tag:yaml.org,2002:float": r"[-+]?(?:0|[1-9][0-9]*)\.[0-9]+",
+}
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag not in _SCALARS]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def _decimal(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> Decimal:
+    return Decimal(str(loader.construct_scalar(node)))
+
+
+_Loader.add_constructor("tag:yaml.org,2002:float", _decimal)
+for _tag, _pattern in _SCALARS.items():
+    _first = list("tTfF") if _tag.endswith("bool") else list("-+0123456789")
+    _Loader.add_implicit_resolver(_tag, re.compile(rf"(?:{_pattern})$"), _first)
+
+
+def _mark(part: yaml.Event | yaml.Node) -> yaml.Mark | None:
+    return part.start_mark if isinstance(part.start_mark, yaml.Mark) else None
+
+
+def load(text: str) -> YamlDocument:
+    """Read a text of one document.
+
+    Raises:
+        YamlFileError: any defect, with its line where there is one.
+    """
+    try:
+        loader = _Loader(text)
+        try:
+            node = loader.get_single_node()
+            value = None if node is None else loader.construct_document(node)
+            return YamlDocument(value, loader.lines_of(node))
+        finally:
+            loader.dispose()
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else None
+        raise YamlFileError(str(error.problem), line) from None
+    except yaml.reader.ReaderError as error:
+        raise YamlFileError(f"character {error.position + 1}: not a character of a text") from None
+    except RecursionError:
+        raise YamlFileError("too deeply nested") from None
+    except (yaml.YAMLError, ValueError, TypeError) as error:
+        raise YamlFileError(f"not readable: {type(error).__name__}") from None
+
+
+def read_text(path: Path, *, check: Callable[[os.stat_result], None] | None = None) -> str:
+    """The text of a file of at most 1 MiB, in UTF-8.
+
+    Args:
+        path: of a file; a pipe or a device is refused, not waited for.
+        check: looks at the opened file before it is read, and may raise.
+
+    Raises:
+        FileNotFoundError: there is none.
+        YamlFileError: it cannot be read.
+    """
+    try:
+        with open(path, "rb", opener=_open_at_once) as file:
+            found = os.fstat(file.fileno())
+            if not stat.S_ISREG(found.st_mode):
+                raise YamlFileError("not a file")
+            if found.st_size > MAX_BYTES:
+                raise YamlFileError("larger than 1 MiB")
+            if check is not None:
+                check(found)
+            return file.read(MAX_BYTES + 1).decode("utf-8")
+    except FileNotFoundError:
+        raise
+    except UnicodeDecodeError as error:
+        raise YamlFileError(f"byte {error.start + 1}: not UTF-8 text") from None
+    except OSError as error:
+        raise YamlFileError(str(error.strerror)) from None
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """A pipe in the file's place would have the opening wait for its writer."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
