@@ -1,0 +1,138 @@
+"""Paths: what they find is in the document, and nothing else ever comes out of them."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from integrations.providers.declared.paths import ABSENT, Path, PathError
+
+DOCUMENT = {
+    "data": {"used": 0, "none": None, "list": [10, [20, 21]], "a.b": {"": 1}},
+    "plan": [{"type": "sms", "credits": 1}, {"type": "subscription", "credits": 2}, {"type": 3}, "sms"],
+    "twice": [{"type": "a"}, {"type": "a"}],
+}
+
+FOUND = [
+    ("data.used", 0),
+    ("data.none", None),
+    ("data.list[0]", 10),
+    ("data.list[1][1]", 21),
+    ("plan[type=subscription].credits", 2),
+    (["data", "a.b", ""], 1),
+    (["data", "list", 1, 0], 20),
+    ("data.missing", ABSENT),
+    ("data.none.deeper", ABSENT),
+    ("data.used.deeper", ABSENT),
+    ("data.list[2]", ABSENT),
+    ("data[0]", ABSENT),
+    ("data.list.0", ABSENT),
+    ("plan[type=other]", ABSENT),
+    ("plan[type=3]", ABSENT),
+    ("data[type=sms]", ABSENT),
+]
+
+
+@pytest.mark.parametrize(("written", "value"), FOUND, ids=str)
+def test_a_path_finds_a_value_null_or_nothing(written: object, value: object) -> None:
+    """0 is 0, null is null, and a missing value is neither."""
+    found = Path.parse(written).find(DOCUMENT)
+    assert (type(found), found) == (type(value), value)
+
+
+def test_the_top_may_be_a_list() -> None:
+    """Then there is no first segment."""
+    assert Path.parse("[1].x").find([0, {"x": 5}]) == 5
+    assert Path.parse("[k=v].x").find([{"k": "v", "x": 6}]) == 6
+
+
+def test_two_fitting_elements_are_an_error() -> None:
+    """Neither of them is chosen."""
+    with pytest.raises(PathError, match="fits 2 elements"):
+        Path.parse("twice[type=a].credits").find(DOCUMENT)
+
+
+WRONG = ["", ".", ".a", "a.", "a..b", "a[", "a[]", "a[x]", "a[-1]", "a[01]", "a[1000000]", "a[b=]", "a]b"]
+WRONG += ["a b", "a=b", "a[*]", "a[b=c][", "[0]x", "a.[0]"]
+
+
+@pytest.mark.parametrize("written", [*WRONG, [], [True], [-1], [None], [1.5], None, 7, {}, ("a",)], ids=repr)
+def test_what_is_no_path_is_refused(written: object) -> None:
+    """With its own exception, when the definition is read."""
+    with pytest.raises(PathError):
+        Path.parse(written)
+
+
+NAMES = st.text(alphabet="ab.[]= 01", max_size=4)
+DOCUMENTS: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | NAMES,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NAMES, inner, max_size=4),
+    max_leaves=30,
+)
+WRITTEN = (
+    st.text(max_size=40) | st.text(alphabet="ab.[]=01", max_size=12) | st.lists(NAMES | st.integers(0, 3))
+)
+
+
+def values_in(document: object) -> list[object]:
+    """A document and everything in it."""
+    found, waiting = [], [document]
+    while waiting:
+        value = waiting.pop()
+        found.append(value)
+        if isinstance(value, dict):
+            waiting.extend(value.values())
+        elif isinstance(value, list):
+            waiting.extend(value)
+    return found
+
+
+@given(WRITTEN, DOCUMENTS)
+def test_what_is_found_is_in_the_document(written: object, document: object) -> None:
+    """Any path either is refused as one, fits too much, finds nothing, or finds a very value of the document."""
+    try:
+        found = Path.parse(written).find(document)
+    except PathError:
+        return
+    assert found is ABSENT or any(found is value for value in values_in(document))
+
+
+STEPS = st.lists(NAMES | st.integers(0, 3), min_size=1, max_size=5)
+
+
+@given(STEPS, DOCUMENTS)
+def test_every_value_is_found_where_it_was_put(steps: list[str | int], value: object) -> None:
+    """Null included, which is not the same as nothing."""
+    document: object = value
+    for step in reversed(steps):
+        document = {step: document} if isinstance(step, str) else [*("x" * step), document]
+    assert Path.parse(list(steps)).find(document) is value
+
+
+@given(STEPS, DOCUMENTS)
+def test_a_missing_value_is_never_null(steps: list[str | int], document: object) -> None:
+    """Behind the end of any document there is nothing."""
+    path = Path.parse([*steps, "certainly not there"])
+    assert path.find(document) is ABSENT
+
+
+@given(WRITTEN)
+def test_a_path_is_told_as_it_is_written(written: object) -> None:
+    """Its text parses to the same path."""
+    try:
+        path = Path.parse(written)
+    except PathError:
+        return
+    if isinstance(written, str):
+        assert str(path) == written
+    else:
+        assert str(path) == str(written) or Path.parse(str(path)) == path
+
+
+def test_depth_is_no_matter() -> None:
+    """Neither a long path nor a deep document overflows the stack."""
+    document: object = 7
+    for _ in range(50_000):
+        document = {"a": document}
+    assert Path.parse(".".join("a" * 50_000)).find(document) == 7
