@@ -1,0 +1,293 @@
+"""A service's definition: how to ask it, what its failures look like, and where the figures stand."""
+
+import re
+from collections import Counter
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import BeforeValidator, Field, JsonValue, PlainValidator, model_validator
+
+from integrations.errors import ErrorCode
+from integrations.providers.declared.paths import Path
+from integrations.yaml_model import Entry
+
+PLACEHOLDER: Final = re.compile(r"\{([a-z][a-z0-9_]*)\}")
+DECIMAL: Final = re.compile(r"-?[0-9]{1,60}(?:\.[0-9]{1,60})?")
+_URL: Final = re.compile(
+    r"(?P<scheme>https?)://(?P<host>\{[a-z][a-z0-9_]*\}|[A-Za-z0-9.-]+(?::[0-9]{1,5})?)(?:[/?][!-~]*)?"
+)
+_DURATION: Final = re.compile(r"([1-9][0-9]{0,4})([smh])")
+_SECONDS: Final = {"s": 1, "m": 60, "h": 3600}
+_LONGEST: Final = 500
+
+PathField = Annotated[Path, PlainValidator(Path.parse, json_schema_input_type=str | list[str | int])]
+Scalar = str | bool | int | Decimal | None
+HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$")]
+HeaderValue = Annotated[str, Field(pattern=r"^[!-~]([ -~]{0,498}[!-~])?$")]
+Word = Annotated[str, Field(pattern=r"^[^\s\p{C}]([^\p{C}\p{Z}]| ){0,58}[^\s\p{C}]$|^[^\s\p{C}]$")]
+"""A line of up to 60 printable characters, without spaces around it."""
+
+
+def names_in(template: str) -> set[str]:
+    """The placeholders of a text."""
+    return set(PLACEHOLDER.findall(template))
+
+
+def _template(text: object) -> object:
+    if isinstance(text, str) and set(PLACEHOLDER.sub("", text)) & set("{}"):
+        raise ValueError("expected placeholders such as {account_id}, and no other braces")
+    return text
+
+
+def _url(text: object) -> object:
+    if isinstance(text, str) and (len(text) > _LONGEST or "#" in text or _URL.fullmatch(text) is None):
+        raise ValueError(
+            "expected an address such as https://api.example.com/v1/usage; a {placeholder} may stand in the path, "
+            "in the query or for the whole host"
+        )
+    return _template(text)
+
+
+def _duration(text: object) -> timedelta:
+    match = _DURATION.fullmatch(text) if isinstance(text, str) else None
+    if match is None:
+        raise ValueError("expected a time such as 1h, 10m or 30s")
+    return timedelta(seconds=int(match[1]) * _SECONDS[match[2]])
+
+
+def _decimal(text: object) -> Decimal:
+    if (
+        isinstance(text, bool)
+        or not isinstance(text, str | int | Decimal)
+        or not DECIMAL.fullmatch(str(text))
+    ):
+        raise ValueError('expected a decimal number such as "-0.01"')
+    return Decimal(text)
+
+
+def _unit(value: object) -> str | Path:
+    if isinstance(value, dict) and set(value) == {"path"}:
+        return Path.parse(value["path"])
+    if isinstance(value, str) and value.strip() == value and value.isprintable() and 0 < len(value) <= 20:  # noqa: PLR2004
+        return value
+    raise ValueError("expected a word in the plural such as credits, or {path: …}")
+
+
+def _mapping_of_path(value: object) -> object:
+    return {"path": value} if isinstance(value, str | list) else value
+
+
+def _list_of_one(value: object) -> object:
+    return [value] if isinstance(value, dict) else value
+
+
+Template = Annotated[str, BeforeValidator(_template), Field(max_length=_LONGEST)]
+
+
+class Checked(Entry):
+    """When, and by what, a definition is known to be right."""
+
+    on: date = Field(description="a date such as 2026-11-23")
+    by: Literal["documentation", "recorded answer", "client code"] = Field(
+        description="one of: documentation, recorded answer, client code"
+    )
+
+
+class Placement(Entry):
+    """Where a secret stands in the request."""
+
+    header: HeaderName | None = Field(default=None, description="the name of a header")
+    prefix: Annotated[str, Field(pattern=r"^[ -~]{0,50}$")] = Field(
+        default="", description='what stands before the key, such as "Bearer "'
+    )
+    query: HeaderName | None = Field(default=None, description="the name of a query parameter")
+    basic: Template | None = Field(default=None, description='the user name, such as "{account_sid}"')
+    secret: Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]{0,60}$")] = Field(
+        default="API_KEY", description="the end of the variable's name, such as API_SECRET"
+    )
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if sum(place is not None for place in (self.header, self.query, self.basic)) != 1:
+            raise ValueError("expected exactly one of header, query, basic")
+        if self.prefix and self.header is None:
+            raise ValueError("expected prefix beside header only")
+        return self
+
+
+class RequestRule(Entry):
+    """How the service is asked."""
+
+    url: Annotated[str, BeforeValidator(_url)] = Field(description="an address that begins with https://")
+    method: Literal["GET", "POST"] = Field(default="GET", description="GET or POST")
+    query: dict[Annotated[str, Field(min_length=1)], Template] = Field(
+        default={}, description="names and texts; quote what looks like a number"
+    )
+    headers: dict[HeaderName, HeaderValue] = Field(default={}, description="names and texts in ASCII")
+    body: dict[str, JsonValue] | None = Field(
+        default=None, alias="json", description="a mapping, beside method: POST"
+    )
+    key: Annotated[
+        list[Placement], BeforeValidator(_list_of_one, json_schema_input_type=Placement | list[Placement])
+    ] = Field(default=[], description="{header: NAME}, {query: NAME}, {basic: USER} or a list of these")
+    every: Annotated[timedelta, PlainValidator(_duration, json_schema_input_type=str)] | None = Field(
+        default=None, description="a time such as 1h, 10m or 30s"
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.body is not None and self.method != "POST":
+            raise ValueError("expected method: POST beside json")
+        if len({placement.secret for placement in self.key}) < len(self.key):
+            raise ValueError("expected a secret: of its own for each key, such as API_SECRET")
+        return self
+
+    @property
+    def placeholders(self) -> set[str]:
+        """What an account must state under `values`."""
+        templates = [self.url, *self.query.values(), *(placement.basic or "" for placement in self.key)]
+        return set().union(*map(names_in, templates))
+
+
+class ErrorRule(Entry):
+    """How one failure is told from a good answer."""
+
+    status: Annotated[int, Field(ge=100, le=599)] | None = Field(
+        default=None, description="an HTTP status, 100 to 599"
+    )
+    path: PathField | None = Field(default=None, description="a path such as error.code")
+    equals: Scalar = Field(default=None, description="a text, a number, true, false or null")
+    codes: dict[str, Annotated[ErrorCode, Field(strict=False)]] = Field(
+        default={}, description="the service's codes, each with one of: " + ", ".join(ErrorCode)
+    )
+    code: Annotated[ErrorCode, Field(strict=False)] | None = Field(
+        default=None, description="one of: " + ", ".join(ErrorCode)
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        by_value = "equals" in self.model_fields_set
+        if (self.code is None) == (not self.codes):
+            raise ValueError("expected either code or codes")
+        if (self.path is not None) != (by_value or bool(self.codes)):
+            raise ValueError("expected path together with equals or codes")
+        if by_value and self.codes:
+            raise ValueError("expected code beside equals, not codes")
+        if self.status is None and self.path is None:
+            raise ValueError("expected status, path or both")
+        return self
+
+
+class Source(Entry):
+    """Where a value stands: in the body or in a header."""
+
+    path: PathField | None = Field(default=None, description="a path such as data.credits")
+    header: HeaderName | None = Field(default=None, description="the name of a header")
+    item: Annotated[int, Field(ge=1, le=20)] | None = Field(
+        default=None, description="which of a header's values between commas, from 1"
+    )
+
+    @model_validator(mode="after")
+    def _item_of_a_header(self) -> Self:
+        if self.item is not None and self.header is None:
+            raise ValueError("expected item beside header only")
+        return self
+
+
+class FigureRule(Source):
+    """A figure."""
+
+    sum: list[PathField] | None = Field(default=None, min_length=1, description="a list of paths")
+    text: bool = Field(default=False, description="true where the number is a text")
+    scale: Annotated[Decimal, PlainValidator(_decimal, json_schema_input_type=str)] | None = Field(
+        default=None, description='a decimal number such as "-0.01"'
+    )
+    unlimited: list[Scalar] = Field(default=[], description="the values that mean: no limit")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if sum(source is not None for source in (self.path, self.header, self.sum)) != 1:
+            raise ValueError("expected exactly one of path, header, sum")
+        if self.sum is not None and self.unlimited:
+            raise ValueError("expected unlimited beside path or header only")
+        return self
+
+
+class RenewalRule(Source):
+    """The moment at which a quota is filled again."""
+
+    format: Literal["iso", "date", "epoch", "epoch_ms", "seconds", "hh:mm:ss"] = Field(
+        description="one of: iso, date, epoch, epoch_ms, seconds, hh:mm:ss"
+    )
+    optional: bool = Field(default=False, description="true or false")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.path is None) == (self.header is None):
+            raise ValueError("expected exactly one of path, header")
+        return self
+
+
+FigureField = Annotated[
+    FigureRule, BeforeValidator(_mapping_of_path, json_schema_input_type=str | list[str | int] | FigureRule)
+]
+
+
+class QuotaRule(Entry):
+    """One quota: a card."""
+
+    name: Word | None = Field(default=None, description="a name such as Searches")
+    unit: Annotated[str | Path, PlainValidator(_unit, json_schema_input_type=str | dict[str, Any])] = Field(
+        description="a word in the plural such as credits, or {path: …}"
+    )
+    used: FigureField | None = Field(default=None, description="a path, or a mapping")
+    remaining: FigureField | None = Field(default=None, description="a path, or a mapping")
+    total: FigureField | None = Field(default=None, description="a path, or a mapping")
+    renews_at: RenewalRule | None = Field(default=None, description="a mapping with path and format")
+    optional: bool = Field(default=False, description="true or false")
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if self.used is None and self.remaining is None:
+            raise ValueError("expected used or remaining")
+        if self.used is not None and self.used.unlimited:
+            raise ValueError("expected unlimited beside total or remaining only")
+        return self
+
+    @property
+    def figures(self) -> dict[str, FigureRule]:
+        """The figures that are read, by what they are."""
+        named = {"used": self.used, "remaining": self.remaining, "total": self.total}
+        return {name: rule for name, rule in named.items() if rule is not None}
+
+    @property
+    def tells_total(self) -> bool:
+        """Whether the answer tells the total, itself or by what is used and left."""
+        return self.total is not None or len(self.figures) > 1
+
+
+class Definition(Entry):
+    """A service."""
+
+    label: Word = Field(description="the service's name for people, up to 60 characters")
+    icon: Annotated[str, Field(pattern=r"^:material/[a-z0-9_]{1,60}:$")] = Field(
+        default=":material/api:", description='a Material symbol such as ":material/payments:"'
+    )
+    docs: Annotated[str, Field(pattern=r"^https://[!-~]{1,500}$")] | None = Field(
+        default=None, description="the address of the service's documentation, https"
+    )
+    checked: Checked | None = Field(default=None, description="{on: DATE, by: documentation}")
+    note: Annotated[str, Field(max_length=_LONGEST)] | None = Field(
+        default=None, description="a sentence for operators"
+    )
+    request: RequestRule = Field(description="a mapping with url and key")
+    errors: list[ErrorRule] = Field(default=[], description="a list of rules")
+    quotas: list[QuotaRule] = Field(min_length=1, description="a list of at least one quota")
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Self:
+        twice = [name for name, count in Counter(quota.name for quota in self.quotas).items() if count > 1]
+        if twice:
+            raise ValueError("expected a name of its own for each quota")
+        return self
