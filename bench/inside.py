@@ -15,15 +15,15 @@ USER: Final = "alice"
 
 @cache
 def add_providers() -> None:
-    """Make the panel show so many copies of IMAI. Before any module of the panel has read the tuple."""
+    """Make the panel show so many copies of IMAI."""
     count = int(os.environ.get(PROVIDERS_VARIABLE, "1"))
     if count == 1:
         return
-    from integrations import providers  # noqa: PLC0415 - the panel is not loaded before it is wanted
+    from integrations import accounts  # noqa: PLC0415 - the panel is not loaded before it is wanted
     from integrations.providers.imai import Imai  # noqa: PLC0415 - likewise
 
     copies = (type(f"Imai{number}", (Imai,), {"label": f"IMAI {number}"}) for number in range(1, count + 1))
-    vars(providers)["PROVIDERS"] = tuple(copy() for copy in copies)
+    accounts.replace(tuple(copy() for copy in copies))
 
 
 @cache

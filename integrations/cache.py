@@ -14,9 +14,8 @@ from typing import Any, Final
 
 import streamlit as st
 
-from integrations import service
+from integrations import accounts, service
 from integrations.models import Reading, UsageReport
-from integrations.providers import PROVIDERS
 from integrations.providers.base import Provider
 from integrations.settings import panel_settings
 
@@ -137,10 +136,10 @@ def refresh(provider: Provider[Any]) -> None:
 
 def refresh_all() -> None:
     """`refresh` for every provider."""
-    for provider in PROVIDERS:
+    for provider in accounts.current():
         refresh(provider)
 
 
 def current_of_all(providers: Iterable[Provider[Any]] | None = None) -> UsageReport:
     """`current` for every provider, side by side, in their order."""
-    return service.get_all_integrations_usage(PROVIDERS if providers is None else providers, read=current)
+    return service.get_all_integrations_usage(providers, read=current)

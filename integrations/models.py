@@ -238,7 +238,7 @@ class Reading(_Document):
 
 
 class UsageReport(_Document):
-    """The answer of `GET /integrations/usage`: every reading, in the order of `PROVIDERS`."""
+    """The answer of `GET /integrations/usage`: every reading, in the order of the accounts."""
 
     integrations: Sequence[Reading]
 

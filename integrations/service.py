@@ -11,9 +11,9 @@ from typing import Any, Final
 
 import humanize
 
+from integrations import accounts
 from integrations.errors import ErrorCode, ProviderError
 from integrations.models import Quota, Reading, Thresholds, UsageError, UsageReport
-from integrations.providers import PROVIDERS
 from integrations.providers.base import Provider
 from integrations.providers.imai import Imai
 from integrations.settings import panel_settings
@@ -179,14 +179,20 @@ def read(provider: Provider[Any]) -> Readings:
 
 def get_imai_usage() -> Reading:
     """Call IMAI and transform its answer. Never raises; a failure is a reading in an error state."""
-    return read(next(provider for provider in PROVIDERS if isinstance(provider, Imai)))[0]
+    shown = (provider for provider in accounts.current() if isinstance(provider, Imai))
+    return read(next(shown, Imai()))[0]
 
 
 def get_all_integrations_usage(
-    providers: Iterable[Provider[Any]] = PROVIDERS, *, read: Callable[[Provider[Any]], Readings] = read
+    providers: Iterable[Provider[Any]] | None = None, *, read: Callable[[Provider[Any]], Readings] = read
 ) -> UsageReport:
-    """Read every provider, side by side, in their order. Never raises."""
-    chosen = tuple(providers)
+    """Read every provider, side by side, in their order. Never raises.
+
+    Args:
+        providers: None for every account.
+        read: gives a provider's readings.
+    """
+    chosen = accounts.current() if providers is None else tuple(providers)
     with ThreadPoolExecutor(max_workers=max(len(chosen), 1), thread_name_prefix="usage") as pool:
         parts = pool.map(read, chosen)
         return UsageReport(integrations=tuple(reading for part in parts for reading in part))

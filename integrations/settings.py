@@ -1,12 +1,13 @@
 """Settings from the environment and `.env`. A provider's own settings stand in the provider's file."""
 
+import re
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, create_model, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from integrations.errors import SettingsError
@@ -27,8 +28,9 @@ class _Settings(BaseSettings):
 
     @classmethod
     def variable(cls, field: str) -> str:
-        """The environment variable behind a field."""
-        return f"{cls.model_config.get('env_prefix', '')}{field}".upper()
+        """The environment variable behind a field: its alias, or the prefix and its name."""
+        alias = cls.model_fields[field].validation_alias if field in cls.model_fields else None
+        return alias if isinstance(alias, str) else f"{cls.model_config.get('env_prefix', '')}{field}".upper()
 
     @classmethod
     def load(cls) -> Self:
@@ -50,7 +52,7 @@ class _Settings(BaseSettings):
     def _lines(cls, error: ValidationError) -> list[str]:
         lines = []
         for problem in error.errors(include_url=False, include_context=False, include_input=False):
-            field = str(problem["loc"][0]) if problem["loc"] else ""
+            field = cls._field(str(problem["loc"][0])) if problem["loc"] else ""
             message = problem["msg"].removeprefix("Value error, ")
             if field in cls.model_fields:
                 hint = cls.model_fields[field].description
@@ -58,6 +60,12 @@ class _Settings(BaseSettings):
             else:
                 lines.append(message)
         return lines
+
+    @classmethod
+    def _field(cls, reported: str) -> str:
+        """The field that pydantic reports by its name or its alias."""
+        aliased = (name for name, field in cls.model_fields.items() if field.validation_alias == reported)
+        return next(aliased, reported)
 
 
 def _http_header_value(key: SecretStr) -> SecretStr:
@@ -103,6 +111,19 @@ class ProviderSettings(_Settings):
         default=None, description="the provider's API key, ASCII without spaces; secret"
     )
 
+    @classmethod
+    def of_account(cls, name: str) -> type[Self]:
+        """The same settings for one of several accounts: its name, in capitals, stands behind the prefix.
+
+        Args:
+            name: Say, `Agency 2`: `IMAI_API_KEY` becomes `IMAI_AGENCY_2_API_KEY`.
+        """
+        word = re.sub(r"[^A-Z0-9]+", "_", name.upper()).strip("_")
+        prefix = f"{cls.model_config.get('env_prefix', '')}{word}_"
+        made: type[Self] = create_model(cls.__name__, __base__=cls)
+        made.model_config = SettingsConfigDict(**{**cls.model_config, "env_prefix": prefix})
+        return made
+
 
 class PanelSettings(_Settings):
     """The panel's own settings."""
@@ -126,6 +147,9 @@ class PanelSettings(_Settings):
     )
     auth_file: Path = Field(
         default=Path(".streamlit/auth.yaml"), description="the path of the YAML credential/role store"
+    )
+    providers_file: Path = Field(
+        default=Path(".streamlit/providers.yaml"), description="the path of the YAML file of accounts"
     )
     session_hours: float = Field(
         default=12, gt=0, le=720, description="the longest life of a sign-in: up to 720 hours"

@@ -2,11 +2,13 @@
 
 import logging
 import sys
+from collections.abc import Callable
 
+from integrations import accounts
 from integrations.access.store import StoreError, StoreModeError
 from integrations.access.store import read as read_store
 from integrations.errors import SettingsError
-from integrations.providers import PROVIDERS
+from integrations.providers import PYTHON
 from integrations.settings import PanelSettings, panel_settings
 
 log = logging.getLogger("integrations")
@@ -17,20 +19,30 @@ class StartError(Exception):
 
 
 def check_settings() -> PanelSettings:
-    """Read every setting, the providers' too.
+    """Read every setting, and the accounts with theirs.
 
     Raises:
-        StartError: with one line for each wrong variable.
+        StartError: with one line for each wrong variable and each defect of the providers' file.
     """
-    problems = []
-    for load in (panel_settings, *(provider.settings_class.load for provider in PROVIDERS)):
-        try:
-            load()
-        except SettingsError as error:
-            problems.append(str(error))
+    problems = _problems(panel_settings)
+    if problems:
+        kinds = [kind.settings_class for kind in PYTHON.values()]
+    elif not (problems := _problems(accounts.current)):
+        kinds = [provider.settings_class for provider in accounts.current()]
+    else:
+        kinds = []
+    problems += [line for kind in kinds for line in _problems(kind.load)]
     if problems:
         raise StartError("\n".join(problems))
     return panel_settings()
+
+
+def _problems(load: Callable[[], object]) -> list[str]:
+    try:
+        load()
+    except SettingsError as error:
+        return [str(error)]
+    return []
 
 
 def set_up_log(level: str) -> None:

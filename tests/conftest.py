@@ -10,17 +10,20 @@ from typing import Any
 import pytest
 import streamlit as st
 
-from integrations import cache, service
+from integrations import accounts, cache, service
 from integrations.access import authenticator, store_edit
 from integrations.access.passwords import hash_password
 from integrations.access.store import User
-from integrations.providers import PROVIDERS
+from integrations.providers.imai import Imai
 from integrations.settings import panel_settings
 from integrations.simulator import Simulator
 
 PASSWORD = "test-password-not-secret"
 HASHED = hash_password(PASSWORD)
 """Made once: bcrypt takes its time."""
+
+IMAI = Imai()
+"""The provider that most tests read; as without a providers' file."""
 
 
 def forget() -> None:
@@ -31,8 +34,8 @@ def forget() -> None:
     service._outages._since.clear()
     panel_settings.cache_clear()
     authenticator.auth.cache_clear()
-    for provider in PROVIDERS:
-        vars(provider).pop("settings", None)
+    accounts.replace(None)
+    vars(IMAI).pop("settings", None)
 
 
 @pytest.fixture(autouse=True)

@@ -16,11 +16,9 @@ from streamlit.runtime.caching import cache_utils
 from integrations import cache
 from integrations.errors import ErrorCode, Status
 from integrations.models import Quota, Reading
-from integrations.providers import PROVIDERS
 from integrations.simulator import Simulator
-from tests.conftest import forget
+from tests.conftest import IMAI, forget
 
-IMAI = PROVIDERS[0]
 VIEWERS = 50
 
 

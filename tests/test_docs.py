@@ -9,7 +9,7 @@ import pytest
 
 from integrations.cli.main import main
 from integrations.errors import ErrorCode
-from integrations.providers import PROVIDERS
+from integrations.providers import PYTHON
 from integrations.settings import PanelSettings, ProviderSettings
 
 ROOT = Path(__file__).parent.parent
@@ -19,7 +19,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 def settings() -> Iterator[str]:
     """Every variable that the panel and its providers read."""
     kinds: list[type[PanelSettings | ProviderSettings]] = [PanelSettings]
-    kinds += [provider.settings_class for provider in PROVIDERS]
+    kinds += [provider.settings_class for provider in PYTHON.values()]
     for kind in kinds:
         yield from (kind.variable(field) for field in kind.model_fields)
 

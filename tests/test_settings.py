@@ -7,7 +7,7 @@ import pytest
 from pydantic_settings import BaseSettings
 
 from integrations.errors import SettingsError
-from integrations.providers import PROVIDERS
+from integrations.providers import PYTHON
 from integrations.providers.imai import ImaiSettings
 from integrations.settings import PanelSettings, ProviderSettings
 
@@ -39,7 +39,7 @@ def text_of(value: object) -> str:
 def variables() -> dict[str, object]:
     """Every variable with its default."""
     kinds: list[type[PanelSettings | ProviderSettings]] = [PanelSettings]
-    kinds += [provider.settings_class for provider in PROVIDERS]
+    kinds += [provider.settings_class for provider in PYTHON.values()]
     return {kind.variable(name): field.default for kind in kinds for name, field in kind.model_fields.items()}
 
 

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from decimal import Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, TypeVar
@@ -45,21 +46,29 @@ Settings = TypeVar("Settings", bound=ProviderSettings)
 
 
 class Provider(ABC, Generic[Settings]):
-    """A service whose quota is shown. A subclass is one file in this folder and one line in `PROVIDERS`.
+    """An account at a service whose quota is shown. A subclass is one file in this folder and one line in `PYTHON`.
 
     Attributes:
         label: the provider's name for people, and `provider` in the JSON. Unique.
         icon: a Material symbol (`:material/…:`) for the card.
+        every: it is asked no more often than this, however often people click; None for no such limit.
         settings_class: its settings, with a prefix of their own.
         total_setting: the field that holds the total, where the provider's API does not tell it.
         codes: the kind of failure behind each of the provider's own error codes.
     """
 
-    label: ClassVar[str]
-    icon: ClassVar[str] = ":material/api:"
+    label: str
+    icon: str = ":material/api:"
+    every: timedelta | None = None
     settings_class: type[Settings]
     total_setting: ClassVar[str | None] = None
     codes: ClassVar[Mapping[str, ErrorCode]] = {}
+
+    def __init__(self, name: str | None = None) -> None:
+        """One of several accounts at the service has a name: behind the label, and behind its variables' prefix."""
+        if name is not None:
+            self.label = f"{self.label} {name}"
+            self.settings_class = self.settings_class.of_account(name)
 
     @cached_property
     def settings(self) -> Settings:
@@ -76,8 +85,8 @@ class Provider(ABC, Generic[Settings]):
         return self.settings_class.variable("api_key")
 
     @property
-    def total_variable(self) -> str | None:
-        """The environment variable that tells the total, where the provider's API does not."""
+    def total_hint(self) -> str | None:
+        """What the operator sets to tell the total, where the provider's API does not: an environment variable."""
         return self.settings_class.variable(self.total_setting) if self.total_setting else None
 
     @property
@@ -111,17 +120,17 @@ class Provider(ABC, Generic[Settings]):
         del document
         return None
 
-    def failure_in(self, answer: Response) -> ProviderError | None:
+    def failure_in(self, response: Response) -> ProviderError | None:
         """The failure that an answer states by its HTTP status and the provider's own code together."""
         try:
-            document = answer.json()
+            document = response.json()
         except ProviderError:
             return None
         stated = self.vendor_code(document) if isinstance(document, dict) else None
         if stated is None:
             return None
         stated = str(stated)  # a subclass may hand on what was sent, of whatever type
-        by_status = code_for_status(answer.status) or ErrorCode.INVALID_RESPONSE
+        by_status = code_for_status(response.status) or ErrorCode.INVALID_RESPONSE
         code = self.codes.get(stated, by_status)
         known = stated if stated in self.codes else "unknown"  # an unknown one could hold anything
-        return ProviderError(code, http_status=answer.status, vendor_code=known)
+        return ProviderError(code, http_status=response.status, vendor_code=known)

@@ -3,11 +3,10 @@
 Reference: IMAI's published API reference, `GET /account/info/`. The call costs no credits.
 """
 
-import calendar
 from collections.abc import Mapping
 from datetime import UTC, datetime, time
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, Field
 from pydantic_settings import SettingsConfigDict
@@ -15,21 +14,11 @@ from pydantic_settings import SettingsConfigDict
 from integrations.errors import ErrorCode
 from integrations.models import Quota
 from integrations.providers.base import Amount, Payload, Provider
+from integrations.providers.renewal import next_renewal, time_of_day
 from integrations.settings import BaseUrl, ProviderSettings
 
 if TYPE_CHECKING:
     from integrations.transport.client import Client
-
-DECEMBER: Final = 12
-
-
-def _hours_and_minutes(text: object) -> time:
-    if isinstance(text, time):
-        return text
-    try:
-        return datetime.strptime(str(text), "%H:%M").replace(tzinfo=UTC).time()
-    except ValueError:
-        raise ValueError("not a time of day") from None
 
 
 class ImaiSettings(ProviderSettings):
@@ -46,7 +35,7 @@ class ImaiSettings(ProviderSettings):
     renewal_day: int | None = Field(
         default=None, ge=1, le=31, description="day of the month when credits reload, 1 to 31 (the last day)"
     )
-    renewal_time: Annotated[time, BeforeValidator(_hours_and_minutes)] = Field(
+    renewal_time: Annotated[time, BeforeValidator(time_of_day)] = Field(
         default=time(0, 0), description="time of the reload in UTC, as HH:MM"
     )
 
@@ -100,23 +89,3 @@ class Imai(Provider[ImaiSettings]):
     def vendor_code(self, document: Mapping[str, Any]) -> str | None:
         """`{"success": false, "error": "<code>", …}`, with whatever HTTP status."""
         return str(document.get("error")) if document.get("success") is False else None
-
-
-def next_renewal(now: datetime, day: int, at: time) -> datetime:
-    """The first renewal after `now`; at the minute of a renewal, that is the following month's.
-
-    Args:
-        now: with its zone.
-        day: of the month; in a shorter month the last day stands for it.
-        at: in UTC.
-    """
-    now = now.astimezone(UTC)
-    this_month = _renewal(now.year, now.month, day, at)
-    if this_month > now:
-        return this_month
-    return _renewal(now.year + now.month // DECEMBER, now.month % DECEMBER + 1, day, at)
-
-
-def _renewal(year: int, month: int, day: int, at: time) -> datetime:
-    last_day = calendar.monthrange(year, month)[1]
-    return datetime(year, month, min(day, last_day), at.hour, at.minute, tzinfo=UTC)

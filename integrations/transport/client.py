@@ -3,6 +3,7 @@
 Deadline, retries, size limit, redirects and proxies are dealt with here, once: a provider states only what differs.
 """
 
+import logging
 import ssl
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from urllib3.exceptions import HTTPError
 
 from integrations.errors import ErrorCode, ProviderError
 from integrations.transport.deadline import Deadline, DeadlineAdapter
+from integrations.transport.request import Request
 from integrations.transport.response import Response, code_for_status, retry_after_seconds
 
 MAX_BODY_BYTES: Final = 1024 * 1024
@@ -24,6 +26,14 @@ _BACKOFF: Final = tenacity.wait_exponential_jitter(multiplier=0.1, max=2, jitter
 _LEAST_SECONDS: Final = 0.15
 """An attempt with less time than this would only turn a known failure into a timeout."""
 _RETRIED_STATUSES: Final = frozenset({502, 503, 504})
+
+
+def _is_silent(_record: logging.LogRecord) -> bool:
+    return False
+
+
+logging.getLogger("urllib3.connectionpool").addFilter(_is_silent)
+"""Its records hold the URL, in which some services want the key."""
 
 
 class _Session(requests.Session):
@@ -63,14 +73,14 @@ class Client:
         self._session.close()
 
     def get(self, url: str, *, headers: Mapping[str, str]) -> Response:
-        """GET, retried with backoff where the failure may pass and the deadline allows.
+        """`send` for a GET; the key belongs into the headers."""
+        return self.send(Request(url, headers=headers))
 
-        Args:
-            url: where; no redirect is followed.
-            headers: the request's headers; here the key belongs, never in the URL.
+    def send(self, request: Request) -> Response:
+        """Ask, and ask again with backoff where the failure may pass and the deadline allows.
 
         Raises:
-            ProviderError: of every kind but `not_configured`.
+            ProviderError: of every kind but `not_configured`; neither it nor the log tells the URL.
         """
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception(_may_pass),
@@ -79,15 +89,19 @@ class Client:
             sleep=self._deadline.wait,
             reraise=True,
         )
-        return retrying(self._attempt, url, headers)
+        try:
+            return retrying(self._attempt, request)
+        except ProviderError as error:
+            error.__context__ = None  # what led to it holds the request: the headers and the URL, so the key
+            raise
 
     def _give_up(self, state: tenacity.RetryCallState) -> bool:
         in_vain = state.upcoming_sleep + _LEAST_SECONDS > self.remaining()
         return state.attempt_number >= MAX_ATTEMPTS or in_vain
 
-    def _attempt(self, url: str, headers: Mapping[str, str]) -> Response:
+    def _attempt(self, request: Request) -> Response:
         try:
-            answer = self._exchange(url, headers)
+            answer = self._exchange(request)
         except ProviderError:
             raise
         except (OSError, HTTPError, ValueError) as error:  # requests' exceptions are OSErrors or ValueErrors
@@ -97,12 +111,18 @@ class Client:
             raise failure
         return answer
 
-    def _exchange(self, url: str, headers: Mapping[str, str]) -> Response:
+    def _exchange(self, request: Request) -> Response:
         remaining = self.remaining()
         if remaining == 0:
             raise ProviderError(ErrorCode.TIMEOUT, "deadline")
-        with self._session.get(
-            url, headers=dict(headers), timeout=remaining, allow_redirects=False, stream=True
+        with self._session.request(
+            request.method,
+            request.url,
+            headers=dict(request.headers),
+            data=request.body,
+            timeout=remaining,
+            allow_redirects=False,
+            stream=True,
         ) as response:
             try:
                 body = _body(response)

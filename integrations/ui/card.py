@@ -54,7 +54,7 @@ def _figures(provider: Provider[Any], reading: Reading) -> None:
     if reading.usage_percentage is not None:
         share = min(float(reading.usage_percentage) / 100, 1.0)
         st.progress(share, text=f"{texts.percentage(reading.usage_percentage)} used")
-    if line := texts.used(reading, total_variable=provider.total_variable):
+    if line := texts.used(reading, total_hint=provider.total_hint):
         st.text(line)
 
 

@@ -10,9 +10,8 @@ from typing import Any, Final
 import streamlit as st
 from streamlit.errors import StreamlitAPIException
 
-from integrations import cache
+from integrations import accounts, cache
 from integrations.access import INTEGRATION_READ, Denial, Principal, SignInRefused, auth
-from integrations.providers import PROVIDERS
 from integrations.providers.base import Provider
 from integrations.ui import card, sign_in
 
@@ -89,10 +88,10 @@ def _draw_refusal() -> None:
 
 def _draw_cards() -> None:
     st.title("Integrations", anchor=False)
-    if not PROVIDERS:
+    if not accounts.current():
         st.info("No integrations are set up.")
         _pulse()
-    for provider in PROVIDERS:
+    for provider in accounts.current():
         st.session_state.setdefault(_requested(provider), _OPEN)
         _draw_provider(provider)
 
@@ -150,7 +149,7 @@ def _refresh(provider: Provider[Any]) -> None:
 def _refresh_all() -> None:
     principal = auth().authenticate(_session_id(), touch=True)
     if isinstance(principal, Principal) and principal.may(INTEGRATION_READ):
-        for provider in PROVIDERS:
+        for provider in accounts.current():
             st.session_state[_requested(provider)] = _REFRESH
         cache.refresh_all()
         st.toast("Refreshing all integrations.")

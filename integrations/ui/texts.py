@@ -64,12 +64,12 @@ def remaining(reading: Reading) -> str:
     return f"Remaining: {amount(reading.remaining_quota)} {reading.unit}"
 
 
-def used(reading: Reading, *, total_variable: str | None) -> str | None:
+def used(reading: Reading, *, total_hint: str | None) -> str | None:
     """What is used of what, or why that is unknown.
 
     Args:
         reading: with figures.
-        total_variable: the setting that would tell the total, where the provider has one.
+        total_hint: the setting that would tell the total, where the provider has one.
     """
     if reading.total_quota is not None and reading.used_quota is not None:
         return f"Used: {amount(reading.used_quota)} / {amount(reading.total_quota)} {reading.unit}"
@@ -77,7 +77,7 @@ def used(reading: Reading, *, total_variable: str | None) -> str | None:
         return f"Used: {amount(reading.used_quota)} {reading.unit}"
     if reading.unlimited:
         return None
-    return f"Total unknown: set {total_variable} to see usage." if total_variable else "Total unknown."
+    return f"Total unknown: set {total_hint} to see usage." if total_hint else "Total unknown."
 
 
 def percentage(figure: Decimal) -> str:

@@ -10,7 +10,8 @@ import responses
 from integrations import service
 from integrations.errors import ErrorCode, SettingsError
 from integrations.models import Reading
-from integrations.providers.imai import Imai, ImaiSettings, next_renewal
+from integrations.providers.imai import Imai, ImaiSettings
+from integrations.providers.renewal import next_renewal
 from integrations.simulator import Mode, Simulator
 
 URL = "https://imai.co/api/account/info/"

@@ -5,10 +5,10 @@ from decimal import Decimal
 
 from integrations.errors import ErrorCode
 from integrations.models import Quota, Reading, Thresholds
-from integrations.providers import PROVIDERS
+from integrations.providers.imai import Imai
 from integrations.service import Failure
 
-IMAI = PROVIDERS[0]
+IMAI = Imai()
 NOW = datetime.now(UTC)
 
 

@@ -3,10 +3,9 @@
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from integrations import cache
-from integrations.providers import PROVIDERS
+from integrations import accounts, cache
 from integrations.simulator import Simulator
-from tests.conftest import AddUser
+from tests.conftest import IMAI, AddUser
 from tests.ui.test_card import written
 from tests.ui.test_sign_in import Visit, signed_in, visit
 
@@ -94,7 +93,7 @@ def test_several_viewers_cause_one_call(visit: Visit, imai: Simulator) -> None:
     """The page and whoever else reads share a cache."""
     for _ in range(5):
         assert "7,500" in written(visit(signed_in()))
-    assert cache.current(PROVIDERS[0])[0].remaining_quota == 7500
+    assert cache.current(IMAI)[0].remaining_quota == 7500
     assert imai.calls == 1
 
 
@@ -107,7 +106,7 @@ def test_log_out_leaves_the_form(visit: Visit, imai: Simulator) -> None:
 
 def test_no_provider_at_all_is_said(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
     """An empty page would look like a fault."""
-    monkeypatch.setattr("integrations.ui.page.PROVIDERS", ())
+    accounts.replace(())
     page = visit(signed_in())
     assert not page.exception
     assert "No integrations are set up." in [info.value for info in page.info]

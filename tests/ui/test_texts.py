@@ -36,7 +36,7 @@ def error(code: ErrorCode, retry_after: int | None = None) -> UsageError:
 def test_the_usual_card() -> None:
     """The contract's words, to the letter."""
     assert texts.remaining(READING) == "Remaining: 7,500 credits"
-    assert texts.used(READING, total_variable="X") == "Used: 2,500 / 10,000 credits"
+    assert texts.used(READING, total_hint="X") == "Used: 2,500 / 10,000 credits"
     assert texts.percentage(Decimal(25)) == "25%"
     assert texts.freshness(READING, now=NOW) == "Updated 3 minutes ago"
     assert texts.note(READING) is None
@@ -88,14 +88,14 @@ def test_the_badge(changes: dict[str, object], word: str, color: str) -> None:
 def test_what_is_unknown_is_said() -> None:
     """No total, no limit: each in its own words, and never a figure."""
     unknown = reading(total_quota=None, used_quota=None, usage_percentage=None, level=None)
-    assert texts.used(unknown, total_variable="IMAI_TOTAL_CREDITS") == (
+    assert texts.used(unknown, total_hint="IMAI_TOTAL_CREDITS") == (
         "Total unknown: set IMAI_TOTAL_CREDITS to see usage."
     )
-    assert texts.used(unknown, total_variable=None) == "Total unknown."
+    assert texts.used(unknown, total_hint=None) == "Total unknown."
     no_limit = reading(total_quota=None, remaining_quota=None, usage_percentage=None)
     assert texts.remaining(no_limit) == "No limit"
-    assert texts.used(no_limit, total_variable=None) == "Used: 2,500 credits"
-    assert texts.used(no_limit.model_copy(update={"used_quota": None}), total_variable=None) is None
+    assert texts.used(no_limit, total_hint=None) == "Used: 2,500 credits"
+    assert texts.used(no_limit.model_copy(update={"used_quota": None}), total_hint=None) is None
 
 
 def test_a_balance_outside_the_allowance_is_explained() -> None:

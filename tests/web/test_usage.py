@@ -14,9 +14,8 @@ from click.testing import CliRunner
 from integrations import cache
 from integrations.access import auth
 from integrations.cli.main import main
-from integrations.providers import PROVIDERS
 from integrations.simulator import Simulator
-from tests.conftest import PASSWORD, AddUser
+from tests.conftest import IMAI, PASSWORD, AddUser
 from tests.web.test_server import Answer, Server
 
 USAGE = "/integrations/usage"
@@ -60,7 +59,7 @@ def problem(answer: Answer) -> dict[str, object]:
 
 def test_a_person_and_a_machine_read_what_the_page_reads(server: Server, imai: Simulator) -> None:
     """Cookie or token, page or endpoint: the same figures from one call."""
-    shown = cache.current(PROVIDERS[0])[0]
+    shown = cache.current(IMAI)[0]
     by_cookie = server.ask(USAGE, cookie=cookie_of("alice"))
     by_token = server.ask(USAGE, authorization=f"Bearer {token()}")
     assert by_cookie.status == by_token.status == 200

@@ -9,7 +9,6 @@ from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from integrations.answer import Answer as Response
 from integrations.errors import ErrorCode, ProviderError
 from integrations.models import Quota
 from integrations.providers.base import Amount
@@ -24,6 +23,7 @@ from integrations.providers.declared.definition import (
     Source,
 )
 from integrations.providers.declared.paths import ABSENT, Path, PathError
+from integrations.transport.response import Response
 
 
 class Nothing(Enum):
@@ -220,11 +220,11 @@ def renewal(rule: RenewalRule, response: Response, *, now: datetime) -> datetime
         found = Decimal(found)
     try:
         moment = _moment(found, rule.format, now)
-        if moment.year < _FIRST_YEAR:  # a zero for "never", told as 1970
-            raise ValueError(rule.format)
-        return moment.astimezone(UTC)
     except (ValueError, ArithmeticError, OSError):  # such as a month 13, or a second in the year 100,000
         raise MisfitError(f"renews_at: not of the format {rule.format}") from None
+    if moment.year < _FIRST_YEAR:  # a zero, which would be told as 1970
+        raise MisfitError("renews_at: long past")
+    return moment.astimezone(UTC)
 
 
 def _moment(found: object, form: str, now: datetime) -> datetime:

@@ -1,0 +1,25 @@
+"""What a provider is asked."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request. Its repr shows the method alone, since a key may stand anywhere else.
+
+    Attributes:
+        url: where, with its query; no redirect is followed.
+        method: GET or POST.
+        headers: beside those that HTTP itself needs.
+        body: already encoded; None for none.
+    """
+
+    url: str
+    method: Literal["GET", "POST"] = "GET"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+
+    def __repr__(self) -> str:
+        return f"Request({self.method})"

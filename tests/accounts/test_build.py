@@ -1,0 +1,277 @@
+"""The providers' file: what it makes, and the sentence for every defect."""
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from integrations import accounts
+from integrations.accounts.build import ProvidersFileError, load
+from integrations.providers.declared.provider import Declared
+from integrations.providers.imai import Imai
+
+KEY = "sk-live-abc123"
+
+ACME = """
+services:
+  acme:
+    label: Acme
+    request:
+      url: https://api.acme.example/v1/usage
+      key: {header: Authorization, prefix: "Bearer "}
+    quotas:
+      - {unit: USD, used: data.used, total: data.limit}
+"""
+
+
+def file(tmp_path: Path, text: str) -> Path:
+    """A providers' file of this text."""
+    path = tmp_path / "providers.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_without_a_file_there_is_imai_alone(tmp_path: Path) -> None:
+    """On its IMAI_* variables, as ever."""
+    (provider,) = load(tmp_path / "none.yaml")
+    assert isinstance(provider, Imai)
+    assert (provider.label, provider.key_variable) == ("IMAI", "IMAI_API_KEY")
+
+
+def test_the_accounts_stand_in_the_files_order_with_names_and_keys_of_their_own(tmp_path: Path) -> None:
+    """Two accounts at one service are two providers; a key's variable is named after the service, or as stated."""
+    text = """
+accounts:
+  - service: openrouter
+  - service: imai
+  - service: openrouter
+    name: Marketing
+    key: OPENROUTER_MARKETING_API_KEY
+  - service: imai
+    name: Agency 2
+  - service: vonage
+  - service: openrouter-credits
+  - service: acme
+"""
+    providers = load(file(tmp_path, text + ACME))
+    assert [(provider.label, provider.key_variable) for provider in providers] == [
+        ("OpenRouter", "OPENROUTER_API_KEY"),
+        ("IMAI", "IMAI_API_KEY"),
+        ("OpenRouter Marketing", "OPENROUTER_MARKETING_API_KEY"),
+        ("IMAI Agency 2", "IMAI_AGENCY_2_API_KEY"),
+        ("Vonage", "VONAGE_API_KEY and VONAGE_API_SECRET"),
+        (providers[5].label, "OPENROUTER_CREDITS_API_KEY"),
+        ("Acme", "ACME_API_KEY"),
+    ]
+
+
+def test_an_own_definition_goes_before_the_catalogues(tmp_path: Path) -> None:
+    """So that one can be copied and mended."""
+    own = ACME.replace("  acme:", "  deepl:")
+    (provider,) = load(file(tmp_path, "accounts: [{service: deepl}]" + own))
+    assert provider.label == "Acme"
+
+
+def test_totals_and_renewals_are_by_quota_or_plain(tmp_path: Path) -> None:
+    """A plain value where there is one quota, a mapping by name where there are several; exact."""
+    text = """
+accounts:
+  - {service: modash, total: {Credits: 5000.10}, renewal_day: {Credits: 31}, renewal_time: {Credits: 06:30}}
+  - {service: stability, total: 100, renewal_day: 1}
+"""
+    modash, stability = load(file(tmp_path, text))
+    assert isinstance(modash, Declared)
+    assert isinstance(stability, Declared)
+    terms = modash.account.terms["Credits"]
+    assert (str(credits.total), credits.renewal_day) == ("5000.10", 31)
+    assert terms.renewal_time.isoformat() == "06:30:00"
+    assert modash.account.terms["Raw requests"].total is None
+    assert stability.account.terms[None].total == Decimal(100)
+
+
+NO_VARIABLE = "expected the NAME of an environment variable (capital letters, digits, _), never a key itself"
+DEFECTS = {
+    "empty": ("1: expected accounts, services", ""),
+    "a list": ("1: expected accounts, services", "- service: imai"),
+    "no accounts": (
+        "1: accounts: missing: expected a list of entries such as - service: deepl",
+        "services: {}",
+    ),
+    "not YAML": ("2: ", "accounts:\n  - {service: imai"),
+    "alias": ("3: an alias is not possible here", "accounts:\n  - &a {service: imai}\n  - *a"),
+    "a key twice": ("2: the key 'service' stands twice", "accounts:\n  - {service: a, service: b}"),
+    "unknown key": (
+        (
+            "2: accounts[0].nmae: unknown key: expected one of service, name, key, values, total, renewal_day, "
+            "renewal_time, allow_http (did you mean name?)"
+        ),
+        "accounts:\n  - {service: imai, nmae: x}",
+    ),
+    "wrong type": ("2: accounts[0].service: expected a service's name", "accounts:\n  - service: 7"),
+    "unknown service": (
+        (
+            "2: accounts[0].service: unknown service: expected one of your services, or one that "
+            "`integrations providers list` shows (did you mean openrouter?)"
+        ),
+        "accounts:\n  - service: openruter",
+    ),
+    "a key in the file": (
+        f"3: accounts[0].key: {NO_VARIABLE}",
+        f"accounts:\n  - service: deepl\n    key: {KEY}",
+    ),
+    "a key in a list": (
+        f"2: accounts[0].key: {NO_VARIABLE}",
+        f"accounts:\n  - {{service: vonage, key: [VONAGE_KEY, {KEY}]}}",
+    ),
+    "one name for two keys": (
+        "2: accounts[0].key: expected 2 names of variables, as the service has keys",
+        "accounts:\n  - {service: vonage, key: VONAGE_KEY}",
+    ),
+    "the same name for two keys": (
+        "2: accounts[0].key: expected a variable of its own for each key",
+        "accounts:\n  - {service: vonage, key: [VONAGE_KEY, VONAGE_KEY]}",
+    ),
+    "no value": ("2: accounts[0]: expected a value for account_sid", "accounts:\n  - service: twilio"),
+    "unknown placeholder": (
+        "2: accounts[0].values.sid: unknown placeholder: expected no values",
+        "accounts:\n  - {service: deepl, values: {sid: x}}",
+    ),
+    "a value of two lines": (
+        "2: accounts[0].values.account_sid: expected a text of one line",
+        'accounts:\n  - {service: twilio, values: {account_sid: "a\\nb"}}',
+    ),
+    "a value that climbs": (
+        "2: accounts[0].values.account_sid: expected a text of one line",
+        "accounts:\n  - {service: twilio, values: {account_sid: ..}}",
+    ),
+    "no host": (
+        "2: accounts[0].values.host: expected a host such as proxy.example.com or 10.0.0.5:4000",
+        "accounts:\n  - {service: litellm, values: {host: x/y@z}}",
+    ),
+    "http for a fixed host": (
+        "2: accounts[0].allow_http: expected no such key: the service has a fixed address with https",
+        "accounts:\n  - {service: deepl, allow_http: true}",
+    ),
+    "http unasked": (
+        "2: accounts[0]: expected allow_http: true, since the definition's address begins with http://",
+        "accounts:\n  - service: acme\n" + ACME.replace("https://api", "http://api"),
+    ),
+    "the same card twice": (
+        "3: accounts[1]: expected another name: there is a card 'DeepL' already",
+        "accounts:\n  - service: deepl\n  - {service: deepl, key: DEEPL_B_API_KEY}",
+    ),
+    "the same card by a quota's name": (
+        "3: accounts[1].name: expected another name: there is a card 'Modash Credits' already",
+        "accounts:\n  - service: modash\n  - {service: modash, name: Credits, key: MODASH_B_API_KEY}",
+    ),
+    "the very same account": (
+        "3: accounts[1]: expected another key: an account above is the very same",
+        "accounts:\n  - service: deepl\n  - {service: deepl, name: B}",
+    ),
+    "one total for two quotas": (
+        "2: accounts[0].total: expected a mapping by quota: {Credits: …, Raw requests: …}",
+        "accounts:\n  - {service: modash, total: 5}",
+    ),
+    "an unknown quota": (
+        "2: accounts[0].total.Credit: unknown quota: expected Credits: …, Raw requests: …",
+        "accounts:\n  - {service: modash, total: {Credit: 5}}",
+    ),
+    "a total of nothing": (
+        "2: accounts[0].total: expected a positive number up to 10^12",
+        "accounts:\n  - {service: stability, total: 0}",
+    ),
+    "a day that no month has": (
+        "2: accounts[0].renewal_day: expected a day of the month, 1 to 31 (the last day)",
+        "accounts:\n  - {service: stability, renewal_day: 32}",
+    ),
+    "a time without a day": (
+        "2: accounts[0].renewal_time: expected a renewal_day beside it",
+        "accounts:\n  - {service: stability, renewal_time: 10:30}",
+    ),
+    "no time": (
+        "2: accounts[0].renewal_time: expected a time in UTC, as HH:MM",
+        "accounts:\n  - {service: stability, renewal_day: 1, renewal_time: noon}",
+    ),
+    "a key for IMAI": (
+        "2: accounts[0].key: expected only service and name here: imai is set by environment variables",
+        "accounts:\n  - {service: imai, key: IMAI_2}",
+    ),
+    "a name without a letter": (
+        "2: accounts[0].name: expected a letter from A to Z or a digit: the account's variables are named after it",
+        "accounts:\n  - {service: imai, name: 東京}",
+    ),
+    "a path that does not parse": (
+        "10: services.acme.quotas[0].used: expected a path such as data.credits; it breaks off at character 5",
+        "accounts: []\n" + ACME.replace("data.used", "data..used"),
+    ),
+    "IMAI anew": (
+        "3: services.imai: expected another name: the panel has a provider in Python of this one",
+        "accounts: []" + ACME.replace("acme:", "imai:"),
+    ),
+    "a name in capitals": (
+        "3: services.Acme: expected a name in lower case, with digits and hyphens",
+        "accounts: []" + ACME.replace("acme:", "Acme:"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DEFECTS)
+def test_a_defect_is_told_with_file_line_place_and_what_was_expected(name: str, tmp_path: Path) -> None:
+    """One line, and nobody's key in it."""
+    told, text = DEFECTS[name]
+    path = file(tmp_path, text)
+    with pytest.raises(ProvidersFileError) as caught:
+        load(path)
+    assert str(caught.value).startswith(f"{path}:{told}")
+    assert "\n" not in str(caught.value)
+    assert KEY not in str(caught.value)
+
+
+def test_all_defects_are_told_at_once_in_the_order_of_their_lines(tmp_path: Path) -> None:
+    """Those of several accounts, and several of one."""
+    text = "accounts:\n  - {service: 7, nmae: x}\n  - service: deepl\n    total: many\n"
+    path = file(tmp_path, text)
+    with pytest.raises(ProvidersFileError) as caught:
+        load(path)
+    places = [line.removeprefix(f"{path}:").split(" ")[1] for line in str(caught.value).splitlines()]
+    assert places == ["accounts[0].nmae:", "accounts[0].service:", "accounts[1].total:"]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"), [(" " * (1024 * 1024 + 1), "larger than 1 MiB"), ("\0", "character 1")]
+)
+def test_an_unreadable_file_is_told(tmp_path: Path, text: str, told: str) -> None:
+    """With its path."""
+    path = file(tmp_path, text)
+    with pytest.raises(ProvidersFileError, match=told):
+        load(path)
+
+
+def test_plain_http_needs_the_accounts_word_but_for_loopback(tmp_path: Path) -> None:
+    """A placeholder for the host is asked over https, or over http where the account allows it."""
+    text = """
+accounts:
+  - {service: litellm, values: {host: proxy.example.com}}
+  - {service: litellm, name: B, values: {host: "10.0.0.5:4000"}, allow_http: true}
+  - {service: acme}
+""" + ACME.replace("https://api.acme.example", "http://127.0.0.1:9")
+    providers = load(file(tmp_path, text))
+    urls = [provider._url({}) for provider in providers if isinstance(provider, Declared)]
+    assert urls == [
+        "https://proxy.example.com/key/info",
+        "http://10.0.0.5:4000/key/info",
+        "http://127.0.0.1:9/v1/usage",
+    ]
+
+
+def test_the_panel_reads_its_file_once_and_can_be_given_another_list(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever asks gets the list that is in force."""
+    path = file(tmp_path, "accounts: [{service: deepl}]")
+    monkeypatch.setenv("PANEL_PROVIDERS_FILE", str(path))
+    first = accounts.current()
+    path.write_text("accounts: [", encoding="utf-8")
+    assert accounts.current() is first
+    accounts.replace(())
+    assert accounts.current() == ()
