@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import traceback
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -128,11 +129,8 @@ def _checked(fetched: object) -> tuple[Quota, ...]:
 
 def _where(error: BaseException) -> str:
     """The kind of a crash and its place: an exception's own text could hold anything."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    place = f" at {trace.tb_frame.f_code.co_qualname}:{trace.tb_lineno}" if trace else ""
-    return f"{type(error).__name__}{place}"
+    frame, line = list(traceback.walk_tb(error.__traceback__))[-1]
+    return f"{type(error).__name__} at {frame.f_code.co_qualname}:{line}"
 
 
 class _Outages:

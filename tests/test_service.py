@@ -20,6 +20,7 @@ from integrations.providers.base import Provider
 from integrations.settings import ProviderSettings
 from integrations.simulator import Simulator
 from integrations.transport.client import Client
+from tests.races import races
 from tests.providers.hostile import Behaviour, answer, dripping_handshake, hostile, silent
 
 Act = Callable[[Client], Any]
@@ -241,3 +242,29 @@ def test_an_outage_is_logged_once_when_it_begins_and_once_when_it_ends(
     assert [level for level, _ in lines] == [logging.WARNING, logging.WARNING]
     assert "code=permission_denied http_status=403 vendor_code=permission_denied" in lines[0][1]
     assert "reading again" in lines[1][1]
+
+
+def test_two_that_fail_or_recover_together_log_it_once(caplog: pytest.LogCaptureFixture) -> None:
+    """At whatever line another thread reads the same provider, an outage has one line at each end."""
+    broken = provider("Twice", raising(ProviderError(ErrorCode.NETWORK)))
+    mended = provider("Twice", lambda _: GOOD)
+    for act in (broken, mended):
+        for race in races("integrations.service"):
+            caplog.clear()
+            if act is mended:
+                service.fetch(broken)
+            else:
+                service.fetch(mended)
+            caplog.clear()
+            race(lambda act=act: service.fetch(act), lambda act=act: service.fetch(act))
+            assert len(caplog.records) == 1
+
+
+def test_a_crash_is_told_by_its_kind_and_its_innermost_place(caplog: pytest.LogCaptureFixture) -> None:
+    """The log names where the provider's own code broke, and not the line of ours that called it."""
+    crash = raising(RuntimeError("test-key"))
+    service.fetch(provider("Bad", crash))
+    line = crash.__code__.co_firstlineno + 1
+    assert caplog.messages == [
+        f"Bad: no reading: code=invalid_response (RuntimeError at raising.<locals>.act:{line})"
+    ]

@@ -5,6 +5,7 @@ from itertools import count
 import pytest
 
 from integrations.access.sessions import TICKET_SECONDS, Sessions
+from tests.races import races
 
 
 class Clock:
@@ -124,3 +125,35 @@ def test_the_table_does_not_grow_for_ever(sessions: Sessions, clock: Clock) -> N
             break
     assert len(sessions._sessions) <= 4
     assert len(sessions._tickets) <= 1
+
+
+WITHIN = "integrations.access.sessions"
+
+
+def test_a_ticket_opens_one_session_whoever_signs_in_or_exchanges_it_meanwhile(clock: Clock) -> None:
+    """At whatever line another thread comes, a ticket is good once, and another's ticket is not lost."""
+    for race in races(WITHIN):
+        sessions = Sessions(clock=clock, longest=100, idle=10)
+        ticket = sessions.issue_ticket("alice", "fingerprint")
+        other, session_id = race(
+            lambda kept=sessions: kept.issue_ticket("bob", "fingerprint"),
+            lambda kept=sessions, ticket=ticket: kept.redeem(ticket),
+        )
+        assert session_id is not None
+        assert sessions.redeem(ticket) is None
+        assert sessions.redeem(other) is not None
+
+
+def test_no_session_is_lost_or_comes_back_when_another_begins_meanwhile(clock: Clock) -> None:
+    """At whatever line another thread comes, its new session stands, and one that it ended stays ended."""
+    for race in races(WITHIN):
+        sessions = Sessions(clock=clock, longest=100, idle=10)
+        ended = signed_in(sessions)
+
+        def end_one_and_begin_another(sessions: Sessions = sessions, ended: str = ended) -> str:
+            sessions.end(ended)
+            return signed_in(sessions)
+
+        for session_id in race(lambda kept=sessions: signed_in(kept), end_one_and_begin_another):
+            assert sessions.find(session_id) is not None
+        assert sessions.find(ended) is None

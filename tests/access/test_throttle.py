@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import time_machine
 
 from integrations.access.throttle import Throttle
+from tests.races import races
 
 WINDOW = 15 * 60
 
@@ -89,3 +90,12 @@ def test_refused_names_cost_no_memory() -> None:
         news += throttle.is_new_lock(f"other{number}")
     assert news == 1
     assert len(throttle._limiter.storage.events) <= kept + 1  # type: ignore[attr-defined]
+
+
+def test_a_guess_beside_the_right_password_is_counted_and_breaks_nothing() -> None:
+    """At whatever line the right password clears a name's attempts, none or one of them is left."""
+    for race in races("limits.storage.memory"):
+        throttle = Throttle()
+        throttle.reserve("alice")
+        assert race(lambda kept=throttle: kept.reserve("alice"), lambda kept=throttle: kept.clear("alice"))[0]
+        assert sum(throttle.reserve("alice") for _ in range(6)) in {4, 5}

@@ -1,0 +1,28 @@
+"""The deadline, held at the level of sockets."""
+
+import socket
+
+import pytest
+
+from integrations.transport.deadline import Deadline
+from tests.races import races
+
+
+def test_no_connection_outlives_the_cut_whenever_it_comes_about() -> None:
+    """At whatever line of its beginning the time is cut, the other side sees the connection's end."""
+    for race in races("integrations.transport.deadline"):
+        deadline = Deadline(60)
+        ours, theirs = socket.socketpair()
+
+        def begin(deadline: Deadline = deadline, ours: socket.socket = ours) -> None:
+            try:
+                deadline.watch(ours)
+            except TimeoutError:
+                assert ours.fileno() == -1
+
+        with ours, theirs:
+            race(begin, deadline.cut)
+            theirs.settimeout(1)
+            assert theirs.recv(1) == b""
+            with pytest.raises(TimeoutError):
+                deadline.watch(ours)
