@@ -1,0 +1,145 @@
+"""The state in Redis 6.2 or later, or Valkey: for the processes of any number of machines."""
+
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from redis import ConnectionPool, Redis, exceptions
+from redis.backoff import NoBackoff
+from redis.lock import Lock
+from redis.retry import Retry
+
+from integrations.state import PREFIX, StateError
+from integrations.state.outage import Outages
+
+if TYPE_CHECKING:
+    from limits.storage import Storage
+
+_COMMAND_SECONDS: Final = 1.0
+"""The most that connecting, or the answer to one command, may take."""
+
+_LEASE_SECONDS: Final = 3.0
+"""How long a lock outlives its holder; a living holder renews it."""
+
+_MEANINGS: Final = (
+    (exceptions.AuthenticationError, "user name or password is wrong. Mend PANEL_STATE_URL"),
+    (exceptions.TimeoutError, f"no answer within {_COMMAND_SECONDS:.0f} s"),
+    (exceptions.OutOfMemoryError, "out of memory. Raise its maxmemory; the panel goes on by itself"),
+)
+
+
+class RedisState:
+    """Every call is one command, and Redis itself ends what has run out: by its clock alone.
+
+    Args:
+        url: as redis-py reads it. Its time-outs and retries are set here, whatever the URL says.
+
+    Raises:
+        ValueError, TypeError: the URL is wrong; their texts may quote it.
+    """
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        if not re.fullmatch("/.+" if parts.scheme == "unix" else "/?[0-9]*", parts.path):
+            raise ValueError("no path of a socket, or no number of a database")  # redis-py would take 0
+        pool = ConnectionPool.from_url(url)
+        pool.connection_kwargs |= {
+            "decode_responses": True,
+            "encoding_errors": "replace",  # what others wrote is no record of ours, and no crash
+            "socket_timeout": _COMMAND_SECONDS,
+            "socket_connect_timeout": _COMMAND_SECONDS,
+            # Once and at once, for a connection that Redis closed meanwhile. A time-out is not tried again.
+            "retry": Retry(NoBackoff(), 1, (exceptions.ConnectionError,)),
+        }
+        pool.make_connection()  # connects to nothing, but refuses unknown options
+        self._place = parts.path if parts.scheme == "unix" else parts.netloc.rpartition("@")[2]
+        self._pool = pool
+        self._redis = Redis(connection_pool=pool)
+        self._outages = Outages((exceptions.RedisError, OSError), self._explain)
+
+    def get(self, key: str) -> str | None:
+        """See `State`."""
+        with self._outages.watch("reading"):
+            return _text(self._redis.get(PREFIX + key))
+
+    def put(self, key: str, text: str, seconds: float) -> None:
+        """See `State`."""
+        with self._outages.watch("writing"):
+            self._redis.set(PREFIX + key, text, px=max(round(seconds * 1000), 1))
+
+    def replace(self, key: str, text: str) -> None:
+        """See `State`."""
+        with self._outages.watch("writing"):
+            self._redis.set(PREFIX + key, text, xx=True, keepttl=True)
+
+    def take(self, key: str) -> str | None:
+        """See `State`."""
+        with self._outages.watch("removing"):
+            return _text(self._redis.getdel(PREFIX + key))
+
+    def items(self, prefix: str) -> dict[str, str]:
+        """See `State`."""
+        pattern = re.sub(r"([*?\[\]\\])", r"\\\1", PREFIX + prefix) + "*"
+        with self._outages.watch("reading"):
+            keys = sorted(set(self._redis.scan_iter(pattern, count=1000)))
+            texts: list[object] = list(self._redis.mget(keys)) if keys else []  # type: ignore[arg-type] # not async
+        found = zip(keys, texts, strict=True)
+        return {key.removeprefix(PREFIX): text for key, text in found if isinstance(text, str)}
+
+    @contextmanager
+    def lock(self, name: str, *, wait: float) -> Iterator[bool]:
+        """See `State`."""
+        lock = self._redis.lock(
+            f"{PREFIX}lock:{name}",
+            timeout=_LEASE_SECONDS,
+            sleep=0.05,
+            blocking_timeout=wait,
+            thread_local=False,  # renewed by another thread
+        )
+        with self._outages.watch("locking"):
+            got = lock.acquire()
+        ended = threading.Event()
+        if got:
+            threading.Thread(target=_renew, args=(lock, ended), name=f"renew {name}", daemon=True).start()
+        try:
+            yield got
+        finally:
+            ended.set()
+            if got:
+                with suppress(exceptions.RedisError, OSError):  # it ends with its lease
+                    lock.release()
+
+    def attempts(self) -> "Storage":
+        """See `State`."""
+        from integrations.state.attempts import RedisAttempts  # noqa: PLC0415 - `limits` is slow to import
+
+        return RedisAttempts(self._pool, self._outages)
+
+    def check(self) -> None:
+        """See `State`."""
+        with self._outages.watch("writing"):
+            self._redis.set(f"{PREFIX}check", "", px=1)
+
+    def close(self) -> None:
+        """See `State`."""
+        self._redis.close()
+        self._pool.disconnect()
+
+    def _explain(self, error: Exception) -> StateError:
+        """What an error means, with the place and without what the command held."""
+        text = next((text for kind, text in _MEANINGS if isinstance(error, kind)), "")
+        return StateError(f"{self._place}: {text or str(error).partition(', with args')[0]}")
+
+
+def _text(found: object) -> str | None:
+    return found if isinstance(found, str) else None
+
+
+def _renew(lock: Lock, ended: threading.Event) -> None:
+    """Keep a lock while its holder lives."""
+    while not ended.wait(_LEASE_SECONDS / 3):
+        with suppress(exceptions.RedisError, OSError):
+            lock.reacquire()

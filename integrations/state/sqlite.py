@@ -1,0 +1,233 @@
+"""The state in one file, for the processes of one machine, or in the memory of one process."""
+
+import hashlib
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import filelock
+
+from integrations.state import PREFIX, StateError, StateFileError
+from integrations.state.outage import Doing, Outages
+
+if TYPE_CHECKING:
+    from limits.storage import Storage
+
+_BUSY_SECONDS: Final = 2.0
+"""How long to wait for another process's write: long enough for all of ours, short enough for a page."""
+
+_SWEEP_SECONDS: Final = 60.0
+_LAYOUT: Final = 1
+"""The version of the tables; the file carries it."""
+
+_TABLES: Final = (
+    "CREATE TABLE texts (key TEXT PRIMARY KEY, text TEXT NOT NULL, ends REAL NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE attempts (key TEXT NOT NULL, ends REAL NOT NULL)",
+    "CREATE INDEX attempts_by_key ON attempts (key, ends)",
+    f"PRAGMA user_version = {_LAYOUT}",
+)
+_UNREADABLE: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+_CLOSED: Final = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM})
+
+
+class SqliteState:
+    """One connection, used by one thread at a time for some microseconds a call.
+
+    Times are the machine's clock. Set back, it keeps texts longer by as much; what must end says so itself.
+
+    Args:
+        path: of the file, made at the first use with mode 0600; None for memory.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path.absolute() if path else None
+        self._lock = threading.RLock()
+        self._outages = Outages((sqlite3.Error, OSError, StateFileError), self._explain)
+        self._mutexes: dict[str, threading.Lock] = {}
+        self._connection: sqlite3.Connection | None = None
+        self._identity: tuple[int, ...] = ()
+        self._next_sweep = 0.0
+
+    def get(self, key: str) -> str | None:
+        """See `State`."""
+        rows, _ = self.run(
+            "reading", "SELECT text FROM texts WHERE key = ? AND ends > ?", PREFIX + key, time.time()
+        )
+        return rows[0][0] if rows else None
+
+    def put(self, key: str, text: str, seconds: float) -> None:
+        """See `State`."""
+        now = time.time()
+        if time.monotonic() >= self._next_sweep:
+            self._next_sweep = time.monotonic() + _SWEEP_SECONDS
+            self.run("removing", "DELETE FROM texts WHERE ends <= ?", now)
+            self.run("removing", "DELETE FROM attempts WHERE ends <= ?", now)
+        self.run(
+            "writing", "INSERT OR REPLACE INTO texts VALUES (?, ?, ?)", PREFIX + key, text, now + seconds
+        )
+
+    def replace(self, key: str, text: str) -> None:
+        """See `State`."""
+        self.run(
+            "writing", "UPDATE texts SET text = ? WHERE key = ? AND ends > ?", text, PREFIX + key, time.time()
+        )
+
+    def take(self, key: str) -> str | None:
+        """See `State`."""
+        text = self.get(key)
+        if text is None:
+            return None
+        _, deleted = self.run("removing", "DELETE FROM texts WHERE key = ?", PREFIX + key)
+        return text if deleted else None
+
+    def items(self, prefix: str) -> dict[str, str]:
+        """See `State`."""
+        start = PREFIX + prefix
+        rows, _ = self.run(
+            "reading",
+            "SELECT key, text FROM texts WHERE substr(key, 1, ?) = ? AND ends > ? ORDER BY key",
+            len(start),
+            start,
+            time.time(),
+        )
+        return {key.removeprefix(PREFIX): text for key, text in rows}
+
+    @contextmanager
+    def lock(self, name: str, *, wait: float) -> Iterator[bool]:
+        """See `State`. The kernel frees the lock of a process that dies."""
+        held: threading.Lock | filelock.BaseFileLock
+        if self._path is None:
+            held = self._mutexes.setdefault(name, threading.Lock())
+            got = held.acquire(timeout=wait)
+        else:
+            path = f"{self._path}.{hashlib.sha256(name.encode()).hexdigest()[:16]}.lock"
+            held = filelock.FileLock(path, mode=0o600, thread_local=False, poll_interval=0.02)
+            with self._outages.watch("locking"):
+                _refuse_others(Path(path))
+                try:
+                    held.acquire(timeout=wait)
+                    got = True
+                except filelock.Timeout:
+                    got = False
+        try:
+            yield got
+        finally:
+            if got:
+                held.release()
+
+    def attempts(self) -> "Storage":
+        """See `State`."""
+        from integrations.state.attempts import SqliteAttempts  # noqa: PLC0415 - `limits` is slow to import
+
+        return SqliteAttempts(self)
+
+    def check(self) -> None:
+        """See `State`. A file that a person must mend is not logged here: whoever starts the panel tells it."""
+        try:
+            with self._lock:
+                self._open()
+        except (sqlite3.Error, OSError) as error:
+            if isinstance(explained := self._explain(error), StateFileError):
+                raise explained from None
+        with self._lock:
+            self.run("writing", "BEGIN IMMEDIATE")
+            self.run("writing", "ROLLBACK")
+
+    def close(self) -> None:
+        """See `State`."""
+        with self._lock:
+            if self._connection is not None and self._identity[-1] == os.getpid():
+                self._connection.close()
+            self._connection = None
+
+    def run(self, doing: Doing, statement: str, *values: object) -> tuple[list[Any], int]:
+        """Execute one statement; gives its rows, and how many rows it changed."""
+        with self._lock, self._outages.watch(doing):
+            cursor = self._open().execute(statement, values)
+            return cursor.fetchall(), cursor.rowcount
+
+    def _open(self) -> sqlite3.Connection:
+        """The connection; a new one where the path is no longer the same file, or the process was forked."""
+        identity = self._identify()
+        if self._connection is not None and identity == self._identity:
+            return self._connection
+        self.close()
+        if self._path is not None:
+            os.close(os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+            for name in ("", "-wal", "-shm"):
+                _refuse_others(self._path.with_name(self._path.name + name))
+        connection = sqlite3.connect(
+            self._path or ":memory:", timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
+        try:
+            self._prepare(connection)
+        except BaseException:
+            connection.close()
+            raise
+        self._connection, self._identity = connection, self._identify()
+        return connection
+
+    def _identify(self) -> tuple[int, ...]:
+        if self._path is None:
+            return (os.getpid(),)
+        try:
+            status = self._path.stat()
+        except FileNotFoundError:
+            return ()
+        return (status.st_mode, status.st_dev, status.st_ino, os.getpid())
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        if _layout(connection) == _LAYOUT:
+            return
+        connection.execute("BEGIN IMMEDIATE")
+        with connection:
+            found = _layout(connection)
+            if found > _LAYOUT:
+                raise StateFileError(
+                    f"{self._path}: made by a newer version of the panel. Run that version, or remove the file"
+                )
+            if found < _LAYOUT:
+                for statement in _TABLES:
+                    connection.execute(statement)
+
+    def _explain(self, error: Exception) -> StateError:
+        """What an error means, with the file's name and what to do."""
+        if isinstance(error, StateError):
+            return error
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code in _UNREADABLE:
+            with suppress(sqlite3.Error):
+                self.close()  # what takes the file's place is opened anew
+            return StateFileError(
+                f"{self._path}: damaged, or not a state ({error}). Stop the panel, remove the file and what begins "
+                "with its name, and start again; everybody has to sign in anew"
+            )
+        if code in _CLOSED or isinstance(error, OSError):
+            reason = error.strerror if isinstance(error, OSError) else error
+            return StateFileError(
+                f"{self._path}: {reason}. Its folder must be there and the panel's user must be able to write into it"
+            )
+        if code == sqlite3.SQLITE_FULL:
+            return StateError(f"{self._path}: the disk is full. Make room; the panel goes on by itself")
+        if code == sqlite3.SQLITE_BUSY:
+            return StateError(f"{self._path}: another program has kept it locked for {_BUSY_SECONDS:.0f} s")
+        return StateError(f"{self._path}: {error}")
+
+
+def _layout(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _refuse_others(path: Path) -> None:
+    """Refuse a file of the state that other users may read or write."""
+    with suppress(FileNotFoundError):
+        mode = path.stat().st_mode & 0o777
+        if mode & 0o077:
+            raise StateFileError(f"{path}: others may access it (mode {mode:04o}). Run: chmod 600 {path}")

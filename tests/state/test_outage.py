@@ -1,0 +1,107 @@
+"""What an outage does to the log and to those who come meanwhile."""
+
+import logging
+
+import pytest
+
+from integrations.state import StateError
+from integrations.state.outage import Doing, Outages
+
+
+class Engine:
+    """Fails when told to; each call takes as long as told."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 1000.0
+        self.calls = 0
+        self.error: Exception | None = None
+        self.seconds = 0.0
+        self._outages = Outages((OSError,), lambda error: StateError(f"the place: {error}"))
+        monkeypatch.setattr("integrations.state.outage.time.monotonic", lambda: self.now)
+
+    def call(self, doing: Doing = "reading") -> None:
+        """One call."""
+        with self._outages.watch(doing):
+            self.calls += 1
+            self.now += self.seconds
+            if self.error is not None:
+                raise self.error
+
+    def fails(self, doing: Doing = "reading") -> str:
+        """One call that fails; its text."""
+        with pytest.raises(StateError) as caught:
+            self.call(doing)
+        assert caught.value.__cause__ is None
+        return str(caught.value)
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> Engine:
+    """An engine that works."""
+    return Engine(monkeypatch)
+
+
+def lines(caplog: pytest.LogCaptureFixture) -> list[tuple[int, str]]:
+    """What the log says."""
+    return [(record.levelno, record.getMessage()) for record in caplog.records]
+
+
+def test_an_outage_is_logged_when_it_begins_and_when_it_ends(
+    engine: Engine, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Once each, however many calls fail."""
+    engine.call()
+    engine.error = OSError("down")
+    assert [engine.fails() for _ in range(3)] == ["the place: down"] * 3
+    engine.error = None
+    engine.call()
+    engine.call()
+    engine.error = OSError("down again")
+    engine.fails()
+    assert lines(caplog) == [
+        (logging.ERROR, "State: reading fails: the place: down"),
+        (logging.WARNING, "State: reading works again"),
+        (logging.ERROR, "State: reading fails: the place: down again"),
+    ]
+
+
+def test_reading_and_writing_have_outages_of_their_own(
+    engine: Engine, caplog: pytest.LogCaptureFixture
+) -> None:
+    """On a full disk reading works: that is not the end of the outage, nor the beginning of another."""
+    for _ in range(3):
+        engine.error = OSError("full")
+        engine.fails("writing")
+        engine.error = None
+        engine.call("reading")
+    assert lines(caplog) == [(logging.ERROR, "State: writing fails: the place: full")]
+
+
+def test_what_hangs_is_waited_for_once(engine: Engine) -> None:
+    """After a slow error calls of its kind fail at once for a second; then one tries again."""
+    engine.error, engine.seconds = OSError("time-out"), 1.0
+    engine.fails()
+    engine.seconds = 0.0
+    assert engine.fails() == "did not answer a moment ago; not tried again yet"
+    assert engine.calls == 1
+    engine.fails("writing")
+    assert engine.calls == 2
+    engine.now += 1.0
+    engine.error = None
+    engine.call()
+    assert engine.calls == 3
+
+
+def test_a_quick_error_makes_nobody_wait(engine: Engine) -> None:
+    """What is refused at once may be tried at once: it may be over."""
+    engine.error, engine.seconds = OSError("refused"), 0.1
+    engine.fails()
+    engine.error = None
+    engine.call()
+
+
+def test_other_errors_pass(engine: Engine) -> None:
+    """A mistake in the program is none of the state's."""
+    engine.error = ZeroDivisionError()
+    with pytest.raises(ZeroDivisionError):
+        engine.call()

@@ -1,0 +1,97 @@
+"""`PANEL_STATE_URL`: what it may say, and what is said about it."""
+
+import builtins
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from integrations.errors import SettingsError
+from integrations.state import StateError, open_state
+from tests.state.conftest import Open
+
+
+def test_three_slashes_are_relative_and_four_absolute(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, opened: Open
+) -> None:
+    """As SQLAlchemy and others read such a URL; a later change of the folder changes nothing."""
+    (tmp_path / "sub").mkdir()
+    relative, absolute = opened("sqlite:///sub/a b.db"), opened(f"sqlite:///{tmp_path}/b.db")
+    monkeypatch.chdir("/")
+    for state in (relative, absolute):
+        state.check()
+    assert (tmp_path / "sub" / "a b.db").is_file()
+    assert (tmp_path / "b.db").is_file()
+
+
+def test_opening_touches_nothing(tmp_path: Path) -> None:
+    """Neither a file nor a server: commands that need no state may read the settings."""
+    open_state(f"sqlite:///{tmp_path}/a.db")
+    open_state("redis://127.0.0.1:1")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "memory",
+        "memory://x",
+        "sqlite://",
+        "sqlite:///",
+        "sqlite:///folder/",
+        "sqlite:///:memory:",
+        "sqlite://secret/file",
+        "sqlite:///file?mode=secret",
+        "/secret/file.sqlite3",
+        "postgresql://user:secret@host/base",
+        "REDIS://:secret@host",
+        "redis:/secret",
+        "redis://:sec#ret@host",
+        "redis://:sec/ret@host",
+        "redis://:secret@host:port",
+        "redis://:secret@host:70000",
+        "redis://:secret@host/base",
+        "redis://:secret@host/0?secret=1",
+        "redis://:secret@host/0?socket_timeout=secret",
+        "redis://:secret@[host",
+        "unix://:secret@",
+    ],
+)
+def test_a_wrong_url_is_one_line_without_the_url(url: str) -> None:
+    """It names the variable and says what is expected; a password in the URL is not in it."""
+    with pytest.raises(SettingsError) as caught:
+        open_state(url)
+    text = str(caught.value)
+    assert text.startswith("PANEL_STATE_URL: not the place of a state. Expected: sqlite:///")
+    assert "\n" not in text
+    assert "sec" not in text
+    assert caught.value.__context__ is None or caught.value.__suppress_context__
+
+
+@pytest.mark.parametrize(
+    "url", ["redis://user:secret@127.0.0.1:1/0", "unix://user:secret@/nowhere.sock?db=1"]
+)
+def test_a_password_is_in_no_text(url: str, caplog: pytest.LogCaptureFixture, opened: Open) -> None:
+    """Not in a repr, an error or the log."""
+    state = opened(url)
+    with pytest.raises(StateError) as caught:
+        state.get("a")
+    assert "secret" not in f"{state!r} {state} {vars(state)} {caught.value!r} {caplog.text}"
+
+
+def test_without_its_library_redis_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says what to install."""
+    real = builtins.__import__
+
+    def without(name: str, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the built-in
+        if name.partition(".")[0] == "redis":
+            raise ModuleNotFoundError(name=name)
+        return real(name, *args, **kwargs)
+
+    monkeypatch.delitem(sys.modules, "integrations.state.redis", raising=False)
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(SettingsError) as caught:
+        open_state("redis://:secret@127.0.0.1")
+    assert str(caught.value) == "PANEL_STATE_URL: redis-py is missing. Run: pip install '.[redis]'"
