@@ -71,9 +71,17 @@ class _Entry:
         outcome = service.fetch(self.provider)
         if outcome.failure is None:
             ttl = timedelta(seconds=panel_settings().cache_ttl_seconds)
-            return _Record(outcome, outcome, outcome.at + ttl)
+            return _Record(outcome, outcome, self._repeatable_at(outcome, ttl))
         last_good = self.record.last_good if self.record else None
-        return _Record(outcome, last_good, outcome.repeatable_at(FAILURE_TTL))
+        return _Record(outcome, last_good, self._repeatable_at(outcome, FAILURE_TTL))
+
+    def _repeatable_at(self, outcome: service.Outcome, pause: timedelta) -> datetime:
+        """When the provider may be asked again: after this pause, and no more often than its readings may be taken."""
+        return outcome.repeatable_at(max(pause, self.provider.every or pause))
+
+    def click_allowed_at(self) -> datetime | None:
+        """When a click may have the provider asked; None where it was never asked."""
+        return None if self.record is None else self._repeatable_at(self.record.last, CLICK_PAUSE)
 
     def end_rest(self) -> None:
         """Let the next visit ask, where a click may cause it."""
@@ -81,7 +89,8 @@ class _Entry:
             return  # it is being asked right now
         try:
             now = datetime.now(UTC)
-            if self.record is not None and now >= self.record.last.repeatable_at(CLICK_PAUSE):
+            allowed_at = self.click_allowed_at()
+            if self.record is not None and allowed_at is not None and now >= allowed_at:
                 self.record = replace(self.record, rests_until=now)
                 _good().clear(self.provider.label, self)
         finally:
@@ -94,7 +103,9 @@ _entries_lock: Final = threading.Lock()
 
 def _entry(provider: Provider[Any]) -> _Entry:
     with _entries_lock:
-        return _entries.setdefault(provider.label, _Entry(provider))
+        entry = _entries.setdefault(provider.label, _Entry(provider))
+        entry.provider = provider  # another list of accounts may have another one of the same name
+        return entry
 
 
 def _ask(label: str, _entry: _Entry) -> Readings:
@@ -127,6 +138,12 @@ def latest(provider: Provider[Any]) -> Readings:
     if record is None:
         return current(provider)
     return service.readings_of(provider, record.last, record.last_good)
+
+
+def rests_until(provider: Provider[Any]) -> datetime | None:
+    """Until when no click has the provider asked, where its readings may be taken only so often; None if one may."""
+    allowed_at = _entry(provider).click_allowed_at() if provider.every else None
+    return allowed_at if allowed_at is not None and allowed_at > datetime.now(UTC) else None
 
 
 def refresh(provider: Provider[Any]) -> None:

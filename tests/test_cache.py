@@ -16,8 +16,11 @@ from streamlit.runtime.caching import cache_utils
 from integrations import cache
 from integrations.errors import ErrorCode, Status
 from integrations.models import Quota, Reading
+from integrations.providers.declared.provider import Declared
 from integrations.simulator import Simulator
 from tests.conftest import IMAI, forget
+from tests.providers import definitions
+from tests.providers.hostile import Hostile, answer, hostile
 
 VIEWERS = 50
 
@@ -308,3 +311,62 @@ def test_no_thread_of_ours_is_left(imai: Simulator, monkeypatch: pytest.MonkeyPa
     while any(thread.name.startswith("fetch") for thread in threading.enumerate()):
         assert time.monotonic() < end
         time.sleep(0.01)
+
+
+@pytest.fixture
+def metered(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Declared, Hostile]]:
+    """A service that may be asked once an hour, and what reaches it."""
+    monkeypatch.setenv(definitions.VARIABLE, "test-key")
+    with hostile(answer(200, definitions.GOOD)) as server:
+        yield definitions.acme(server.url, request="every: 1h"), server
+
+
+def test_what_may_be_asked_once_an_hour_is_not_asked_by_any_click(
+    metered: tuple[Declared, Hostile], clock: Callable[[float], None]
+) -> None:
+    """Neither a visit after the TTL, nor Refresh, nor an emptied cache of Streamlit's; after the hour a visit does."""
+    provider, server = metered
+    assert cache.rests_until(provider) is None
+    cache.current(provider)
+    until = cache.rests_until(provider)
+    assert until is not None
+    assert timedelta(minutes=59) < until - datetime.now(UTC) <= timedelta(hours=1)
+    clock(3590)
+    st.cache_data.clear()
+    cache.refresh(provider)
+    assert cache.current(provider)[0].remaining_quota == Decimal("37.5")
+    assert len(server.requests) == 1
+    clock(400)
+    assert cache.rests_until(provider) is None
+    cache.current(provider)
+    assert len(server.requests) == 2
+
+
+def test_what_may_be_asked_once_an_hour_is_not_asked_by_retry_either(
+    monkeypatch: pytest.MonkeyPatch, clock: Callable[[float], None]
+) -> None:
+    """A failure may have cost as much as a reading."""
+    monkeypatch.setenv(definitions.VARIABLE, "test-key")
+    with hostile(answer(500), answer(200, definitions.GOOD)) as server:
+        provider = definitions.acme(server.url, request="every: 1h")
+        assert cache.current(provider)[0].error is not None
+        clock(600)
+        cache.refresh(provider)
+        assert cache.current(provider)[0].error is not None
+        assert len(server.requests) == 1
+        clock(3000)
+        cache.refresh(provider)
+        assert cache.current(provider)[0].error is None
+
+
+def test_a_short_every_leaves_the_ttl_as_it_is(
+    monkeypatch: pytest.MonkeyPatch, clock: Callable[[float], None]
+) -> None:
+    """It is the longer of the two that counts."""
+    monkeypatch.setenv(definitions.VARIABLE, "test-key")
+    with hostile(answer(200, definitions.GOOD)) as server:
+        provider = definitions.acme(server.url, request="every: 10s")
+        cache.current(provider)
+        clock(200)
+        cache.current(provider)
+        assert len(server.requests) == 1

@@ -16,13 +16,20 @@ HEIGHT = 264
 """Pixels of a usual card, for what stands in its place meanwhile."""
 
 
-def draw(provider: Provider[Any], reading: Reading, *, on_refresh: Callable[[], None] | None) -> None:
+def draw(
+    provider: Provider[Any],
+    reading: Reading,
+    *,
+    on_refresh: Callable[[], None] | None,
+    rests_until: datetime | None = None,
+) -> None:
     """Draw one reading.
 
     Args:
         provider: whose reading it is.
         reading: with figures or without.
         on_refresh: called on a click of Refresh or Retry, and must check access itself; None while that is under way.
+        rests_until: before this moment a click asks nothing, because readings may be taken only so often.
     """
     state = texts.badge(reading) if on_refresh else texts.REFRESHING
     with st.container(border=True, gap="small"):
@@ -35,12 +42,13 @@ def draw(provider: Provider[Any], reading: Reading, *, on_refresh: Callable[[], 
                     key=f"refresh {reading.provider}",
                     icon=":material/refresh:",
                     on_click=on_refresh,
+                    disabled=rests_until is not None,
                 )
         if reading.error is not None:
             st.text(reading.error.message)
         if reading.has_figures:
             _figures(provider, reading)
-        if small_print := _small_print(reading):
+        if small_print := _small_print(reading, rests_until):
             st.caption(escape(small_print))
 
 
@@ -58,9 +66,11 @@ def _figures(provider: Provider[Any], reading: Reading) -> None:
         st.text(line)
 
 
-def _small_print(reading: Reading) -> str:
+def _small_print(reading: Reading, rests_until: datetime | None) -> str:
     now = datetime.now(UTC)
     parts = [texts.note(reading), texts.pause(reading)]
+    if rests_until is not None:
+        parts.append(texts.rest(rests_until, now=now))
     if reading.renews_at is not None:
         parts.append(texts.renewal(reading.renews_at, now=now, zone=_viewer_zone()))
     parts.append(texts.freshness(reading, now=now))

@@ -125,7 +125,12 @@ def _draw_provider(provider: Provider[Any]) -> None:
         readings = cache.latest(provider)
     with place.container():
         for reading in readings:
-            card.draw(provider, reading, on_refresh=partial(_refresh, provider))
+            card.draw(
+                provider,
+                reading,
+                on_refresh=partial(_refresh, provider),
+                rests_until=cache.rests_until(provider),
+            )
 
 
 @st.fragment(run_every=_PULSE_SECONDS)
@@ -150,7 +155,8 @@ def _refresh_all() -> None:
     principal = auth().authenticate(_session_id(), touch=True)
     if isinstance(principal, Principal) and principal.may(INTEGRATION_READ):
         for provider in accounts.current():
-            st.session_state[_requested(provider)] = _REFRESH
+            if cache.rests_until(provider) is None:
+                st.session_state[_requested(provider)] = _REFRESH
         cache.refresh_all()
         st.toast("Refreshing all integrations.")
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
+from math import ceil
 from typing import Final, Literal
 
 import humanize
@@ -60,7 +61,7 @@ def amount(figure: Decimal) -> str:
 def remaining(reading: Reading) -> str:
     """The first line of a card with figures."""
     if reading.remaining_quota is None:
-        return "No limit"
+        return "No limit" if reading.unlimited else "Remaining: unknown"
     return f"Remaining: {amount(reading.remaining_quota)} {reading.unit}"
 
 
@@ -136,6 +137,13 @@ def freshness(reading: Reading, *, now: datetime) -> str | None:
         return None
     age = ago(reading.fetched_at, now=now)
     return f"Last good reading {age}" if reading.stale else f"Updated {age}"
+
+
+def rest(until: datetime, *, now: datetime) -> str:
+    """That the provider is asked only so often; rounded up, since who clicks after it must not be too early."""
+    wait = max(until - now, timedelta(seconds=1))
+    unit = timedelta(hours=1) if wait > timedelta(hours=1) else timedelta(minutes=1)
+    return f"May be asked again in {humanize.naturaldelta(ceil(wait / unit) * unit)}."
 
 
 def pause(reading: Reading) -> str | None:

@@ -6,6 +6,8 @@ from streamlit.testing.v1 import AppTest
 from integrations import accounts, cache
 from integrations.simulator import Simulator
 from tests.conftest import IMAI, AddUser
+from tests.providers import definitions
+from tests.providers.hostile import answer, hostile
 from tests.ui.test_card import written
 from tests.ui.test_sign_in import Visit, signed_in, visit
 
@@ -110,3 +112,17 @@ def test_no_provider_at_all_is_said(visit: Visit, monkeypatch: pytest.MonkeyPatc
     page = visit(signed_in())
     assert not page.exception
     assert "No integrations are set up." in [info.value for info in page.info]
+
+
+def test_a_card_says_when_its_provider_may_be_asked_again(
+    visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its button waits as long, and Refresh all passes it over."""
+    monkeypatch.setenv(definitions.VARIABLE, "test-key")
+    with hostile(answer(200, definitions.GOOD)) as server:
+        accounts.replace((definitions.acme(server.url, request="every: 40m"),))
+        page = visit(signed_in())
+        assert "May be asked again in 40 minutes" in written(page)
+        assert next(button for button in page.button if button.label == "Refresh").disabled
+        press(page, "Refresh all")
+        assert len(server.requests) == 1

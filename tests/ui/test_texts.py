@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from integrations.errors import ErrorCode, Status
-from integrations.models import Level, Reading, UsageError
+from integrations.models import Level, Quota, Reading, Thresholds, UsageError
 from integrations.ui import texts
 
 NOW = datetime(2026, 11, 23, 7, 30, tzinfo=UTC)
@@ -143,3 +143,29 @@ def test_a_pause_is_told_once() -> None:
     )
     assert texts.pause(reading(error=error(ErrorCode.RATE_LIMITED, 120))) is None
     assert texts.pause(READING) is None
+
+
+@pytest.mark.parametrize(
+    ("seconds", "wait"),
+    [
+        (1, "a minute"),
+        (60, "a minute"),
+        (61, "2 minutes"),
+        (2400, "40 minutes"),
+        (3600, "an hour"),
+        (3601, "2 hours"),
+    ],
+)
+def test_a_rest_is_told_rounded_up(seconds: int, wait: str) -> None:
+    """Who clicks after it is not too early."""
+    assert texts.rest(NOW + timedelta(seconds=seconds), now=NOW) == f"May be asked again in {wait}."
+
+
+def test_what_is_left_is_unknown_where_only_what_is_used_is_known() -> None:
+    """That is not the same as no limit."""
+    quota = Quota(used=Decimal(5))
+    assert (
+        texts.remaining(Reading.measured("A", quota, at=NOW, thresholds=Thresholds())) == "Remaining: unknown"
+    )
+    unlimited = Quota(used=Decimal(5), unlimited=True)
+    assert texts.remaining(Reading.measured("A", unlimited, at=NOW, thresholds=Thresholds())) == "No limit"
