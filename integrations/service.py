@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from math import ceil
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import humanize
 
@@ -19,6 +19,11 @@ from integrations.providers.base import Provider
 from integrations.providers.imai import Imai
 from integrations.settings import panel_settings
 from integrations.transport.response import MAX_RETRY_AFTER_SECONDS
+
+if TYPE_CHECKING:
+    from integrations.transport.client import Client
+
+Result = TypeVar("Result")
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +72,7 @@ class Outcome:
 def fetch(provider: Provider[Any]) -> Outcome:
     """Ask a provider once. Never raises, and takes no longer than `PANEL_DEADLINE_SECONDS`."""
     try:
-        quotas = _fetch_within(panel_settings().deadline_seconds, provider)
+        quotas = quotas_of(provider)
         now = datetime.now(UTC)
         settings = panel_settings()
         thresholds = Thresholds(warning=settings.warning_percent, critical=settings.critical_percent)
@@ -95,16 +100,20 @@ def _retry_at(failure: ProviderError, now: datetime) -> datetime | None:
     return now + timedelta(seconds=min(seconds, MAX_RETRY_AFTER_SECONDS))
 
 
-def _fetch_within(seconds: float, provider: Provider[Any]) -> tuple[Quota, ...]:
-    """Run the provider in a thread of its own, which is cut off at the deadline."""
+def within_deadline(provider: Provider[Any], ask: "Callable[[Client], Result]") -> Result:
+    """Ask a provider in a thread of its own, which is cut off after `PANEL_DEADLINE_SECONDS`.
+
+    Raises:
+        ProviderError: it failed, or the time was over.
+    """
     from integrations.transport.client import Client  # noqa: PLC0415 - requests is heavy: the start does not wait for it
 
-    http = Client(deadline=seconds, failure_in=provider.failure_in)
-    future: Future[tuple[Quota, ...]] = Future()
+    http = Client(deadline=panel_settings().deadline_seconds, failure_in=provider.failure_in)
+    future: Future[Result] = Future()
 
     def work() -> None:
         try:
-            future.set_result(_checked(provider.fetch(http)))
+            future.set_result(ask(http))
         except BaseException as error:  # noqa: BLE001 - handed to the caller, even a SystemExit
             future.set_exception(
                 error if isinstance(error, Exception) else RuntimeError(type(error).__name__)
@@ -117,6 +126,15 @@ def _fetch_within(seconds: float, provider: Provider[Any]) -> tuple[Quota, ...]:
         raise ProviderError(ErrorCode.TIMEOUT, "deadline") from None
     finally:
         http.close()
+
+
+def quotas_of(provider: Provider[Any]) -> tuple[Quota, ...]:
+    """What a provider's answer says, asked for now.
+
+    Raises:
+        ProviderError: it failed, or the time was over.
+    """
+    return within_deadline(provider, lambda http: _checked(provider.fetch(http)))
 
 
 def _checked(fetched: object) -> tuple[Quota, ...]:

@@ -20,8 +20,8 @@ from integrations.providers.base import Provider
 from integrations.settings import ProviderSettings
 from integrations.simulator import Simulator
 from integrations.transport.client import Client
-from tests.races import races
 from tests.providers.hostile import Behaviour, answer, dripping_handshake, hostile, silent
+from tests.races import races
 
 Act = Callable[[Client], Any]
 

@@ -110,13 +110,11 @@ def _provider(account: Account, content: ProvidersFile) -> AnyProvider:
     definition = definition_of(account.service, content)
     if definition is None:
         return PYTHON[account.service](account.name)
-    word = account.service.upper().replace("-", "_")
-    variables = account.key or tuple(f"{word}_{placement.secret}" for placement in definition.request.key)
     return Declared(
         definition,
         DeclaredAccount(
             label=f"{definition.label} {account.name}" if account.name else definition.label,
-            variables=variables,
+            variables=account.key or definition.variables(account.service),
             values=account.values,
             plain_http=account.allow_http,
             terms=_terms(account, definition),

@@ -5,6 +5,7 @@ import click
 from integrations.access.passwords import PasswordError
 from integrations.access.store import StoreError
 from integrations.cli.demo import demo
+from integrations.cli.providers import providers
 from integrations.cli.serve import serve
 from integrations.cli.simulate import simulate
 from integrations.cli.tokens import tokens
@@ -31,5 +32,5 @@ def main() -> None:
     """Integrations Usage Panel: how much of each external API's quota is left."""
 
 
-for command in (demo, serve, simulate, tokens, usage, users):
+for command in (demo, providers, serve, simulate, tokens, usage, users):
     main.add_command(command)

@@ -6,6 +6,7 @@ from typing import Final
 import click
 
 from integrations import service, startup
+from integrations.cli import table
 from integrations.models import UsageReport
 from integrations.ui import texts
 
@@ -34,11 +35,7 @@ def _table(found: UsageReport) -> str:
         )
         cells = ("-" if figure is None else texts.amount(figure) for figure in figures)
         rows.append((reading.provider, texts.badge(reading).word, *cells, reading.unit))
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    ]
-    lines += [
+    failures = [
         f"{reading.provider}: {reading.error.message}" for reading in found.integrations if reading.error
     ]
-    return "\n".join(lines)
+    return "\n".join([*table.lines(rows), *failures])

@@ -100,6 +100,11 @@ class Provider(ABC, Generic[Settings]):
             raise ProviderError(ErrorCode.NOT_CONFIGURED, f"{self.key_variable} is not set")
         return self.settings.api_key.get_secret_value()
 
+    @property
+    def configured(self) -> dict[str, bool]:
+        """The environment variables of the account's keys, and whether each is set."""
+        return {self.key_variable: self.settings.api_key is not None}
+
     @abstractmethod
     def fetch(self, http: "Client") -> Quota | Sequence[Quota]:
         """Ask the provider once and map its answer.

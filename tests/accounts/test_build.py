@@ -83,7 +83,7 @@ accounts:
     assert isinstance(modash, Declared)
     assert isinstance(stability, Declared)
     terms = modash.account.terms["Credits"]
-    assert (str(credits.total), credits.renewal_day) == ("5000.10", 31)
+    assert (str(terms.total), terms.renewal_day) == ("5000.10", 31)
     assert terms.renewal_time.isoformat() == "06:30:00"
     assert modash.account.terms["Raw requests"].total is None
     assert stability.account.terms[None].total == Decimal(100)

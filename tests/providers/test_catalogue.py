@@ -73,7 +73,7 @@ def sample(name: str) -> Sample:
 def declared(name: str, tmp_path: Path, stated: dict[str, Any]) -> Declared:
     """The provider of an account at the service, through a file as an operator writes it."""
     account = {"service": name, **stated}
-    assert Account.model_validate(account)
+    Account.model_validate(account)
     file = tmp_path / "providers.yaml"
     file.write_text(yaml_text(account), encoding="utf-8")
     (provider,) = build.load(file)

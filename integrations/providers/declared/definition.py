@@ -285,6 +285,15 @@ class Definition(Entry):
     errors: list[ErrorRule] = Field(default=[], description="a list of rules")
     quotas: list[QuotaRule] = Field(min_length=1, description="a list of at least one quota")
 
+    def variables(self, service: str) -> tuple[str, ...]:
+        """The environment variables of the keys, where an account names no others.
+
+        Args:
+            service: the service's name, in lower case with hyphens.
+        """
+        word = service.upper().replace("-", "_")
+        return tuple(f"{word}_{placement.secret}" for placement in self.request.key)
+
     @model_validator(mode="after")
     def _names_differ(self) -> Self:
         twice = [name for name, count in Counter(quota.name for quota in self.quotas).items() if count > 1]

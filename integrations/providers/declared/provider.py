@@ -90,6 +90,14 @@ class Declared(Provider[ProviderSettings]):
         return " and ".join(self.account.variables) or "the request's address and headers"
 
     @property
+    def configured(self) -> dict[str, bool]:
+        """The environment variables of the account's keys, and whether each is set."""
+        return {
+            variable: secret is not None
+            for variable, secret in zip(self.account.variables, self._found(), strict=True)
+        }
+
+    @property
     def total_hint(self) -> str | None:
         """That the total can be set, where a quota's answer does not tell it."""
         return None if all(quota.tells_total for quota in self.definition.quotas) else TOTAL_HINT
@@ -120,7 +128,7 @@ class Declared(Provider[ProviderSettings]):
         rule = self.definition.request
         headers = {"Accept": "application/json", **rule.headers}
         query = {name: self._filled(text) for name, text in rule.query.items()}
-        for placement, secret in zip(rule.key, self._secrets(), strict=True):
+        for placement, secret in zip(rule.key, self.secrets(), strict=True):
             if placement.header is not None:
                 headers[placement.header] = placement.prefix + secret
             elif placement.query is not None:
@@ -134,16 +142,19 @@ class Declared(Provider[ProviderSettings]):
             headers["Content-Type"] = "application/json"
         return Request(self._url(query), rule.method, headers, body)
 
-    def _secrets(self) -> list[str]:
-        found: list[SecretStr | None] = [
-            getattr(self.settings, name) for name in _fields(self.account.variables)
-        ]
-        missing = [
-            variable for variable, secret in zip(self.account.variables, found, strict=True) if secret is None
-        ]
+    def _found(self) -> list[SecretStr | None]:
+        return [getattr(self.settings, name) for name in _fields(self.account.variables)]
+
+    def secrets(self) -> list[str]:
+        """The keys, for a request and nothing else.
+
+        Raises:
+            ProviderError: `not_configured`.
+        """
+        missing = [variable for variable, is_set in self.configured.items() if not is_set]
         if missing:
             raise ProviderError(ErrorCode.NOT_CONFIGURED, f"{', '.join(missing)}: not set")
-        return [secret.get_secret_value() for secret in found if secret is not None]
+        return [secret.get_secret_value() for secret in self._found() if secret is not None]
 
     def _url(self, query: Mapping[str, str]) -> str:
         scheme, _, rest = self.definition.request.url.partition("://")

@@ -1,0 +1,153 @@
+"""`integrations providers`: the accounts, the catalogue, and a try of one account."""
+
+import json
+import sys
+from datetime import UTC, datetime
+from itertools import groupby
+from textwrap import indent
+from typing import Any, Final
+
+import click
+
+from integrations import accounts, service, startup
+from integrations.accounts import catalogue
+from integrations.accounts.file import ProvidersFile
+from integrations.cli import table
+from integrations.errors import ProviderError
+from integrations.models import Quota, Reading, Thresholds
+from integrations.providers import PYTHON
+from integrations.providers.base import Provider
+from integrations.providers.declared.provider import Declared
+from integrations.providers.declared.trace import places
+from integrations.ui import texts
+from integrations.yaml_model import did_you_mean, schema_of
+
+_FAILED: Final = 2
+
+
+@click.group()
+def providers() -> None:
+    """Show what can be shown, and try it.
+
+    \b
+    Example, from nothing to a card:
+      integrations providers show deepl        # which key it needs
+      $EDITOR .streamlit/providers.yaml        # accounts: [{service: imai}, {service: deepl}]
+      export DEEPL_API_KEY=…
+      integrations providers try DeepL
+    """  # noqa: D301 - click leaves the lines after this mark as they are
+
+
+@providers.command("list")
+@click.option("--json", "as_json", is_flag=True, help="JSON instead of two tables.")
+def list_(*, as_json: bool) -> None:
+    """List your accounts and the services of the catalogue.
+
+    \b
+    Example:
+      integrations providers list --json | jq '.accounts[].label'
+    """  # noqa: D301 - click leaves the lines after this mark as they are
+    startup.check_settings()
+    shown = [_account(provider) for provider in accounts.current()]
+    services = [_service(name) for name in catalogue.names()]
+    if as_json:
+        click.echo(json.dumps({"accounts": shown, "services": services}, indent=2, ensure_ascii=False))
+        return
+    rows = [("Account", "Key")]
+    for account in shown:
+        keys = (f"{key['variable']} ({'set' if key['set'] else 'not set'})" for key in account["keys"])
+        rows.append((account["label"], ", ".join(keys) or "none"))
+    known = [("Service", "Label", "Key", "Checked")]
+    known += [
+        (entry["name"], entry["label"], ", ".join(entry["keys"]), entry["checked"]) for entry in services
+    ]
+    click.echo("\n".join([*table.lines(rows), "", *table.lines(known)]))
+
+
+def _account(provider: Provider[Any]) -> dict[str, Any]:
+    keys = [{"variable": name, "set": is_set} for name, is_set in provider.configured.items()]
+    return {"label": provider.label, "keys": keys}
+
+
+def _service(name: str) -> dict[str, Any]:
+    definition = catalogue.definition(name)
+    checked = definition.checked
+    return {
+        "name": name,
+        "label": definition.label,
+        "keys": list(definition.variables(name)),
+        "values": sorted(definition.request.placeholders),
+        "checked": f"{checked.on}, {checked.by}" if checked else "",
+        "note": definition.note,
+    }
+
+
+@providers.command()
+@click.argument("service_name", metavar="SERVICE")
+def show(service_name: str) -> None:
+    """Print a service's definition, ready to be copied into your file.
+
+    \b
+    Example:
+      integrations providers show openrouter
+    """  # noqa: D301 - click leaves the lines after this mark as they are
+    if service_name in PYTHON:
+        raise click.ClickException(f"{service_name} is written in Python and has no definition.")
+    if service_name not in catalogue.names():
+        hint = did_you_mean(service_name, catalogue.names())
+        raise click.ClickException(
+            f"The catalogue has no {service_name!r}{hint}. See: integrations providers list"
+        )
+    click.echo(f"services:\n  {service_name}:\n{indent(catalogue.text_of(service_name), '    ')}", nl=False)
+
+
+@providers.command("try")
+@click.argument("account")
+def try_(account: str) -> None:
+    """Ask an account's service once, and tell what stands in each place; exit 0 if all is read, 2 if not.
+
+    \b
+    Example:
+      integrations providers try "OpenRouter Marketing"
+    """  # noqa: D301 - click leaves the lines after this mark as they are
+    startup.set_up_log(startup.check_settings().log_level)
+    by_label = {provider.label: provider for provider in accounts.current()}
+    provider = by_label.get(account)
+    if provider is None:
+        known = ", ".join(by_label) or "none"
+        raise click.ClickException(f"There is no account {account!r}. The accounts are: {known}")
+    try:
+        quotas = _traced(provider) if isinstance(provider, Declared) else service.quotas_of(provider)
+    except ProviderError as error:
+        sentence = error.code.sentence(label=provider.label, key_variable=provider.key_variable)
+        click.echo(f"{sentence}\nThe log would say: {error}")
+        sys.exit(_FAILED)
+    for quota in quotas:
+        click.echo(_card(provider.label, quota))
+
+
+def _traced(provider: Declared) -> tuple[Quota, ...]:
+    """The figures of an account, after a table of the places where they stand."""
+    response = service.within_deadline(provider, provider.ask)
+    found = list(places(provider.definition, response, now=datetime.now(UTC), secrets=provider.secrets()))
+    for quota, group in groupby(found, key=lambda place: place.quota):
+        rows = [(f"  {place.what}", place.where, place.found, place.read) for place in group]
+        click.echo("\n".join([quota or provider.label, *table.lines(rows), ""]))
+    return provider.quotas_in(response)
+
+
+def _card(label: str, quota: Quota) -> str:
+    reading = Reading.measured(label, quota, at=datetime.now(UTC), thresholds=Thresholds())
+    parts = (texts.remaining(reading), texts.used(reading, total_hint=None))
+    return f"{reading.provider}: " + "; ".join(part for part in parts if part)
+
+
+@providers.command()
+def schema() -> None:
+    """Print the JSON Schema of the providers' file, for editors.
+
+    \b
+    Example, with this as the file's first line: # yaml-language-server: $schema=providers.schema.json
+      integrations providers schema > .streamlit/providers.schema.json
+    """  # noqa: D301 - click leaves the lines after this mark as they are
+    click.echo(json.dumps(schema_of(ProvidersFile), indent=2, ensure_ascii=False))

@@ -1,0 +1,223 @@
+"""`integrations providers`, as an operator uses it."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from integrations import accounts
+from integrations.accounts import build, catalogue
+from integrations.cli.main import main
+from integrations.simulator import Simulator
+from tests.providers import definitions
+from tests.providers.hostile import answer, hostile
+
+KEY = "test-key-0123456789"
+
+
+def run(*arguments: str) -> Result:
+    """The command in this process."""
+    return CliRunner().invoke(main, ["providers", *arguments])
+
+
+@pytest.fixture
+def providers_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the panel looks for its file, which is not there yet."""
+    path = tmp_path / "providers.yaml"
+    monkeypatch.setenv("PANEL_PROVIDERS_FILE", str(path))
+    return path
+
+
+def test_list_tells_the_accounts_with_their_keys_and_the_catalogue(
+    providers_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether a key is set, and never the key; how each service is known."""
+    providers_file.write_text("accounts: [{service: deepl}, {service: vonage}]")
+    monkeypatch.setenv("VONAGE_API_SECRET", KEY)
+    result = run("list")
+    assert result.exit_code == 0
+    assert "DeepL    DEEPL_API_KEY (not set)" in result.stdout
+    assert "VONAGE_API_KEY (not set), VONAGE_API_SECRET (set)" in result.stdout
+    assert all(f"\n{name} " in result.stdout for name in catalogue.names())
+    assert KEY not in result.output
+
+
+def test_list_as_json(providers_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same, for scripts."""
+    providers_file.write_text("accounts: [{service: deepl}]")
+    monkeypatch.setenv("DEEPL_API_KEY", KEY)
+    document = json.loads(run("list", "--json").stdout)
+    assert document["accounts"] == [{"label": "DeepL", "keys": [{"variable": "DEEPL_API_KEY", "set": True}]}]
+    twilio = next(service for service in document["services"] if service["name"] == "twilio")
+    assert twilio["values"] == ["account_sid"]
+    assert set(twilio) == {"name", "label", "keys", "values", "checked", "note"}
+
+
+@pytest.mark.parametrize("name", catalogue.names())
+def test_show_prints_what_can_be_pasted(name: str, tmp_path: Path) -> None:
+    """Below the file's `accounts` it is a service of the operator's own."""
+    path = tmp_path / "providers.yaml"
+    path.write_text("accounts: []\n" + run("show", name).stdout, encoding="utf-8")
+    content, _ = build.read(path)
+    assert content.services[name] == catalogue.definition(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("imai", "imai is written in Python and has no definition."),
+        (
+            "opnrouter",
+            "The catalogue has no 'opnrouter' (did you mean openrouter?). See: integrations providers list",
+        ),
+    ],
+)
+def test_show_knows_no_others(name: str, told: str) -> None:
+    """One line, exit 1."""
+    result = run("show", name)
+    assert (result.exit_code, result.stderr) == (1, f"Error: {told}\n")
+
+
+def tried(body: bytes, monkeypatch: pytest.MonkeyPatch, text: str = "", **headers: str) -> Result:
+    """`try` of Acme, or of another definition, whose service answers this."""
+    monkeypatch.setenv(definitions.VARIABLE, KEY)
+    with hostile(answer(200, body, **headers)) as server:
+        acme = definitions.acme(server.url)
+        if text:
+            definition = definitions.definition(text.replace("URL", server.url))
+            acme = type(acme)(definition, acme.account)
+        accounts.replace((acme,))
+        return run("try", "Acme")
+
+
+def test_try_tells_what_stands_in_each_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The path, what stands there, what it was read as; then the cards; exit 0."""
+    result = tried(definitions.GOOD, monkeypatch)
+    assert result.exit_code == 0
+    assert result.stdout.splitlines() == [
+        "Acme",
+        "  used   data.used   12.5  12.5",
+        "  total  data.limit  50    50",
+        "",
+        "Acme: Remaining: 37.5 USD; Used: 12.5 / 50 USD",
+    ]
+
+
+WIDE = """
+label: Acme
+request: {url: URL/, key: {header: X-Key}}
+quotas:
+  - name: Wide
+    unit: {path: cur}
+    remaining: {header: X-Left, item: 2}
+    used: {sum: [a, b]}
+    total: {path: t, text: true, scale: "0.01"}
+    renews_at: {path: at, format: iso}
+"""
+
+
+def test_try_tells_headers_sums_units_and_renewals(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each as its definition names it."""
+    body = b'{"cur": "eur", "a": 1, "b": 2.5, "t": "1000", "at": "2026-12-01T00:00:00Z"}'
+    lines = tried(body, monkeypatch, WIDE, X_Left="1, 6.5").stdout.splitlines()
+    assert [re.split(" {2,}", line.strip()) for line in lines[1:6]] == [
+        ["used", "a + b", "1 + 2.5", "3.5"],
+        ["remaining", "header X-Left, item 2", '"6.5"', "6.5"],
+        ["total", "t", '"1000"', "10.00"],
+        ["unit", "cur", '"eur"'],
+        ["renews_at", "at", '"2026-12-01T00:00:00Z"', "2026-12-01 00:00:00 UTC"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (b'{"data": {"used": null, "limit": 50}}', "  used   data.used   null  null stands there"),
+        (b'{"data": {"limit": 50}}', "  used   data.used   (nothing)  nothing stands there"),
+        (
+            b'{"data": {"used": "12", "limit": 50}}',
+            '  used   data.used   "12"  not readable: not a number as the definition expects it: a text',
+        ),
+        (
+            b'{"data": {"used": {"a": 1}, "limit": 50}}',
+            "  used   data.used   (an object of 1)  not readable: ",
+        ),
+    ],
+)
+def test_try_tells_why_a_figure_cannot_be_read(
+    body: bytes, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the sentence of the card; exit 2."""
+    result = tried(body, monkeypatch)
+    assert result.exit_code == 2
+    assert told in result.stdout
+    assert "Acme sent an answer that could not be read" in result.stdout
+
+
+def test_try_tells_neither_a_key_that_is_echoed_nor_a_long_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a text there are 40 characters at the most."""
+    body = json.dumps({"data": {"used": f"key {KEY}", "limit": "x" * 500}}).encode()
+    output = tried(body, monkeypatch).output
+    assert '"key …"' in output
+    assert KEY not in output
+    assert "x" * 39 in output
+    assert "x" * 41 not in output
+
+
+def test_try_of_a_failure_is_exit_2(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the sentence of the card and the line of the log."""
+    monkeypatch.setenv(definitions.VARIABLE, KEY)
+    with hostile(answer(401)) as server:
+        accounts.replace((definitions.acme(server.url),))
+        result = run("try", "Acme")
+    assert result.exit_code == 2
+    assert "Acme rejected the API key: check ACME_API_KEY." in result.stdout
+    assert "code=authentication_failed http_status=401" in result.stdout
+
+
+def test_try_reads_a_provider_in_python_too(imai: Simulator) -> None:
+    """It has no paths to tell; its card is told."""
+    result = run("try", "IMAI")
+    assert (result.exit_code, result.stdout) == (
+        0,
+        "IMAI: Remaining: 7,500 credits; Used: 2,500 / 10,000 credits\n",
+    )
+
+
+def test_try_of_nobody_names_the_accounts(providers_file: Path) -> None:
+    """So that the next try is right."""
+    providers_file.write_text("accounts: [{service: deepl}, {service: deepl, name: B, key: B_API_KEY}]")
+    result = run("try", "deepl")
+    assert (result.exit_code, result.stderr) == (
+        1,
+        "Error: There is no account 'deepl'. The accounts are: DeepL, DeepL B\n",
+    )
+
+
+@pytest.mark.parametrize("command", [["list"], ["try", "IMAI"]])
+def test_a_defect_of_the_file_is_exit_1_with_its_lines(providers_file: Path, command: list[str]) -> None:
+    """As at the start of the panel."""
+    providers_file.write_text("accounts:\n  - service: 7\n  - nme: x\n")
+    result = run(*command)
+    assert result.exit_code == 1
+    lines = result.stderr.splitlines()
+    assert [line.rpartition("providers.yaml:")[2].split(":")[0] for line in lines] == ["2", "3", "3"]
+
+
+def test_the_schema_is_one_and_admits_what_the_file_admits() -> None:
+    """It names the keys of the file, and a path may be a text."""
+    document: dict[str, Any] = json.loads(run("schema").stdout)
+    assert document["$schema"].startswith("https://json-schema.org/")
+    assert set(document["properties"]) == {"accounts", "services"}
+    used = document["$defs"]["QuotaRule"]["properties"]["used"]
+    assert {"type": "string"} in used["anyOf"]
+    assert document["additionalProperties"] is False
+
+
+@pytest.mark.parametrize("command", ["list", "show", "try", "schema"])
+def test_help_has_an_example(command: str) -> None:
+    """One that can be copied."""
+    assert f"integrations providers {command}" in run(command, "--help").stdout.partition("Example")[2]
