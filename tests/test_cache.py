@@ -300,19 +300,6 @@ def test_at_most_one_call_is_under_way_whatever_people_click(imai: Simulator) ->
     assert imai.calls > 3
 
 
-@pytest.mark.parametrize("mode", ["hang", "stall", "drip", "drip_chunked", "drip_headers"])
-def test_no_thread_of_ours_is_left(imai: Simulator, monkeypatch: pytest.MonkeyPatch, mode: str) -> None:
-    """A provider that hangs costs nothing after the deadline."""
-    monkeypatch.setenv("PANEL_DEADLINE_SECONDS", "0.3")
-    imai.drip_seconds = 0.05
-    imai.mode = mode
-    assert read().error is not None
-    end = time.monotonic() + 2
-    while any(thread.name.startswith("fetch") for thread in threading.enumerate()):
-        assert time.monotonic() < end
-        time.sleep(0.01)
-
-
 @pytest.fixture
 def metered(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Declared, Hostile]]:
     """A service that may be asked once an hour, and what reaches it."""

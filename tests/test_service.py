@@ -20,7 +20,17 @@ from integrations.providers.base import Provider
 from integrations.settings import ProviderSettings
 from integrations.simulator import Simulator
 from integrations.transport.client import Client
-from tests.providers.hostile import Behaviour, answer, dripping_handshake, hostile, silent
+from tests.providers.hostile import (
+    Behaviour,
+    answer,
+    dripping_body,
+    dripping_chunks,
+    dripping_handshake,
+    dripping_headers,
+    hostile,
+    silent,
+    stalled,
+)
 from tests.races import races
 
 Act = Callable[[Client], Any]
@@ -69,7 +79,7 @@ def test_imais_answer_becomes_the_documented_reading(imai: Simulator) -> None:
         "renewsAt": None,
         "error": None,
     }
-    assert imai.last_headers["authkey"] == imai.key
+    assert imai.calls == 1
 
 
 def test_without_a_key_imai_is_an_error_and_not_asked() -> None:
@@ -156,6 +166,23 @@ def wait_until_no_fetch_is_left() -> None:
         if thread.name.startswith("fetch "):
             thread.join(2)
             assert not thread.is_alive()
+
+
+@pytest.mark.parametrize(
+    "behaviour",
+    [silent, stalled, dripping_body, dripping_chunks, dripping_headers],
+    ids=lambda does: does.__name__,
+)
+def test_a_provider_that_does_not_come_to_an_end_leaves_no_thread(
+    behaviour: Behaviour, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After the deadline nothing of the fetch is left, however slowly the provider goes on."""
+    monkeypatch.setenv("PANEL_DEADLINE_SECONDS", "0.3")
+    with hostile(behaviour) as server:
+        ended = service.fetch(provider("Endless", lambda http: http.get(server.url, headers={})))
+        wait_until_no_fetch_is_left()
+    assert ended.failure is not None
+    assert ended.failure.code is ErrorCode.TIMEOUT
 
 
 @pytest.mark.parametrize("behaviour", [silent, dripping_handshake])

@@ -188,7 +188,7 @@ def test_another_origin_gets_nothing(page: Page, panel: Panel) -> None:
     """A page on another port of this host, where the browser sends the cookie: no socket, no exchange, no frame."""
     sign_in(page, panel)
     other = page.context.new_page()
-    other.goto(panel.simulator.url.removesuffix("/api") + "/elsewhere/")
+    other.goto(panel.simulator.url.removesuffix("/api") + "/control")
     socket = other.evaluate(
         """address => new Promise(done => {
             const socket = new WebSocket(address, ["streamlit", "PLACEHOLDER_AUTH_TOKEN"]);

@@ -71,6 +71,7 @@ FAULTS = (
     Fault("silence", hostile.silent, ErrorCode.TIMEOUT),
     Fault("headers, then silence", hostile.stalled, ErrorCode.TIMEOUT),
     Fault("dripping body", hostile.dripping_body, ErrorCode.TIMEOUT),
+    Fault("dripping chunks", hostile.dripping_chunks, ErrorCode.TIMEOUT),
     Fault("dripping headers", hostile.dripping_headers, ErrorCode.TIMEOUT),
     Fault("100 Continue for ever", flooding(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 100), ErrorCode.TIMEOUT),
     # Answers that are no HTTP, or no end of it.

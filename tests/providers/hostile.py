@@ -22,11 +22,11 @@ class Hostile:
     left: threading.Event = field(default_factory=threading.Event)
     """Set once a client went away while the server was still at it."""
 
-    def trickle(self, peer: socket.socket, byte: bytes) -> None:
-        """A byte every 50 ms, until the client goes or the test is over."""
+    def trickle(self, peer: socket.socket, part: bytes) -> None:
+        """This every 50 ms, until the client goes or the test is over."""
         try:
             while not self.over.wait(0.05):
-                peer.sendall(byte)
+                peer.sendall(part)
         except OSError:
             self.left.set()
 
@@ -66,6 +66,12 @@ def dripping_body(server: Hostile, peer: socket.socket) -> None:
     """Headers at once, then a byte at a time for ever."""
     peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 900000\r\n\r\n")
     server.trickle(peer, b" ")
+
+
+def dripping_chunks(server: Hostile, peer: socket.socket) -> None:
+    """Headers at once, then a chunk of one byte at a time for ever."""
+    peer.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+    server.trickle(peer, b"1\r\n \r\n")
 
 
 def dripping_headers(server: Hostile, peer: socket.socket) -> None:
