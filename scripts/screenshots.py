@@ -16,13 +16,14 @@ from playwright.sync_api import Browser, Page, sync_playwright
 ROOT: Final = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from tests.browser.conftest import (  # noqa: E402 - found by the line above
+from tests.browser.conftest import sign_in  # noqa: E402 - found by the line above
+from tests.harness import (  # noqa: E402 - likewise
+    CHROMIUM_FLAGS,
     Panel,
     chromium_path,
-    gallery_server,
+    run_gallery,
     run_panel,
     run_simulator,
-    sign_in,
 )
 
 WIDE: Final = {"width": 1000, "height": 480}
@@ -45,7 +46,7 @@ def main() -> None:
                     take(page, images / f"panel-{scheme}.png")
             for scheme in SCHEMES:
                 take_access(chromium, scheme, panel, everything)
-        with gallery_server(folder) as url:
+        with run_gallery(folder) as url:
             for scheme in SCHEMES:
                 with page_of(chromium, scheme) as page:
                     page.goto(url)
@@ -80,8 +81,6 @@ def take_access(chromium: Browser, scheme: Literal["light", "dark"], panel: Pane
 @contextmanager
 def browser() -> Iterator[Browser]:
     """Chromium, headless."""
-    from tests.browser.conftest import CHROMIUM_FLAGS  # noqa: PLC0415
-
     with sync_playwright() as playwright:
         yield playwright.chromium.launch(executable_path=chromium_path(), args=list(CHROMIUM_FLAGS))
 

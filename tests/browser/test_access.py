@@ -1,7 +1,6 @@
 """Authenticator in a real browser: what a person does, and what an attacker would."""
 
 import re
-import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +8,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from tests.browser.conftest import CHROMIUM_FLAGS, PASSWORD, Panel, SimulatorProcess, run_panel, sign_in
+from tests.browser.conftest import sign_in
+from tests.harness import CHROMIUM_FLAGS, PASSWORD, Panel, SimulatorProcess, chromium_path, run_panel
 
 REFUSED_COOKIE = "Your browser did not keep the session cookie"
 
@@ -188,7 +188,7 @@ def test_another_origin_gets_nothing(page: Page, panel: Panel) -> None:
     """A page on another port of this host, where the browser sends the cookie: no socket, no exchange, no frame."""
     sign_in(page, panel)
     other = page.context.new_page()
-    other.goto(panel.simulator.url.removesuffix("/api") + "/control")
+    other.goto(panel.simulator.control_url)
     socket = other.evaluate(
         """address => new Promise(done => {
             const socket = new WebSocket(address, ["streamlit", "PLACEHOLDER_AUTH_TOKEN"]);
@@ -217,7 +217,7 @@ def test_another_origin_gets_nothing(page: Page, panel: Panel) -> None:
 def untrusted(chromium: Browser) -> Iterator[Page]:
     """A page in a Chromium that knows 127.0.0.1 as panel.test: over plain HTTP it keeps no Secure cookie from there."""
     flags = [*CHROMIUM_FLAGS, "--host-resolver-rules=MAP panel.test 127.0.0.1"]
-    browser = chromium.browser_type.launch(executable_path=shutil.which("chromium"), args=flags)
+    browser = chromium.browser_type.launch(executable_path=chromium_path(), args=flags)
     yield browser.new_page()
     browser.close()
 

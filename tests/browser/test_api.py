@@ -2,12 +2,12 @@
 
 import json
 import subprocess
-import sys
 import urllib.request
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Panel, sign_in
+from tests.browser.conftest import sign_in
+from tests.harness import COMMAND, Panel
 
 
 def test_browser_curl_and_monitor_read_the_same_figures(page: Page, panel: Panel) -> None:
@@ -21,7 +21,7 @@ def test_browser_curl_and_monitor_read_the_same_figures(page: Page, panel: Panel
     curl = ["curl", "-sf", "-H", f"Cookie: {cookie.get('name')}={cookie.get('value')}", url]
     by_curl = json.loads(subprocess.run(curl, capture_output=True, check=True).stdout)
 
-    add = [sys.executable, "-m", "integrations.cli", "tokens", "add", "monitor", "--role", "admin"]
+    add = [*COMMAND, "tokens", "add", "monitor", "--role", "admin"]
     token = subprocess.run(
         add, env=panel.environment, capture_output=True, check=True, text=True
     ).stdout.strip()

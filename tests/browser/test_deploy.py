@@ -2,15 +2,14 @@
 
 import re
 import shutil
-import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.browser.conftest import ROOT, Panel, free_port, sign_in, wait_for_clicks
+from tests.browser.conftest import sign_in, wait_for_clicks
+from tests.harness import ROOT, Panel, accepts, clean_environment, free_port, process
 from tests.transport.test_client import self_signed
 
 DOCUMENT = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
@@ -36,15 +35,11 @@ def behind_nginx(panel: Panel, tmp_path: Path) -> Iterator[Panel]:
         + "}\n"
     )
     nginx = shutil.which("nginx") or "/usr/sbin/nginx"
-    running = subprocess.Popen([nginx, "-p", str(tmp_path), "-c", str(tmp_path / "nginx.conf")])
-    try:
-        time.sleep(0.5)
-        assert running.poll() is None, (tmp_path / "error.log").read_text()
+    command = [nginx, "-p", str(tmp_path), "-c", str(tmp_path / "nginx.conf")]
+    with process(command, tmp_path / "nginx.log", clean_environment({})) as running:
+        running.wait_for(lambda: accepts(port))
         panel.url = f"https://localhost:{port}"
         yield panel
-    finally:
-        running.terminate()
-        running.wait(timeout=10)
 
 
 def test_the_panel_works_behind_the_documented_nginx(chromium: Browser, behind_nginx: Panel) -> None:

@@ -9,15 +9,8 @@ import axe_playwright_python
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import (
-    PASSWORD,
-    Panel,
-    SimulatorProcess,
-    gallery_server,
-    run_panel,
-    sign_in,
-    wait_for_clicks,
-)
+from tests.browser.conftest import sign_in, wait_for_clicks
+from tests.harness import PASSWORD, Panel, SimulatorProcess, run_gallery, run_panel
 from tests.ui.gallery import STATES
 
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
@@ -88,7 +81,7 @@ def test_axe_finds_nothing_without_permission(seen: Page, panel: Panel) -> None:
 @pytest.fixture(scope="session")
 def gallery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of a page with every state."""
-    with gallery_server(tmp_path_factory.mktemp("gallery")) as url:
+    with run_gallery(tmp_path_factory.mktemp("gallery")) as url:
         yield url
 
 
@@ -177,7 +170,6 @@ def test_a_page_that_stood_open_for_an_hour_does_not_lie(
     page: Page, tmp_path: Path, simulator_process: SimulatorProcess
 ) -> None:
     """The age on the card grows by itself, and no provider is asked for that."""
-    simulator_process.control(mode="ok", credits="7500", latency_seconds=0)
     hand = tmp_path / "seconds"
     command = [sys.executable, str(Path(__file__).with_name("moved_clock.py")), str(hand)]
     with run_panel(tmp_path, simulator_process, command=command, PANEL_SESSION_IDLE_MINUTES="600") as panel:
