@@ -1,12 +1,12 @@
 """The cache: one call at a time, few of them, and the last good reading stays."""
 
-import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
+from typing import NoReturn
 
 import pytest
 import streamlit as st
@@ -14,13 +14,14 @@ import time_machine
 from streamlit.runtime.caching import cache_utils
 
 from integrations import cache
-from integrations.errors import ErrorCode, Status
+from integrations.errors import ErrorCode, ProviderError, Status
 from integrations.models import Quota, Reading
 from integrations.providers.declared.provider import Declared
 from integrations.simulator import Simulator
 from tests.conftest import IMAI, forget
 from tests.providers import definitions
 from tests.providers.hostile import Hostile, answer, hostile
+from tests.races import races
 
 VIEWERS = 50
 
@@ -268,36 +269,28 @@ def test_fifty_viewers_share_one_call(imai: Simulator, monkeypatch: pytest.Monke
     }
 
 
-def test_at_most_one_call_is_under_way_whatever_people_click(imai: Simulator) -> None:
-    """Viewers, refreshes and the endpoint together never make two calls at once."""
-    most, now, lock = [0], [0], threading.Lock()
-    fetch = type(IMAI).fetch
+@pytest.mark.usefixtures("no_click_pause")
+def test_at_most_one_call_is_under_way_whatever_people_click(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At whatever line another viewer reads or clicks, a call is not joined by a second one."""
+    under_way, most = [0], [0]
 
-    def counted(*arguments: object) -> object:
-        with lock:
-            now[0] += 1
-            most[0] = max(most[0], now[0])
-        try:
-            time.sleep(0.01)
-            return fetch(*arguments)  # type: ignore[arg-type]
-        finally:
-            with lock:
-                now[0] -= 1
+    def failing(*_: object) -> NoReturn:
+        under_way[0] += 1
+        most[0] = max(most[0], under_way[0])
+        time.sleep(0.001)
+        under_way[0] -= 1
+        raise ProviderError(ErrorCode.NETWORK)  # a refresh after a failure clears what others wait for
 
-    imai.mode = "http_500"  # a refresh after a failure is the harder case: it clears what others wait for
-    end = time.monotonic() + 1.0
+    def click() -> None:
+        cache.refresh(IMAI)
+        read()
 
-    def click(number: int) -> None:
-        while time.monotonic() < end:
-            (read, lambda: cache.refresh(IMAI), cache.refresh_all, cache.current_of_all)[number % 4]()
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(type(IMAI), "fetch", counted)
-        patch.setattr(cache, "CLICK_PAUSE", timedelta(0))
-        with ThreadPoolExecutor(16) as pool:
-            list(pool.map(click, range(16)))
+    monkeypatch.setattr(type(IMAI), "fetch", failing)
+    for race in races("integrations.cache"):
+        forget()
+        read()
+        race(click, click)
     assert most[0] == 1
-    assert imai.calls > 3
 
 
 @pytest.fixture
