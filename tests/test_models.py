@@ -119,15 +119,30 @@ def test_a_total_of_nothing_has_no_percentage() -> None:
     assert found.level is Level.EXHAUSTED
 
 
-def test_a_plan_without_a_limit_is_well() -> None:
-    """What is used is known, what is left has no meaning."""
-    quota = Quota(used=Decimal(5), unlimited=True)
-    found = Reading.measured("X", quota, at=AT, thresholds=Thresholds())
-    assert found.used_quota == 5
-    assert found.remaining_quota is None
-    assert found.total_quota is None
-    assert found.level is Level.OK
-    assert found.unlimited
+def test_a_plan_without_a_limit_has_no_total_whatever_the_provider_states() -> None:
+    """What is used is known; a total or a remainder has no meaning, and none of them makes it low."""
+    stated = {"total": Decimal(100), "remaining": Decimal(0), "used": Decimal(5)}
+    for quota in (Quota(unlimited=True), Quota(**stated, unlimited=True)):  # type: ignore[arg-type]
+        found = Reading.measured("X", quota, at=AT, thresholds=Thresholds())
+        assert found.used_quota == quota.used
+        assert (found.total_quota, found.remaining_quota, found.usage_percentage) == (None, None, None)
+        assert found.level is Level.OK
+        assert found.unlimited
+
+
+@pytest.mark.parametrize("figures", [{"used": 5}, {"remaining": 5, "total": 10}, {"remaining": 0}])
+def test_a_plan_with_a_limit_or_an_unknown_one_is_not_unlimited(figures: dict[str, int]) -> None:
+    """That no remainder is known does not mean that nothing can run out."""
+    quota = Quota(**{name: Decimal(figure) for name, figure in figures.items()})  # type: ignore[arg-type]
+    assert not Reading.measured("X", quota, at=AT, thresholds=Thresholds()).unlimited
+
+
+@pytest.mark.parametrize("figure", ["total_quota", "remaining_quota", "used_quota", "usage_percentage"])
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity"])
+def test_no_reading_holds_what_is_not_a_number(figure: str, value: str) -> None:
+    """Wherever it came from, NaN or Infinity never reaches the page or the JSON."""
+    with pytest.raises(ValidationError, match=r"finite"):
+        Reading.model_validate({"provider": "X", "status": Status.ACTIVE, figure: Decimal(value)})
 
 
 @pytest.mark.parametrize(

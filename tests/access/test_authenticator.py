@@ -1,5 +1,6 @@
 """The authenticator, and those who try to get past it."""
 
+import hmac
 import logging
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -340,6 +341,25 @@ def test_a_token_is_a_machine_with_its_roles(authenticator: Authenticator, tmp_p
     for wrong in ("", token + "x", token[:-1], token_digest(token), "x" * 1_000_000, "\ud800"):
         assert authenticator.bearer(wrong) is Denial.SIGNED_OUT
     assert authenticator.authenticate(token) is Denial.SIGNED_OUT
+
+
+def test_fingerprints_and_tokens_are_compared_in_constant_time(
+    authenticator: Authenticator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`hmac.compare_digest` decides, and nothing that would tell by its time how much of a guess is right."""
+    store_edit.change(
+        tmp_path / "auth.yaml",
+        lambda content: content.model_copy(
+            update={"tokens": {"monitor": Token(sha256=token_digest("right"), roles=["admin"])}}
+        ),
+    )
+    session_id = signed_in(authenticator)
+    with monkeypatch.context() as patch:
+        patch.setattr(hmac, "compare_digest", lambda *_: True)
+        assert isinstance(authenticator.bearer("wrong"), Principal)
+        patch.setattr(hmac, "compare_digest", lambda *_: False)
+        assert authenticator.bearer("right") is Denial.SIGNED_OUT
+        assert authenticator.authenticate(session_id) is Denial.SIGNED_OUT
 
 
 def test_wrong_tokens_lock_out_neither_people_nor_the_right_token(authenticator: Authenticator) -> None:

@@ -171,6 +171,24 @@ def test_the_operator_tells_the_total_and_the_renewal(
 @pytest.mark.parametrize(
     ("name", "value"),
     [
+        ("total_credits", "1"),
+        ("total_credits", "0.01"),
+        ("total_credits", "1000000000000"),
+        ("renewal_day", "1"),
+        ("renewal_day", "31"),
+    ],
+)
+def test_the_ends_of_a_settings_range_are_accepted(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    """The smallest plan, the largest one, and both ends of a month."""
+    monkeypatch.setenv(f"IMAI_{name.upper()}", value)
+    assert getattr(ImaiSettings.load(), name) == Decimal(value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
         ("IMAI_API_KEY", "test key"),
         ("IMAI_API_KEY", "test\nkey"),
         ("IMAI_API_KEY", "schlüssel"),

@@ -1,9 +1,13 @@
 """The page as Streamlit runs it, with the real store and the simulator behind it."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
+import time_machine
 from streamlit.testing.v1 import AppTest
 
 from integrations import accounts, cache
+from integrations.access import Denial, Principal, auth
 from integrations.simulator import Simulator
 from tests.conftest import IMAI, AddUser
 from tests.providers import definitions
@@ -76,6 +80,23 @@ def test_refresh_brings_the_new_figure(visit: Visit, imai: Simulator, button: st
     assert not page.exception
     assert "Remaining: 7,000 credits" in written(page)
     assert imai.calls == 2
+
+
+@pytest.mark.usefixtures("imai")
+@pytest.mark.parametrize("button", ["Refresh", "Refresh all"])
+def test_refresh_counts_as_use_of_the_session(visit: Visit, button: str) -> None:
+    """Who clicks now and then is not signed out as idle; a page that only runs again is."""
+    with time_machine.travel(datetime.now(UTC)) as clock:
+        session_id = signed_in()
+        page = visit(session_id)
+        for _ in range(2):
+            clock.shift(timedelta(minutes=59))
+            page = press(page, button)
+        assert isinstance(auth().authenticate(session_id), Principal)
+        clock.shift(timedelta(minutes=59))
+        page.run()
+        clock.shift(timedelta(minutes=2))
+        assert auth().authenticate(session_id) is Denial.SIGNED_OUT
 
 
 @pytest.mark.usefixtures("no_click_pause")

@@ -99,9 +99,11 @@ def test_what_is_unknown_is_said() -> None:
 
 
 def test_a_balance_outside_the_allowance_is_explained() -> None:
-    """A top-up is not a mistake, and neither is an overdrawn account."""
-    assert "above the plan's allowance" in str(texts.note(reading(remaining_quota=Decimal(12000))))
-    assert "overdrawn" in str(texts.note(reading(remaining_quota=Decimal(-5))))
+    """An account that is exactly full is not above its allowance, and one at a measured 0 is not overdrawn."""
+    above = "The balance is above the plan's allowance, by a top-up or a rollover."
+    overdrawn = "The account is overdrawn: more was used than the plan allows."
+    for left, note in ((10001, above), (10000, None), (0, None), (-1, overdrawn)):
+        assert texts.note(reading(remaining_quota=Decimal(left))) == note
 
 
 def test_the_renewal_in_utc_and_in_the_viewers_time() -> None:
@@ -136,12 +138,29 @@ def test_a_stale_reading_says_so_with_its_age() -> None:
     assert texts.freshness(reading(fetched_at=None), now=NOW) is None
 
 
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (1, "a second"),
+        (59, "59 seconds"),
+        (60, "a minute"),
+        (89, "a minute"),
+        (91, "2 minutes"),
+        (3600, "an hour"),
+        (86400, "a day"),
+    ],
+)
+def test_a_wait_is_told_to_the_nearest_unit(seconds: int, words: str) -> None:
+    """Below a minute it is told in seconds, and no wait is told as none."""
+    failed = reading(error=error(ErrorCode.PROVIDER_UNAVAILABLE, seconds))
+    assert texts.pause(failed) == f"It asked for a pause: next attempt in {words}."
+    assert texts.renewal(NOW + timedelta(seconds=seconds), now=NOW, zone=None).endswith(f"(in {words})")
+
+
 def test_a_pause_is_told_once() -> None:
-    """A rate limit's sentence has the time already; another failure's has not."""
-    assert texts.pause(reading(error=error(ErrorCode.PROVIDER_UNAVAILABLE, 120))) == (
-        "It asked for a pause: next attempt in 2 minutes."
-    )
+    """A rate limit's sentence has the time already, and a failure without one has no pause."""
     assert texts.pause(reading(error=error(ErrorCode.RATE_LIMITED, 120))) is None
+    assert texts.pause(reading(error=error(ErrorCode.PROVIDER_UNAVAILABLE))) is None
     assert texts.pause(READING) is None
 
 
@@ -169,3 +188,9 @@ def test_what_is_left_is_unknown_where_only_what_is_used_is_known() -> None:
     )
     unlimited = Quota(used=Decimal(5), unlimited=True)
     assert texts.remaining(Reading.measured("A", unlimited, at=NOW, thresholds=Thresholds())) == "No limit"
+
+
+def test_a_refresh_that_failed_is_announced_as_such() -> None:
+    """Who hears the page is told whether there is a new reading."""
+    assert texts.announcement(READING) == "IMAI: a new reading."
+    assert texts.announcement(reading(error=error(ErrorCode.TIMEOUT))) == "IMAI: no new reading."

@@ -1,5 +1,6 @@
 """The server's own routes and headers, asked over a real socket."""
 
+import gc
 import http.client
 import json
 import logging
@@ -31,7 +32,7 @@ from websockets.typing import Origin
 from integrations.access import Principal, SignInRefused, auth
 from integrations.web.guard import OPEN_FOLDERS, OPEN_PATHS, RouteGuard
 from integrations.web.headers import SecurityHeaders
-from integrations.web.server import MIDDLEWARE, ROUTES
+from integrations.web.server import MIDDLEWARE, ROUTES, lifespan
 from tests.conftest import PASSWORD, AddUser
 
 HASHED = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()
@@ -300,12 +301,15 @@ def assert_protected(headers: dict[str, str]) -> None:
     assert policy["default-src"] == "'none'"
     assert policy["frame-ancestors"] == "'none'"
     assert policy["object-src"] == "'none'"
+    assert policy["form-action"] == "'self'"
     assert policy["base-uri"] == "'self'"
     assert "unsafe" not in policy["script-src"]
     assert "*" not in headers["content-security-policy"]
     assert "http:" not in headers["content-security-policy"]
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["referrer-policy"] == "no-referrer"
+    assert headers["x-frame-options"] == "DENY"
+    assert headers["cross-origin-opener-policy"] == "same-origin"
     assert "camera=()" in headers["permissions-policy"]
     assert headers["strict-transport-security"] == "max-age=31536000"
     assert "server" not in headers
@@ -434,6 +438,23 @@ def test_every_route_of_streamlit_is_known(server: Server) -> None:
     assert all(
         folder.startswith(("/static/", "/_stcore/bidi-components/integrations.")) for folder in OPEN_FOLDERS
     )
+
+
+def test_what_is_loaded_at_the_start_is_spared_from_garbage_collection() -> None:
+    """Once the page is warm, a collection need not go through Streamlit's modules."""
+
+    async def start() -> None:
+        async with lifespan(None):
+            pass
+
+    try:
+        anyio.run(start)
+        for thread in threading.enumerate():
+            if thread.name == "warm-up":
+                thread.join(20)
+        assert gc.get_freeze_count() > 10_000
+    finally:
+        gc.unfreeze()
 
 
 def test_a_failure_tells_the_log_and_not_the_browser(
