@@ -110,6 +110,11 @@ def _provider(account: Account, content: ProvidersFile) -> AnyProvider:
     definition = definition_of(account.service, content)
     if definition is None:
         return PYTHON[account.service](account.name)
+    return declared(account, definition)
+
+
+def declared(account: Account, definition: Definition) -> Declared:
+    """The provider of an account that fits its service's definition."""
     return Declared(
         definition,
         DeclaredAccount(

@@ -32,8 +32,9 @@ def _is_silent(_record: logging.LogRecord) -> bool:
     return False
 
 
-logging.getLogger("urllib3.connectionpool").addFilter(_is_silent)
-"""Its records hold the URL, in which some services want the key."""
+for _module in ("connection", "connectionpool", "poolmanager", "response", "util.retry"):
+    # Their records hold the URL, in which some services want the key.
+    logging.getLogger(f"urllib3.{_module}").addFilter(_is_silent)
 
 
 class _Session(requests.Session):

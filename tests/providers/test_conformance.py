@@ -1,14 +1,16 @@
-"""What every provider must do, over a real socket. A provider is tested by being listed.
+"""What every provider must do, over a real socket. A provider is tested by being listed; a fault is one in `faults.py`.
 
-To try one that is not shipped, put its file beside `examples/acme.py`; a fault more is a line in `faults.py`. The
-tests know of a provider no more than its base class: they point the variables of its base URL and key at the server.
+Every fault is tried on the providers in Python and on two declared ones, with the key in a header and in the URL. All
+other definitions go through the same class, so of them those mistakes are tried that a definition can make.
 """
 
+import copy
 import json
 import logging
 import re
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,50 +18,91 @@ import pytest
 import tenacity
 
 from integrations import service
+from integrations.accounts import catalogue
 from integrations.errors import ErrorCode
 from integrations.models import Reading
-from integrations.providers import PROVIDERS
+from integrations.providers import PYTHON
 from integrations.providers.base import Provider
+from integrations.providers.declared import paths
+from integrations.providers.declared.definition import FigureRule
+from integrations.providers.imai import Imai
 from integrations.transport import client
 from integrations.transport.client import MAX_ATTEMPTS
-from tests.providers.examples import Sample, providers
-from tests.providers.faults import FAULTS, Fault
-from tests.providers.hostile import answer, hostile, never_accepting
+from tests.providers import definitions, samples
+from tests.providers.examples.acme import Acme
+from tests.providers.faults import FAULTS, HTML, Fault
+from tests.providers.hostile import Behaviour, answer, hostile, never_accepting
 
 KEY = "test-key-0123456789"
 DEADLINE = 0.3
-EXAMPLES = providers()
-CANDIDATES: tuple[Provider[Any], ...] = (*PROVIDERS, *(provider for provider, _ in EXAMPLES))
-"""Every provider that is shipped, and those that are not: they prove that the suite knows no vendor."""
 
-GOOD_ANSWERS = {
-    "IMAI": Sample(b'{"success": true, "credits": 7500}', []),
-    **{provider.label: samples[0] for provider, samples in EXAMPLES},
-}
-"""A good answer of each provider, by its label: a shipped one's stands here, an example brings its own."""
+
+@dataclass(frozen=True)
+class Candidate:
+    """A provider, and how to point it at a server.
+
+    Attributes:
+        name: for the test's name.
+        at: the provider, asked at this URL.
+        good: a good answer, to whatever it asks.
+        base_url: the variable of its base URL, where it has one.
+    """
+
+    name: str
+    at: Callable[[str], Provider[Any]]
+    good: bytes
+    base_url: str | None = None
+
+
+CANDIDATES = (
+    Candidate("IMAI", lambda _: Imai(), b'{"success": true, "credits": 7500}', base_url="IMAI_API_BASE_URL"),
+    Candidate(
+        "Acme in Python",
+        lambda _: Acme(),
+        b'{"access_token": "test-token", "used": 12.5, "limit": 50, "resets_in": 86400}',
+        base_url="ACME_API_BASE_URL",
+    ),
+    Candidate(
+        "Acme, key in a header", lambda url: definitions.acme(url, definitions.HEADER), definitions.GOOD
+    ),
+    Candidate("Acme, key in the URL", lambda url: definitions.acme(url, definitions.QUERY), definitions.GOOD),
+)
 
 Ask = Callable[..., service.Outcome]
 
 
-@pytest.fixture(params=CANDIDATES, ids=lambda provider: provider.label)
-def provider(request: pytest.FixtureRequest) -> Provider[Any]:
-    """Each provider, its settings not read yet."""
-    fresh: Provider[Any] = type(request.param)()
-    return fresh
+@pytest.fixture(params=CANDIDATES, ids=lambda candidate: candidate.name)
+def candidate(request: pytest.FixtureRequest) -> Candidate:
+    """Each of them."""
+    found: Candidate = request.param
+    return found
+
+
+@pytest.fixture(autouse=True)
+def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Next to no pause between calls."""
+    monkeypatch.setattr(client, "_BACKOFF", tenacity.wait_fixed(0.01))
 
 
 @pytest.fixture
-def ask(provider: Provider[Any], monkeypatch: pytest.MonkeyPatch) -> Ask:
-    """One attempt at the server behind a URL, with next to no pause between its calls."""
-    monkeypatch.setattr(client, "_BACKOFF", tenacity.wait_fixed(0.01))
-    monkeypatch.setenv(provider.key_variable, KEY)
+def provider(candidate: Candidate, monkeypatch: pytest.MonkeyPatch) -> Provider[Any]:
+    """A provider, its key set; to be asked nowhere yet."""
+    made = candidate.at("http://127.0.0.1:9")
+    monkeypatch.setenv(made.key_variable, KEY)
+    return made
 
-    def attempt(url: str, *, deadline: float = 5) -> service.Outcome:
+
+@pytest.fixture
+def ask(candidate: Candidate, provider: Provider[Any], monkeypatch: pytest.MonkeyPatch) -> Ask:
+    """One fetch at the server behind a URL."""
+
+    def fetch(url: str, *, deadline: float = 5) -> service.Outcome:
         monkeypatch.setenv("PANEL_DEADLINE_SECONDS", str(deadline))
-        monkeypatch.setenv(provider.settings_class.variable("api_base_url"), url)
-        return service.fetch(provider)
+        if candidate.base_url:
+            monkeypatch.setenv(candidate.base_url, url)
+        return service.fetch(candidate.at(url))
 
-    return attempt
+    return fetch
 
 
 def code_of(ended: service.Outcome) -> ErrorCode:
@@ -112,18 +155,16 @@ WRONG = ('"7"', "true", "null", "NaN", "Infinity", "1e400", "1e-400", "[7]", "{}
 
 @pytest.mark.parametrize("wrong", WRONG)
 def test_a_figure_of_the_wrong_type_never_becomes_another_figure(
-    provider: Provider[Any], ask: Ask, wrong: str
+    candidate: Candidate, ask: Ask, wrong: str
 ) -> None:
     """In a good answer each number in turn is spoilt: what is shown then was in the good one too, or is unknown."""
-    good = GOOD_ANSWERS[provider.label]
-    bodies = list(spoilt(json.loads(good.body), wrong))
-    named = {name.replace("-", "_"): text for name, text in good.headers.items()}
-    with hostile(*(answer(200, body, **named) for body in (good.body, *bodies))) as server:
+    with hostile(answer(200, candidate.good)) as server:
         measured = figures(ask(server.url))
-        assert measured - {None}
-        for _ in bodies:
+    assert measured - {None}
+    for body in spoilt(json.loads(candidate.good), wrong):
+        with hostile(answer(200, body)) as server:
             assert figures(ask(server.url)) <= measured | {None}
-        assert len(server.requests) == 1 + len(bodies)
+            assert server.requests
 
 
 def figures(ended: service.Outcome) -> set[object]:
@@ -140,7 +181,7 @@ def amounts(reading: Reading) -> tuple[object, ...]:
 
 def spoilt(document: object, wrong: str) -> Iterator[bytes]:
     """The document once for each of its numbers, with something wrong in the number's place."""
-    for path in paths(document):
+    for path in numbers_in(document):
         copy: Any = {"top": json.loads(json.dumps(document))}
         holder = copy
         for step in ("top", *path[:-1]):
@@ -149,7 +190,7 @@ def spoilt(document: object, wrong: str) -> Iterator[bytes]:
         yield json.dumps(copy["top"]).replace('"PLACE"', wrong).encode()
 
 
-def paths(document: object) -> Iterator[tuple[Any, ...]]:
+def numbers_in(document: object) -> Iterator[tuple[Any, ...]]:
     """Where the numbers of a document stand."""
     entries: Any = ()
     if isinstance(document, dict):
@@ -159,7 +200,7 @@ def paths(document: object) -> Iterator[tuple[Any, ...]]:
     for step, value in entries:
         if isinstance(value, int | float) and not isinstance(value, bool):
             yield (step,)
-        yield from ((step, *rest) for rest in paths(value))
+        yield from ((step, *rest) for rest in numbers_in(value))
 
 
 def test_the_server_is_left_at_the_deadline(ask: Ask) -> None:
@@ -178,27 +219,19 @@ def test_a_failure_does_not_follow_a_redirect_with_the_key(ask: Ask) -> None:
         assert elsewhere.requests == []
 
 
-def test_without_a_key_nobody_is_asked(provider: Provider[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_key_nobody_is_asked(
+    candidate: Candidate, provider: Provider[Any], ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Not configured is an error of its own, told without a call."""
+    monkeypatch.setenv(provider.key_variable, "   ")
     with hostile(answer(200)) as server:
-        monkeypatch.setenv(provider.settings_class.variable("api_base_url"), server.url)
-        monkeypatch.setenv(provider.key_variable, "   ")
-        ended = service.fetch(provider)
+        ended = ask(server.url)
         assert server.requests == []
-    assert ended.failure is not None
     reading = service.readings_of(provider, ended)[0]
     assert reading.error is not None
     assert reading.error.message == (
         f"{provider.label} not configured. Please add {provider.key_variable} to environment variables."
     )
-
-
-def test_labels_and_variables_are_unique() -> None:
-    """A label names one provider, on the page and in the JSON; a key belongs to one."""
-    labels = [provider.label for provider in CANDIDATES]
-    assert len(labels) == len(set(labels))
-    keys = [provider.key_variable for provider in CANDIDATES]
-    assert len(keys) == len(set(keys))
 
 
 def test_a_provider_has_a_name_and_an_icon(provider: Provider[Any]) -> None:
@@ -207,19 +240,124 @@ def test_a_provider_has_a_name_and_an_icon(provider: Provider[Any]) -> None:
     assert re.fullmatch(r":material/[a-z0-9_]+:", provider.icon)
 
 
-@pytest.mark.parametrize("shipped", PROVIDERS, ids=lambda provider: provider.label)
-def test_a_shipped_providers_settings_are_documented(shipped: Provider[Any]) -> None:
+def test_services_have_labels_and_variables_of_their_own() -> None:
+    """A label names one service, and a key belongs to one."""
+    shipped = [kind() for kind in PYTHON.values()] + [samples.account_at(name) for name in NAMES]
+    labels = [provider.label for provider in shipped]
+    assert len(labels) == len(set(labels))
+    variables = [name for provider in shipped for name in provider.configured]
+    assert len(variables) == len(set(variables))
+
+
+@pytest.mark.parametrize("kind", PYTHON.values(), ids=lambda kind: kind.__name__)
+def test_a_shipped_providers_settings_are_documented(kind: type[Provider[Any]]) -> None:
     """`.env.example` lists each of its variables."""
     example = (Path(__file__).parents[2] / ".env.example").read_text(encoding="utf-8")
-    for field in shipped.settings_class.model_fields:
-        assert f"\n{shipped.settings_class.variable(field)}=" in example
+    for field in kind.settings_class.model_fields:
+        assert f"\n{kind.settings_class.variable(field)}=" in example
 
 
 def test_every_provider_file_is_listed() -> None:
     """A file in the folder of providers that nobody listed would never be shown."""
     files = Path(__file__).parents[2].joinpath("integrations/providers").glob("*.py")
-    modules = {f"integrations.providers.{file.stem}" for file in files} - {
-        "integrations.providers.__init__",
-        "integrations.providers.base",
-    }
-    assert modules == {type(provider).__module__ for provider in PROVIDERS}
+    helpers = {"__init__", "base", "renewal"}
+    modules = {f"integrations.providers.{file.stem}" for file in files if file.stem not in helpers}
+    assert modules == {kind.__module__ for kind in PYTHON.values()}
+
+
+NAMES = catalogue.names()
+
+
+@pytest.fixture(params=NAMES)
+def name(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Each service of the catalogue, its keys set."""
+    found: str = request.param
+    for variable in samples.account_at(found).configured:
+        monkeypatch.setenv(variable, KEY)
+    return found
+
+
+def fetched(name: str, *behaviours: Behaviour) -> list[service.Outcome]:
+    """What a service's fetches give at a server that behaves like this, each for a fetch."""
+    with hostile(*behaviours) as server:
+        provider = samples.account_at(name, server.url)
+        outcomes = [service.fetch(provider) for _ in behaviours]
+        assert len(server.requests) == len(behaviours)
+        assert all(KEY.encode() in request or b"Basic " in request for request in server.requests)
+    return outcomes
+
+
+def answering(sample: samples.Answer, body: str | bytes | None = None, **headers: str | None) -> Behaviour:
+    """A sample's answer, or another body in its place; None for a header takes it away."""
+    named = {name.replace("-", "_"): text for name, text in sample.headers.items()} | headers
+    kept = {name: text for name, text in named.items() if text is not None}
+    text = sample.body if body is None else body
+    return answer(sample.status, text.encode() if isinstance(text, str) else text, **kept)
+
+
+def test_a_service_is_read_and_its_own_errors_are_told(name: str) -> None:
+    """A wrong key, and whatever else its samples have, over a socket; and HTML with 200 is no reading."""
+    answers = [sample for sample in samples.sample(name).answers if sample.status not in RETRIED]
+    outcomes = fetched(name, *(answering(sample) for sample in answers), answer(200, HTML))
+    codes = [outcome.failure.code if outcome.failure else None for outcome in outcomes]
+    assert codes == [*(sample.error for sample in answers), ErrorCode.INVALID_RESPONSE]
+
+
+RETRIED = frozenset({502, 503, 504})
+
+
+def test_a_figure_that_is_spoilt_is_never_another_figure(name: str) -> None:
+    """Null, nothing or a word in its place: the answer is unreadable, or the card without it where that may be."""
+    good = samples.sample(name).answers[0]
+    (measured,) = fetched(name, answering(good))
+    for quota in catalogue.definition(name).quotas:
+        for rule in quota.figures.values():
+            for kind, behaviour in spoilt_answers(good, rule):
+                (outcome,) = fetched(name, behaviour)
+                assert figures(outcome) <= figures(measured) | {None}
+                may_lack = quota.optional and kind != "word"
+                if not may_lack and not (kind == "null" and None in rule.unlimited):
+                    assert code_of(outcome) is ErrorCode.INVALID_RESPONSE
+
+
+def spoilt_answers(good: samples.Answer, rule: FigureRule) -> Iterator[tuple[str, Behaviour]]:
+    """A good answer with something wrong in a figure's place."""
+    if rule.header is not None:
+        name = rule.header.replace("-", "_")
+        yield "absent", answering(good, **{name: None})
+        yield "word", answering(good, **{name: "x, x"})
+        return
+    for path in [rule.path] if rule.path else rule.sum or []:
+        document = json.loads(good.body)
+        if path.find(document) is paths.ABSENT:  # an optional quota's
+            continue
+        for kind, value in (("null", None), ("absent", paths.ABSENT), ("word", "x7" if rule.text else "7")):
+            changed = copy.deepcopy(document)
+            put(changed, path, value)
+            yield kind, answering(good, json.dumps(changed))
+
+
+def put(document: Any, path: paths.Path, value: object) -> None:  # noqa: ANN401 - JSON
+    """Another value in a path's place; `ABSENT` takes it away."""
+    holder = paths.Path(path.steps[:-1]).find(document)
+    last: Any = path.steps[-1]
+    assert isinstance(holder, dict | list)
+    if value is paths.ABSENT:
+        del holder[last]
+    else:
+        holder[last] = value
+
+
+def test_a_key_that_is_echoed_goes_nowhere(name: str, caplog: pytest.LogCaptureFixture) -> None:
+    """In a good answer and in a refusal: neither the reading, nor the log, nor the failure has it."""
+    caplog.set_level(logging.DEBUG)
+    good = samples.sample(name).answers[0]
+    document = json.loads(good.body or "{}")
+    echo = json.dumps({"api_key": KEY, **document} if isinstance(document, dict) else document)
+    refusal = json.dumps({"error": KEY, "message": KEY, "detail": {"key": KEY}, "status": KEY, "code": KEY})
+    outcomes = fetched(name, answering(good, echo), answer(401, refusal.encode()))
+    assert outcomes[0].failure is None
+    assert outcomes[1].failure is not None
+    provider = samples.account_at(name)
+    shown = "".join(str(service.readings_of(provider, outcome)) + repr(outcome) for outcome in outcomes)
+    assert KEY not in shown + caplog.text

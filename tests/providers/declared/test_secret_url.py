@@ -1,0 +1,131 @@
+"""A key in the URL: whatever fails, it is in no log, exception, page, JSON, repr or output of a command."""
+
+import logging
+import threading
+import traceback
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from urllib.parse import quote_plus
+
+import pytest
+import tenacity
+from click.testing import CliRunner
+
+from integrations import accounts, service
+from integrations.cli.main import main
+from integrations.errors import ProviderError
+from integrations.providers.declared.provider import Declared
+from integrations.transport import client
+from integrations.transport.client import Client
+from tests.conftest import AddUser
+from tests.providers import definitions, hostile
+from tests.providers.faults import FAULTS, Fault
+from tests.providers.hostile import answer, never_accepting
+from tests.ui.test_card import written
+from tests.ui.test_sign_in import Visit, signed_in, visit
+
+__all__ = ["visit"]
+
+KEY = "test+key/01%23=45"
+FORMS = (KEY, quote_plus(KEY), "test+key", "test%2Bkey")
+"""As it is, and as it stands in a URL."""
+
+DEADLINE = "0.4"
+
+
+@pytest.fixture(autouse=True)
+def _key(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setattr(client, "_BACKOFF", tenacity.wait_fixed(0.01))
+    monkeypatch.setenv(definitions.VARIABLE, KEY)
+    monkeypatch.setenv("PANEL_DEADLINE_SECONDS", DEADLINE)
+    caplog.set_level(logging.DEBUG)
+
+
+def provider_at(url: str) -> Declared:
+    """Acme, with its key in the URL; the only account."""
+    provider = definitions.acme(url, definitions.QUERY)
+    accounts.replace((provider,))
+    return provider
+
+
+def secret_in(text: str) -> list[str]:
+    """The forms of the key that a text holds."""
+    return [form for form in FORMS if form in text]
+
+
+def chained(error: BaseException) -> Iterator[BaseException]:
+    """An exception and all that is chained to it."""
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        link = waiting.pop()
+        if link is not None:
+            yield link
+            waiting += [link.__cause__, link.__context__]
+
+
+def told_by_exceptions(provider: Declared) -> str:
+    """What a failed fetch's exception shows, with all that led to it."""
+    http = Client(deadline=float(DEADLINE), failure_in=provider.failure_in)
+    timer = threading.Timer(float(DEADLINE), http.close)
+    timer.start()
+    with closing(http):
+        try:
+            provider.fetch(http)
+        except ProviderError as error:
+            timer.cancel()
+            links = [repr(link) + str(link) + repr(vars(link)) for link in chained(error)]
+            return "".join([*links, *traceback.format_exception(error)])
+    raise AssertionError("the fetch should have failed")
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def test_no_failure_tells_the_url(fault: Fault, caplog: pytest.LogCaptureFixture) -> None:
+    """Neither log (DEBUG too), exceptions, JSON, repr nor `providers try`."""
+    with hostile.hostile(fault.behaviour) as server:
+        provider = provider_at(server.url)
+        told = told_by_exceptions(provider)
+        outcome = service.fetch(provider)
+        told += repr(outcome) + repr(provider) + repr(provider.settings) + repr(vars(provider))
+        told += service.get_all_integrations_usage(
+            read=lambda _: service.readings_of(provider, outcome)
+        ).model_dump_json()
+        told += CliRunner().invoke(main, ["providers", "try", "Acme"]).output
+        assert all(
+            secret_in(request.decode("latin-1")) for request in server.requests if request[:3] == b"GET"
+        )
+        assert server.requests
+    assert secret_in(told + caplog.text) == []
+
+
+def test_no_connection_that_fails_tells_the_url(caplog: pytest.LogCaptureFixture) -> None:
+    """Nobody at the address, and nobody who accepts."""
+    with hostile.hostile(answer(200)) as gone:
+        url = gone.url
+    told = told_by_exceptions(provider_at(url))
+    with never_accepting() as silent:
+        told += told_by_exceptions(provider_at(silent))
+    assert secret_in(told + caplog.text) == []
+
+
+ONE_OF_EACH = {fault.code: fault for fault in FAULTS}
+
+
+@pytest.mark.parametrize("fault", ONE_OF_EACH.values(), ids=lambda fault: fault.code)
+def test_the_page_does_not_tell_the_url(visit: Visit, add_user: AddUser, fault: Fault) -> None:
+    """The card has the sentence, and nothing of the address."""
+    add_user("alice", roles=["admin"])
+    with hostile.hostile(fault.behaviour) as server:
+        provider_at(server.url)
+        page = visit(signed_in())
+    sentence = fault.code.sentence(label="Acme", key_variable=definitions.VARIABLE, wait=fault.wait)
+    assert sentence in written(page)
+    assert secret_in(written(page) + repr(page)) == []
+
+
+def test_a_good_reading_does_not_tell_the_url(caplog: pytest.LogCaptureFixture) -> None:
+    """Urllib3 logs each request's path, and a header that it cannot parse, with the URL; not here."""
+    broken = b"HTTP/1.1 200 OK\r\nContent-Length: 37\r\n not a header\r\nX\x00: 1\r\n\r\n" + definitions.GOOD
+    for behaviour in (answer(200, definitions.GOOD), hostile.raw(broken)):
+        with hostile.hostile(behaviour) as server, suppress(ProviderError):
+            service.quotas_of(provider_at(server.url))
+    assert secret_in(caplog.text) == []
