@@ -1,60 +1,80 @@
-"""docs/adding-a-provider.md: its example runs as it stands there."""
+"""docs/adding-a-provider.md: what it shows runs as it stands there."""
 
-import importlib.util
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from integrations import cache
+from integrations import accounts, cache
+from integrations.accounts.build import ProvidersFileError, load
 from integrations.errors import ErrorCode
-from integrations.providers.base import Provider
+from tests.providers.examples import acme
+from tests.providers.examples.acme import Acme
 from tests.providers.hostile import answer, hostile
-from tests.providers.test_examples import MOST_LINES, code_lines
 
 DOCUMENT = (Path(__file__).parents[1] / "docs" / "adding-a-provider.md").read_text(encoding="utf-8")
-CODE = re.findall(r"```python\n(.*?)```", DOCUMENT, re.DOTALL)[0]
-GOOD = b'{"used": 12.5, "limit": 50, "resets_in": 86400}'
+README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+FILE = re.findall(r"```yaml\n(accounts:.*?)```", DOCUMENT, re.DOTALL)[0]
+TOKEN = answer(200, b'{"access_token": "test-token"}')
+USAGE = answer(200, b'{"used": 12.5, "limit": 50, "resets_in": 86400}')
+
+
+def test_the_example_in_python_is_the_one_that_is_linted_and_tried() -> None:
+    """Word for word."""
+    block = re.findall(r"```python\n(.*?)```", DOCUMENT, re.DOTALL)[0]
+    assert block == Path(acme.__file__).read_text(encoding="utf-8")
+
+
+def test_the_example_file_is_one(tmp_path: Path) -> None:
+    """Its accounts are the cards that it says."""
+    path = tmp_path / "providers.yaml"
+    path.write_text(FILE, encoding="utf-8")
+    labels = [provider.label for provider in load(path)]
+    assert labels == ["IMAI", "DeepL", "OpenRouter Marketing", "Modash", "Twilio", "Acme"]
+
+
+def test_the_example_of_a_defect_is_what_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same sentence."""
+    monkeypatch.chdir(tmp_path)
+    path = Path(".streamlit/providers.yaml")
+    path.parent.mkdir()
+    path.write_text("accounts:\n  - service: imai\n  - service: deepl\n    key: sk-123\n", encoding="utf-8")
+    with pytest.raises(ProvidersFileError) as caught:
+        load(path)
+    assert f"Error: {caught.value}\n" in DOCUMENT
+
+
+def test_the_readmes_example_has_three_accounts(tmp_path: Path) -> None:
+    """And is a file as it stands."""
+    (block,) = re.findall(r"```yaml\n(accounts:.*?)```", README, re.DOTALL)
+    path = tmp_path / "providers.yaml"
+    path.write_text(block, encoding="utf-8")
+    assert [provider.label for provider in load(path)] == ["IMAI", "DeepL", "OpenRouter Marketing"]
 
 
 @pytest.fixture
-def acme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Provider[Any]:
-    """The provider of the document, from a file of its own."""
-    file = tmp_path / "acme_from_the_document.py"
-    file.write_text(CODE, encoding="utf-8")
-    spec = importlib.util.spec_from_file_location(file.stem, file)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+def acme_alone(monkeypatch: pytest.MonkeyPatch) -> Acme:
+    """The provider of the document as the only account."""
     monkeypatch.setenv("ACME_API_KEY", "test-key")
-    provider: Provider[Any] = module.Acme()
-    return provider
+    accounts.replace((Acme(),))
+    return Acme()
 
 
-def test_the_example_is_at_most_40_lines() -> None:
-    """Without blank lines and docstrings."""
-    assert code_lines(CODE) <= MOST_LINES
-
-
-def test_the_example_reads_its_service(acme: Provider[Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Through cache and transport, over a real socket."""
-    with hostile(answer(200, GOOD)) as server:
+def test_the_example_in_python_reads_its_service(acme_alone: Acme, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its two calls, through cache and transport, over a real socket."""
+    with hostile(TOKEN, USAGE) as server:
         monkeypatch.setenv("ACME_API_BASE_URL", server.url)
-        reading = cache.current_of_all([acme]).integrations[0]
+        (reading,) = cache.current_of_all().integrations
         assert b"Authorization: Bearer test-key" in server.requests[0]
+        assert b"Authorization: Bearer test-token" in server.requests[1]
     assert (reading.provider, reading.unit, str(reading.remaining_quota)) == ("Acme", "USD", "37.5")
-    assert reading.usage_percentage == 25
     assert reading.renews_at is not None
 
 
-def test_the_examples_own_error_code_is_understood(
-    acme: Provider[Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_its_own_error_code_is_understood(acme_alone: Acme, monkeypatch: pytest.MonkeyPatch) -> None:
     """A 403 that says `plan_cancelled` is an inactive subscription."""
-    with hostile(answer(403, b'{"problem": "plan_cancelled"}')) as server:
+    with hostile(TOKEN, answer(403, b'{"problem": "plan_cancelled"}')) as server:
         monkeypatch.setenv("ACME_API_BASE_URL", server.url)
-        error = cache.current_of_all([acme]).integrations[0].error
+        error = cache.current_of_all().integrations[0].error
     assert error is not None
     assert error.code is ErrorCode.SUBSCRIPTION_INACTIVE

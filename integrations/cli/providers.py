@@ -77,7 +77,7 @@ def _service(name: str) -> dict[str, Any]:
         "label": definition.label,
         "keys": list(definition.variables(name)),
         "values": sorted(definition.request.placeholders),
-        "checked": f"{checked.on}, {checked.by}" if checked else "",
+        "checked": f"{checked.day}, {checked.by}" if checked else "",
         "note": definition.note,
     }
 

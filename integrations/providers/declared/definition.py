@@ -88,7 +88,7 @@ Template = Annotated[str, BeforeValidator(_template), Field(max_length=_LONGEST)
 class Checked(Entry):
     """When, and by what, a definition is known to be right."""
 
-    on: date = Field(description="a date such as 2026-11-23")
+    day: date = Field(alias="date", description="a date such as 2026-11-23")
     by: Literal["documentation", "recorded answer", "client code"] = Field(
         description="one of: documentation, recorded answer, client code"
     )
@@ -277,7 +277,7 @@ class Definition(Entry):
     docs: Annotated[str, Field(pattern=r"^https://[!-~]{1,500}$")] | None = Field(
         default=None, description="the address of the service's documentation, https"
     )
-    checked: Checked | None = Field(default=None, description="{on: DATE, by: documentation}")
+    checked: Checked | None = Field(default=None, description="{date: 2026-11-23, by: documentation}")
     note: Annotated[str, Field(max_length=_LONGEST)] | None = Field(
         default=None, description="a sentence for operators"
     )
