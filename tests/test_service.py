@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
 from itertools import repeat
 from typing import Any, NoReturn
 
@@ -283,7 +284,7 @@ def test_two_that_fail_or_recover_together_log_it_once(caplog: pytest.LogCapture
             else:
                 service.fetch(mended)
             caplog.clear()
-            race(lambda act=act: service.fetch(act), lambda act=act: service.fetch(act))
+            race(partial(service.fetch, act), partial(service.fetch, act))
             assert len(caplog.records) == 1
 
 

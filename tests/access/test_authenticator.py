@@ -337,6 +337,7 @@ def test_a_token_is_a_machine_with_its_roles(authenticator: Authenticator, tmp_p
     )
     machine = authenticator.bearer(token)
     assert isinstance(machine, Principal)
+    assert (machine.name, machine.display_name) == ("monitor", "monitor")
     assert machine.may(INTEGRATION_READ)
     for wrong in ("", token + "x", token[:-1], token_digest(token), "x" * 1_000_000, "\ud800"):
         assert authenticator.bearer(wrong) is Denial.SIGNED_OUT
@@ -373,15 +374,19 @@ def test_wrong_tokens_lock_out_neither_people_nor_the_right_token(authenticator:
 def test_the_log_has_a_line_for_each_event(
     authenticator: Authenticator, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Sign-in, sign-out, failure and lock, each with the user; a lock once, however often it is tried."""
+    """Sign-in, sign-out, failure and lock, each with the user, a lock once; a bad ticket and token without a name."""
     authenticator.sign_out(signed_in(authenticator))
     for _ in range(8):
         authenticator.sign_in("victor", "wrong")
+    authenticator.redeem("rubbish")
+    authenticator.bearer("rubbish")
     assert audit_lines(caplog) == [
         "sign-in: user='alice'",
         "sign-out: user='alice'",
         *["sign-in failed: user='victor'"] * 5,
         "sign-in locked: user='victor' too many attempts",
+        "ticket refused: unknown, used or too old",
+        "token refused",
     ]
 
 

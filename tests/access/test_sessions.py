@@ -1,5 +1,6 @@
 """The table of sign-ins."""
 
+from functools import partial
 from itertools import count
 
 import pytest
@@ -115,6 +116,15 @@ def test_an_ended_session_is_found_no_more(sessions: Sessions) -> None:
     assert sessions.find(other) is not None
 
 
+def test_a_session_outlives_the_sign_in_of_others(clock: Clock) -> None:
+    """Whoever signs in meanwhile drops only what is over, however long the idle time is."""
+    sessions = Sessions(clock=clock, longest=100, idle=90)
+    session_id = signed_in(sessions)
+    clock.now += 89
+    signed_in(sessions, "bob")
+    assert sessions.find(session_id) is not None
+
+
 def test_the_table_does_not_grow_for_ever(sessions: Sessions, clock: Clock) -> None:
     """Sessions and tickets that nobody comes back to are dropped in time."""
     for _ in count():
@@ -136,8 +146,8 @@ def test_a_ticket_opens_one_session_whoever_signs_in_or_exchanges_it_meanwhile(c
         sessions = Sessions(clock=clock, longest=100, idle=10)
         ticket = sessions.issue_ticket("alice", "fingerprint")
         other, session_id = race(
-            lambda kept=sessions: kept.issue_ticket("bob", "fingerprint"),
-            lambda kept=sessions, ticket=ticket: kept.redeem(ticket),
+            partial(sessions.issue_ticket, "bob", "fingerprint"),
+            partial(sessions.redeem, ticket),
         )
         assert session_id is not None
         assert sessions.redeem(ticket) is None
@@ -154,6 +164,6 @@ def test_no_session_is_lost_or_comes_back_when_another_begins_meanwhile(clock: C
             sessions.end(ended)
             return signed_in(sessions)
 
-        for session_id in race(lambda kept=sessions: signed_in(kept), end_one_and_begin_another):
+        for session_id in race(partial(signed_in, sessions), end_one_and_begin_another):
             assert sessions.find(session_id) is not None
         assert sessions.find(ended) is None

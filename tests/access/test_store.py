@@ -88,6 +88,9 @@ def change(old: str, new: str) -> str:
     return GOOD.replace(old, new)
 
 
+NAMED = "credentials.usernames.alice"
+NO_LINE = "holds a line break or another control character"
+NO_DIGEST = "tokens.monitor.sha256: not a SHA-256 in hexadecimal"
 BROKEN: dict[str, tuple[str, str | bytes]] = {
     "not YAML": ("line 1: ", "roles: [admin: {"),
     "tabs": ("line 2: found character '\\t'", GOOD.replace("  admin", "\tadmin")),
@@ -126,13 +129,18 @@ BROKEN: dict[str, tuple[str, str | bytes]] = {
     "wrong permission": ("roles.admin.0: not a permission", change('"*"', "integration:read")),
     "permission of no resource": ("roles.admin.0: not a permission", change('"*"', '"*:Read"')),
     "permission not in a list": ("roles.admin: ", change('["*"]', "'*'")),
-    "short digest of a token": ("tokens.monitor.sha256: ", GOOD + "tokens: {monitor: {sha256: abc, roles: []}}\n"),
+    "short digest of a token": (NO_DIGEST, GOOD + "tokens: {monitor: {sha256: abc, roles: []}}\n"),
+    "digest in capitals": (NO_DIGEST, GOOD + f"tokens: {{monitor: {{sha256: {DIGEST.upper()}, roles: []}}}}\n"),
+    "digest of other letters": (NO_DIGEST, GOOD + f"tokens: {{monitor: {{sha256: {'X' * 64}, roles: []}}}}\n"),
     "token with an unknown role": (
         "tokens.'monitor'.roles: unknown role 'x'",
         GOOD + f"tokens: {{monitor: {{sha256: {DIGEST}, roles: [x]}}}}\n",
     ),
-    "e-mail with a line break": ("credentials.usernames.alice.email: ", change("alice@example.com", '"a\\nb"')),
-    "name with an escape": ("credentials.usernames.alice.first_name: ", change("Alice", '"\\e[31m"')),
+    "e-mail with a line break": (f"{NAMED}.email: {NO_LINE}", change("alice@example.com", '"a\\nb"')),
+    "name with an escape": (f"{NAMED}.first_name: {NO_LINE}", change("Alice", '"\\e[31m"')),
+    "name with a line separator": (f"{NAMED}.last_name: {NO_LINE}", change("Ng", '"\\u2028"')),
+    "name with a paragraph separator": (f"{NAMED}.last_name: {NO_LINE}", change("Ng", '"\\u2029"')),
+    "name with half a character": (f"{NAMED}.last_name: Input should be a valid string", change("Ng", '"\\ud800"')),
     "alias": ("line 3: an alias is not possible", GOOD.replace('["*"]', '&all ["*"]').replace("[]", "*all")),
     "alias bomb": (
         "line 2: an alias is not possible",

@@ -44,10 +44,13 @@ def start_writer(path: Path, prefix: str, times: int = 0) -> subprocess.Popen[st
 
 
 def test_the_first_user_makes_the_store(path: Path, add_user: AddUser) -> None:
-    """It begins with the roles admin and viewer, for its owner's eyes only."""
-    add_user("alice", roles=["admin"])
-    assert store.read(path).roles == {"admin": ["*"], "viewer": []}
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    """It begins with the roles admin and viewer; file and lock are for their owner alone, and easy to read."""
+    add_user("zoë", roles=["admin"])
+    assert path.read_text(encoding="utf-8") == (
+        "roles:\n  admin:\n  - '*'\n  viewer: []\n"
+        f"credentials:\n  usernames:\n    zoë:\n      password: {HASHED}\n      roles:\n      - admin\n"
+    )
+    assert {stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()} == {0o600}
 
 
 def test_the_folder_is_made_too(tmp_path: Path) -> None:

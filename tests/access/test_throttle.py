@@ -1,6 +1,7 @@
 """The limit on guessing."""
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import time_machine
 
@@ -70,12 +71,14 @@ def test_the_right_password_gives_a_name_its_attempts_back() -> None:
     assert [throttle.reserve("alice") for _ in range(6)] == [True] * 5 + [False]
 
 
-def test_a_lock_is_new_once() -> None:
-    """The log needs one line for a lock, however often it is knocked at."""
+def test_a_lock_is_new_once_for_each_name() -> None:
+    """The log needs one line for a lock, however often it is knocked at, and another name's lock has its own."""
     throttle = Throttle()
-    for _ in range(5):
-        throttle.reserve("alice")
-    assert [throttle.is_new_lock("alice") for _ in range(3)] == [True, False, False]
+    for name in ("alice", "bob"):
+        for _ in range(5):
+            throttle.reserve(name)
+    asked = [throttle.is_new_lock(name) for name in ("alice", "alice", "bob", "alice", "bob")]
+    assert asked == [True, False, True, False, False]
 
 
 def test_refused_names_cost_no_memory() -> None:
@@ -97,5 +100,5 @@ def test_a_guess_beside_the_right_password_is_counted_and_breaks_nothing() -> No
     for race in races("limits.storage.memory"):
         throttle = Throttle()
         throttle.reserve("alice")
-        assert race(lambda kept=throttle: kept.reserve("alice"), lambda kept=throttle: kept.clear("alice"))[0]
+        assert race(partial(throttle.reserve, "alice"), partial(throttle.clear, "alice"))[0]
         assert sum(throttle.reserve("alice") for _ in range(6)) in {4, 5}

@@ -131,11 +131,12 @@ def test_status_and_imais_code_together_give_the_error_code(
 MIDNIGHT = time(0, 0)
 
 
+@pytest.mark.usefixtures("far_from_utc")
 @pytest.mark.parametrize(
     ("now", "day", "at", "expected"),
     [
         ("2026-11-23T10:00", 27, time(3, 0), "2026-11-27T03:00"),
-        ("2026-11-27T02:59", 27, time(3, 0), "2026-11-27T03:00"),
+        ("2026-11-27T03:29", 27, time(3, 30), "2026-11-27T03:30"),
         ("2026-11-27T03:00", 27, time(3, 0), "2026-12-27T03:00"),
         ("2026-12-28T00:00", 27, time(3, 0), "2027-01-27T03:00"),
         ("2026-12-31T23:59", 1, MIDNIGHT, "2027-01-01T00:00"),

@@ -106,7 +106,7 @@ def test_retry_after_inside_the_deadline_is_waited_for(pauses: list[float]) -> N
 
 @pytest.mark.parametrize("headers", [{}, {"Retry_After": "0"}])
 def test_the_pauses_grow_and_no_two_clients_keep_the_same(
-    pauses: list[float], headers: dict[str, str]
+    pauses: list[float], headers: dict[str, Any]
 ) -> None:
     """At least 0.1, 0.2, 0.4 seconds and up to 0.1 more by chance; a Retry-After of 0 is no leave to hammer."""
     with hostile(answer(503, **headers)) as server:

@@ -106,6 +106,7 @@ def test_a_balance_outside_the_allowance_is_explained() -> None:
         assert texts.note(reading(remaining_quota=Decimal(left))) == note
 
 
+@pytest.mark.usefixtures("far_from_utc")
 def test_the_renewal_in_utc_and_in_the_viewers_time() -> None:
     """The contract's words; the viewer's own time only where it differs; the past is not promised."""
     at = datetime(2026, 11, 27, 3, tzinfo=UTC)
@@ -147,6 +148,7 @@ def test_a_stale_reading_says_so_with_its_age() -> None:
         (89, "a minute"),
         (91, "2 minutes"),
         (3600, "an hour"),
+        (40 * 3600, "2 days"),
         (86400, "a day"),
     ],
 )
