@@ -230,16 +230,16 @@ def test_the_time_to_wait_is_never_told_too_short_and_never_over_15_minutes(
 
 
 def test_providers_are_asked_side_by_side() -> None:
-    """Ten that take their time take hardly longer than one."""
+    """Each of forty is being asked while all the others are, and they keep their order."""
+    all_of_them = threading.Barrier(40)
 
-    def slow(_: Client) -> Quota:
-        time.sleep(0.3)
+    def meet(_: Client) -> Quota:
+        all_of_them.wait(5)
         return GOOD
 
-    began = time.monotonic()
-    usage = service.get_all_integrations_usage([provider(f"P{number}", slow) for number in range(10)])
-    assert time.monotonic() - began < 3 * 0.3
-    assert [reading.provider for reading in usage.integrations] == [f"P{number}" for number in range(10)]
+    usage = service.get_all_integrations_usage([provider(f"P{number}", meet) for number in range(40)])
+    assert usage.all_active
+    assert [reading.provider for reading in usage.integrations] == [f"P{number}" for number in range(40)]
 
 
 def test_several_quotas_are_several_readings() -> None:
@@ -261,15 +261,20 @@ def test_an_outage_is_logged_once_when_it_begins_and_once_when_it_ends(
         return GOOD
 
     flaky = provider("Flaky", act)
-    for _ in range(3):
-        service.fetch(flaky)
-    failing[0] = False
-    for _ in range(3):
-        service.fetch(flaky)
-    lines = [(record.levelno, record.getMessage()) for record in caplog.records]
-    assert [level for level, _ in lines] == [logging.WARNING, logging.WARNING]
-    assert "code=permission_denied http_status=403 vendor_code=permission_denied" in lines[0][1]
-    assert "reading again" in lines[1][1]
+    with time_machine.travel(datetime(2026, 11, 23, tzinfo=UTC), tick=False) as clock:
+        for _ in range(3):
+            service.fetch(flaky)
+        failing[0] = False
+        clock.shift(300)
+        for _ in range(3):
+            service.fetch(flaky)
+    assert [(record.levelno, record.getMessage()) for record in caplog.records] == [
+        (
+            logging.WARNING,
+            "Flaky: no reading: code=permission_denied http_status=403 vendor_code=permission_denied",
+        ),
+        (logging.WARNING, "Flaky: reading again after 5 minutes"),
+    ]
 
 
 def test_two_that_fail_or_recover_together_log_it_once(caplog: pytest.LogCaptureFixture) -> None:
@@ -278,21 +283,19 @@ def test_two_that_fail_or_recover_together_log_it_once(caplog: pytest.LogCapture
     mended = provider("Twice", lambda _: GOOD)
     for act in (broken, mended):
         for race in races("integrations.service"):
-            caplog.clear()
-            if act is mended:
-                service.fetch(broken)
-            else:
-                service.fetch(mended)
+            service.fetch(mended if act is broken else broken)
             caplog.clear()
             race(partial(service.fetch, act), partial(service.fetch, act))
             assert len(caplog.records) == 1
 
 
-def test_a_crash_is_told_by_its_kind_and_its_innermost_place(caplog: pytest.LogCaptureFixture) -> None:
-    """The log names where the provider's own code broke, and not the line of ours that called it."""
+def test_the_log_tells_a_crash_by_its_kind_and_innermost_place(caplog: pytest.LogCaptureFixture) -> None:
+    """It names the provider's own line and not ours that called it, or that the provider gave no quota."""
     crash = raising(RuntimeError("test-key"))
     service.fetch(provider("Bad", crash))
     line = crash.__code__.co_firstlineno + 1
+    service.fetch(provider("Empty", lambda _: None))
     assert caplog.messages == [
-        f"Bad: no reading: code=invalid_response (RuntimeError at raising.<locals>.act:{line})"
+        f"Bad: no reading: code=invalid_response (RuntimeError at raising.<locals>.act:{line})",
+        "Empty: no reading: code=invalid_response (the provider returned no quota)",
     ]
