@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
-.PHONY: help demo run test test-fast lint bench soak screenshots lock clean
+.PHONY: help demo run test test-fast lint bench soak screenshots lock mutants clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort
@@ -47,9 +47,14 @@ bench: $(READY) ## measure the panel beside stock Streamlit; a few minutes
 soak: $(READY) ## thirty viewers for ten minutes, with a provider that fails every third call
 	$(BIN)/python -m bench.soak
 
+mutants: $(READY) ## change the code in small ways and list the changes that no test notices; up to an hour
+	python3 -m pip --python $(BIN)/python install --quiet --no-build-isolation --editable '.[mutants]'
+	$(BIN)/mutmut run
+	$(BIN)/mutmut results
+
 lock: $(READY) ## pin the dependencies anew, with hashes
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev --generate-hashes \
 		--no-emit-index-url --no-annotate --custom-compile-command "make lock" -o requirements.lock pyproject.toml
 
 clean: ## remove the environment and what the tools left
-	rm -rf $(VENV) .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache *.egg-info
+	rm -rf $(VENV) .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache mutants *.egg-info

@@ -1,5 +1,6 @@
 """The cache: one call at a time, few of them, and the last good reading stays."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
