@@ -9,33 +9,34 @@ from typing import Final
 
 from bench.lineup import TITLES
 from bench.report import Report
-from bench.rounds import Plan, Rounds
-from bench.servers import ROOT
-from bench.upstream import upstream
+from bench.rounds import Rounds
+from tests.harness import ROOT
 
 _JSON: Final = ROOT / "build" / "bench.json"
+_DEFAULT: Final = ("empty", "script", "panel", "naive")
 
 
 def main() -> int:
     """Run it; 0 where every bar stands, 1 where one does not."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument(
-        "--only", default="abcd", metavar="LETTERS", help="some of the candidates, such as ac"
+        "--only",
+        nargs="+",
+        choices=TITLES,
+        default=_DEFAULT,
+        help="some of the candidates (default: all but app)",
     )
     parser.add_argument("--rounds", default=3, type=int, help="how often they take turns (default: 3)")
     parser.add_argument("--no-browser", action="store_true", help="leave Chromium out")
     parser.add_argument("--json", default=_JSON, type=Path, help="where the JSON goes (default: %(default)s)")
     arguments = parser.parse_args()
-    letters = "".join(letter for letter in TITLES if letter in arguments.only)
-    plan = Plan(letters=letters, rounds=arguments.rounds, browser=not arguments.no_browser)
-    report = Report({letter: TITLES[letter] for letter in letters})
+    report = Report({name: title for name, title in TITLES.items() if name in arguments.only})
     began = time.monotonic()
 
     def say(step: str) -> None:
         print(f"{time.monotonic() - began:4.0f} s  {step}", file=sys.stderr, flush=True)
 
-    with upstream() as peer:
-        asyncio.run(Rounds(plan, report, peer, say).run())
+    asyncio.run(Rounds(report, say, turns=arguments.rounds, browser=not arguments.no_browser).run())
     say("done")
     print(report.text())
     arguments.json.parent.mkdir(parents=True, exist_ok=True)

@@ -1,26 +1,14 @@
 """A real browser in front of a candidate: from navigation to the figure."""
 
 import asyncio
-import shutil
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Final
 
-from playwright.async_api import BrowserContext, BrowserType, async_playwright
+from playwright.async_api import BrowserContext, BrowserType
 
-from bench.measure import Candidate
-from bench.upstream import FIGURE
+from bench.lineup import FIGURE, Candidate
+from tests.harness import CHROMIUM_FLAGS, chromium_path
 
-_FLAGS: Final = (
-    "--no-sandbox",  # CI runs as root
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",  # otherwise Chromium looks for hosts of its own
-    "--disable-component-update",
-    "--disable-sync",
-)
 _WATCH: Final = """
 (() => {
   const observer = new MutationObserver(() => {
@@ -36,18 +24,6 @@ _WATCH: Final = """
 _TIMEOUT_SECONDS: Final = 30
 
 
-def found() -> str | None:
-    """The path of this machine's Chromium, or None where there is none."""
-    return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-
-
-@asynccontextmanager
-async def chromium() -> AsyncIterator[BrowserType]:
-    """Playwright's handle on Chromium, for `visit`."""
-    async with async_playwright() as playwright:
-        yield playwright.chromium
-
-
 async def visit(browser: BrowserType, candidate: Candidate) -> tuple[float, float]:
     """Open the page in a browser with a fresh profile, then reload it.
 
@@ -56,7 +32,7 @@ async def visit(browser: BrowserType, candidate: Candidate) -> tuple[float, floa
     """
     with tempfile.TemporaryDirectory(prefix="bench-profile-", ignore_cleanup_errors=True) as profile:
         context = await browser.launch_persistent_context(
-            profile, executable_path=found(), args=list(_FLAGS), viewport={"width": 1100, "height": 800}
+            profile, executable_path=chromium_path(), args=list(CHROMIUM_FLAGS)
         )
         try:
             return await _visit(context, candidate)

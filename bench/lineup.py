@@ -1,69 +1,184 @@
-"""The candidates: what each is, and how it is started."""
+"""The candidates: what each is, how it is started, and how somebody signs in to the panel without a browser."""
 
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+import asyncio
+import json
+import sys
+import time
+import urllib.request
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractContextManager, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
-from bench import panel, servers
-from bench.measure import Candidate
-from bench.upstream import Account
+from bench.viewer import Viewer
+from tests import harness
+from tests.harness import PASSWORD, Server, SimulatorProcess
+
+TITLES: Final = {
+    "empty": "an empty page under stock `streamlit run`",
+    "script": "the panel's page as a plain script under stock `streamlit run`",
+    "panel": "the panel under `integrations serve`",
+    "naive": "the same card written the naive way under stock `streamlit run`",
+    "app": "an empty page as `st.App` under uvicorn, without garbage and file watcher: the floor",
+}
+FIGURE: Final = "7,500"
+"""The simulator's credits, as every candidate's page shows them."""
+_FILES: Final = Path(__file__).resolve().parent / "candidates"
 
 
-class Launch(Protocol):
-    """Starts a candidate; it ends with the block."""
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One running candidate.
 
-    def __call__(
-        self, folder: Path, account: Account, *, providers: int = 1
-    ) -> AbstractAsyncContextManager[Candidate]:
-        """Start it.
+    Attributes:
+        name: one of `TITLES`.
+        server: where it runs.
+        simulator: the account that it asks, its own; None where it asks nobody.
+        cookie: the `Cookie` header of a signed-in session; None where nobody signs in.
+    """
 
-        Args:
-            folder: an empty one of its own.
-            account: the upstream account that it asks.
-            providers: how many cards it shows.
-        """
+    name: str
+    server: Server
+    simulator: SimulatorProcess | None = None
+    cookie: str | None = None
+
+    def viewer(self) -> Viewer:
+        """A new tab on it, not connected yet."""
+        return Viewer(self.server.url, self.cookie)
 
 
 @asynccontextmanager
-async def _empty(folder: Path, account: Account, *, providers: int = 1) -> AsyncIterator[Candidate]:
-    del account, providers
-    with servers.streamlit_run(servers.CANDIDATES / "empty.py", folder, {}) as server:
-        yield Candidate("a", server)
+async def start(
+    name: str,
+    folder: Path,
+    *,
+    providers: int = 1,
+    latency_seconds: float = 0,
+    mode: str = "ok",
+    **settings: str,
+) -> AsyncIterator[Candidate]:
+    """Start a candidate in a new process; it ends with the block.
+
+    Args:
+        name: one of `TITLES`.
+        folder: an empty one of its own.
+        providers: how many cards it shows.
+        latency_seconds: how long the provider takes for an answer.
+        mode: how the provider answers, by the simulator's modes.
+        settings: of the panel, beside the usual ones.
+    """
+    if name in {"empty", "app"}:
+        with _asking_nobody(name, folder) as server:
+            yield Candidate(name, server)
+        return
+    with harness.run_simulator(folder) as simulator:
+        # No rate limit: a page that asks too often is measured and not refused.
+        simulator.control(rate_limit=1_000_000, latency_seconds=latency_seconds, mode=mode)
+        async with _ASKING[name](
+            folder, simulator, _accounts(folder, simulator, providers) | settings
+        ) as running:
+            yield running
 
 
-@asynccontextmanager
-async def _naive(folder: Path, account: Account, *, providers: int = 1) -> AsyncIterator[Candidate]:
-    environment = {
-        "BENCH_PROVIDERS": str(providers),
-        "IMAI_API_BASE_URL": account.base_url,
-        "IMAI_API_KEY": "bench",
-    }
-    with servers.streamlit_run(servers.CANDIDATES / "naive.py", folder, environment) as server:
-        yield Candidate("d", server, account)
-
-
-@asynccontextmanager
-async def _floor(folder: Path, account: Account, *, providers: int = 1) -> AsyncIterator[Candidate]:
-    del account, providers
+def _asking_nobody(name: str, folder: Path) -> AbstractContextManager[Server]:
+    port = harness.free_port()
+    if name == "empty":
+        return harness.serve(harness.streamlit_run(_FILES / "empty_page.py", port), port, folder, {})
     options = folder / ".streamlit" / "config.toml"
     options.parent.mkdir()
     options.write_text('[server]\nfileWatcherType = "none"\n', encoding="ascii")
-    with servers.uvicorn_run("bench.candidates.floor:app", folder) as server:
-        yield Candidate("e", server)
+    command = [sys.executable, "-m", "uvicorn", "bench.candidates.empty_app:app", "--host", "127.0.0.1"]
+    return harness.serve([*command, "--port", str(port), "--no-access-log"], port, folder, {})
 
 
-TITLES: Final = {
-    "a": "an empty page under stock `streamlit run`",
-    "b": "the panel's page as a plain script under stock `streamlit run`",
-    "c": "the panel under `integrations serve`",
-    "d": "the same card written the naive way under stock `streamlit run`",
-    "e": "an empty page as `st.App` under uvicorn, without garbage and file watcher: the floor",
-}
-LAUNCHES: Final[dict[str, Launch]] = {
-    "a": _empty,
-    "b": panel.plain,
-    "c": panel.served,
-    "d": _naive,
-    "e": _floor,
-}
+@asynccontextmanager
+async def _panel(
+    folder: Path, simulator: SimulatorProcess, settings: Mapping[str, str]
+) -> AsyncIterator[Candidate]:
+    with harness.run_panel(folder, simulator, **settings) as panel:
+        async with Viewer(panel.url) as form:
+            await form.first_visit()
+            cookie = await _sign_in(form, panel.url)
+        yield Candidate("panel", panel.server, simulator, cookie)
+
+
+@asynccontextmanager
+async def _script(
+    folder: Path, simulator: SimulatorProcess, settings: Mapping[str, str]
+) -> AsyncIterator[Candidate]:
+    cookie = folder / "cookie"
+    environment = harness.panel_environment(folder, simulator, **settings)
+    environment |= {"BENCH_COOKIE_FILE": str(cookie), "BENCH_PASSWORD": PASSWORD}
+    port = harness.free_port()
+    command = harness.streamlit_run(_FILES / "panel_script.py", port)
+    with harness.serve(command, port, folder, environment) as server:
+        async with Viewer(server.url) as viewer:
+            await viewer.first_visit()  # signs in on the server, and sees the form
+        yield Candidate("script", server, simulator, cookie.read_text(encoding="ascii"))
+
+
+@asynccontextmanager
+async def _naive(
+    folder: Path, simulator: SimulatorProcess, settings: Mapping[str, str]
+) -> AsyncIterator[Candidate]:
+    environment = {"IMAI_API_BASE_URL": simulator.url, "IMAI_API_KEY": simulator.key, **settings}
+    port = harness.free_port()
+    command = harness.streamlit_run(_FILES / "naive_cards.py", port)
+    with harness.serve(command, port, folder, environment) as server:
+        yield Candidate("naive", server, simulator)
+
+
+_ASKING: Final = {"panel": _panel, "script": _script, "naive": _naive}
+
+
+def _accounts(folder: Path, simulator: SimulatorProcess, count: int) -> dict[str, str]:
+    """The variables that make the panel, or the naive page, show so many accounts."""
+    if count == 1:
+        return {"BENCH_PROVIDERS": "1"}
+    file = folder / "providers.yaml"
+    entries = (f'  - {{service: imai, name: "{number}"}}\n' for number in range(1, count + 1))
+    file.write_text("accounts:\n" + "".join(entries), encoding="ascii")
+    variables = {"BENCH_PROVIDERS": str(count), "PANEL_PROVIDERS_FILE": str(file)}
+    for number in range(1, count + 1):
+        variables |= {
+            f"IMAI_{number}_API_BASE_URL": simulator.url,
+            f"IMAI_{number}_API_KEY": simulator.key,
+            f"IMAI_{number}_TOTAL_CREDITS": "10000",
+        }
+    return variables
+
+
+async def time_sign_ins(candidate: Candidate, count: int) -> list[float]:
+    """Seconds from pressing Login to the figure: password check, ticket, exchange, page. One for each."""
+    url, taken = candidate.server.url, []
+    for _ in range(count):
+        async with Viewer(url) as form:
+            await form.first_visit()
+            began = time.perf_counter()
+            cookie = await _sign_in(form, url)
+            async with Viewer(url, cookie) as page:
+                await page.open()
+                await page.until(FIGURE)
+                taken.append(time.perf_counter() - began)
+    return taken
+
+
+async def _sign_in(form: Viewer, url: str) -> str:
+    """Sign in as a browser does: form, ticket, exchange. Gives the `Cookie` header of the session."""
+    form.fill("Username", "alice")
+    form.fill("Password", PASSWORD)
+    await form.click("Login")
+    ticket = json.loads(form.find("bidi_component").content.json)["ticket"]
+    return await asyncio.to_thread(_exchange, url, ticket)
+
+
+def _exchange(url: str, ticket: str) -> str:
+    """What the page's script does in the browser: the ticket for the session's cookie."""
+    request = urllib.request.Request(  # noqa: S310 - our own, on loopback
+        f"{url}/integrations/session",
+        data=json.dumps({"ticket": ticket}).encode(),
+        headers={"Content-Type": "application/json", "Origin": url},
+    )
+    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - likewise
+        return str(answer.headers["Set-Cookie"]).partition(";")[0]

@@ -7,33 +7,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
-from bench.servers import Server
-from bench.upstream import FIGURE, Account
+from bench.lineup import FIGURE, Candidate
 from bench.viewer import Viewer, ViewerError
 
+CLICK_PAUSE_SECONDS: Final = 2.1
+"""The panel lets a click on Refresh ask the provider two seconds after the last call, and not before."""
 SETTLE_SECONDS: Final = 0.5
 """After a crowd, until what the server does behind the last message is over."""
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """One running candidate.
-
-    Attributes:
-        name: its letter.
-        server: where it runs.
-        account: the upstream account that it asks; None where it asks nobody.
-        cookie: the `Cookie` header of a signed-in session; None where nobody signs in.
-    """
-
-    name: str
-    server: Server
-    account: Account | None = None
-    cookie: str | None = None
-
-    def viewer(self) -> Viewer:
-        """A new tab on it, not connected yet."""
-        return Viewer(self.server.url, self.cookie)
 
 
 @dataclass(slots=True)
@@ -83,7 +63,7 @@ async def warm_reruns(candidate: Candidate, count: int, *, pause: float = 0) -> 
 async def crowd(candidate: Candidate, viewers: int, *, reruns: int = 0) -> Crowd:
     """Viewers who all arrive at once and stay; each then runs the page so many times more, as fast as it can."""
     found = Crowd()
-    before = candidate.account.calls() if candidate.account else 0
+    before = candidate.simulator.calls() if candidate.simulator else 0
 
     async def one() -> None:
         try:
@@ -102,8 +82,8 @@ async def crowd(candidate: Candidate, viewers: int, *, reruns: int = 0) -> Crowd
     async with asyncio.TaskGroup() as group:
         for _ in range(viewers):
             group.create_task(one())
-    if candidate.account:
-        found.calls = candidate.account.calls() - before
+    if candidate.simulator:
+        found.calls = candidate.simulator.calls() - before
     await asyncio.sleep(SETTLE_SECONDS)
     return found
 
@@ -140,21 +120,20 @@ async def memory_per_viewer(candidate: Candidate, viewers: int) -> float:
 
 async def refreshes(candidate: Candidate, count: int, *, delay: float) -> list[float]:
     """A click on Refresh with a provider that takes `delay` seconds: what comes on top, to the end of the run."""
-    if candidate.account is None:
+    simulator = candidate.simulator
+    if simulator is None:
         raise ValueError("it asks nobody")
     seconds = []
     async with candidate.viewer() as viewer:
         await viewer.first_visit()
-        candidate.account.delay(delay)
-        try:
-            for _ in range(count):
-                before = candidate.account.calls()
-                seconds.append(await viewer.click("Refresh") - delay)
-                if candidate.account.calls() != before + 1:
-                    raise ViewerError("Refresh did not ask the provider once")
-                await asyncio.sleep(SETTLE_SECONDS / 5)
-        finally:
-            candidate.account.delay(0)
+        simulator.control(latency_seconds=delay)
+        for _ in range(count):
+            before = simulator.calls()
+            await asyncio.sleep(CLICK_PAUSE_SECONDS)
+            seconds.append(await viewer.click("Refresh") - delay)
+            if simulator.calls() != before + 1:
+                raise ViewerError("Refresh did not ask the provider once")
+        simulator.control(latency_seconds=0)
     return seconds
 
 

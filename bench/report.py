@@ -4,7 +4,6 @@ import json
 import math
 import os
 import platform
-import statistics
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -86,40 +85,36 @@ class Report:
     def bars(self) -> list[Bar]:
         """The bars whose values were measured."""
         asked = [
-            self._ratio(Row.START, "e", 1.3),
-            self._ratio(Row.WARM, "a", 0.4),
-            self._ratio(Row.WARM, "b", 0.35),
-            self._ratio(Row.CROWD_50, "b", 0.2),
-            self._ratio(Row.MEMORY, "a", 1.1),
+            self._ratio(Row.START, "app", 1.3),
+            self._ratio(Row.WARM, "empty", 0.4),
+            self._ratio(Row.WARM, "script", 0.35),
+            self._ratio(Row.CROWD_50, "script", 0.2),
+            self._ratio(Row.MEMORY, "empty", 1.1),
             self._at_most(Row.TEN, 1.3),
             self._at_most(Row.REFRESH, 60),
             self._at_most(Row.FAILED_200, 0),
-            self._exactly(Row.CALLS, 1),
+            self._at_most(Row.CALLS, 1, least=1),
         ]
         return [bar for bar in asked if bar is not None]
 
     def _ratio(self, row: Row, other: str, limit: float) -> Bar | None:
-        ours, theirs = self.get(row, "c"), self.get(row, other)
+        ours, theirs = self.get(row, "panel"), self.get(row, other)
         if ours is None or theirs is None:
             return None
-        return Bar(f"{row.value[0]}: (c) / ({other})", ours / theirs if theirs > 0 else math.inf, limit)
+        return Bar(f"{row.value[0]}: panel / {other}", ours / theirs if theirs > 0 else math.inf, limit)
 
-    def _at_most(self, row: Row, limit: float) -> Bar | None:
-        ours = self.get(row, "c")
+    def _at_most(self, row: Row, limit: float, *, least: float = 0) -> Bar | None:
+        ours = self.get(row, "panel")
         title, unit = row.value
-        return None if ours is None else Bar(f"{title}: (c){f', {unit}' if unit else ''}", ours, limit)
-
-    def _exactly(self, row: Row, number: float) -> Bar | None:
-        ours = self.get(row, "c")
         if ours is None:
             return None
-        return Bar(f"{row.value[0]}: (c)", ours if ours >= number else math.inf, number)
+        return Bar(f"{title}{f', {unit}' if unit else ''}: panel", ours if ours >= least else math.inf, limit)
 
     def text(self) -> str:
         """The table and the bars, for people."""
         names = list(self.candidates)
-        lines = [f"({name}) {what}" for name, what in self.candidates.items()]
-        lines += ["", f"{'':42}{'':>12}" + "".join(f"{f'({name})':>10}" for name in names)]
+        lines = [f"{name:10}{what}" for name, what in self.candidates.items()]
+        lines += ["", f"{'':42}{'':>12}" + "".join(f"{name:>10}" for name in names)]
         for row in Row:
             title, unit = row.value
             values = [self.get(row, name) for name in names]
@@ -152,16 +147,8 @@ def percentile(values: Sequence[float], percent: float) -> float:
     return ordered[max(math.ceil(len(ordered) * percent / 100) - 1, 0)]
 
 
-def median(values: Sequence[float]) -> float:
-    """The middle value."""
-    return statistics.median(values)
-
-
 def _cpu() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor()
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return next(models, platform.processor())
 

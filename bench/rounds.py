@@ -4,78 +4,67 @@ import tempfile
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
+from statistics import median
 from typing import Final
 
-from bench import chromium, http_load, measure, panel
-from bench.lineup import LAUNCHES
-from bench.measure import Candidate
-from bench.report import Report, Row, median, percentile
-from bench.upstream import Upstream
+from playwright.async_api import async_playwright
 
-MILLI: Final = 1000.0
+from bench import chromium, http_load, lineup, measure
+from bench.lineup import Candidate
+from bench.report import Report, Row, percentile
+
+_MILLI: Final = 1000.0
 _KIB: Final = 1024.0
-_REFRESH_DELAY: Final = 0.3
 _PROVIDERS: Final = 10
-_COUNTED: Final = frozenset("cd")
-"""Whose upstream calls are counted: (b) has the cache of (c), and would take minutes for it."""
-_ASKING: Final = frozenset("bcd")
-"""Those that ask a provider."""
+_CROWD: Final = 200
+_STAYING: Final = 100
+"""Viewers whose memory is weighed."""
+_COUNTED: Final = frozenset({"panel", "naive"})
+"""Whose calls to the provider are counted: `script` has the cache of `panel`, and would take minutes for it."""
 
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """How much is measured.
-
-    Attributes:
-        letters: of the candidates.
-        rounds: how often the candidates take turns.
-        browser: whether Chromium is driven too.
-        large: viewers of the largest crowd.
-        held: viewers whose memory is weighed.
-    """
-
-    letters: str = "abcd"
-    rounds: int = 3
-    browser: bool = True
-    large: int = 200
-    held: int = 100
+Samples = dict[str, list[float]]
+"""Seconds, by candidate."""
 
 
 class Rounds:
-    """One run of the benchmark, filling a report."""
+    """One run of the benchmark, filling a report.
 
-    def __init__(self, plan: Plan, report: Report, upstream: Upstream, say: Callable[[str], None]) -> None:
-        self._plan, self._report, self._upstream, self._say = plan, report, upstream, say
-        self._numbers = count()
-        self._starts: defaultdict[str, list[float]] = defaultdict(list)
+    Args:
+        report: of the candidates that are measured.
+        say: tells the person who waits what is being measured.
+        turns: how often the candidates take turns.
+        browser: whether Chromium is driven too.
+    """
+
+    def __init__(self, report: Report, say: Callable[[str], None], *, turns: int, browser: bool) -> None:
+        self._report, self._say, self._turns, self._browser = report, say, turns, browser
+        self._starts: Samples = defaultdict(list)
 
     async def run(self) -> None:
         """Measure everything."""
         async with AsyncExitStack() as stack:
             self._say("starting the candidates")
-            running = [await stack.enter_async_context(self._start(name)) for name in self._plan.letters]
-            await self._reruns(running)
-            await self._crowds_of_50(running)
-            await self._throughputs(running)
-            await self._refreshes(running)
-            await self._own(running)
-            if self._plan.browser:
-                await self._browser(running)
-        for name in self._plan.letters:
+            running = [await stack.enter_async_context(self._start(name)) for name in self._report.candidates]
+            for measured in (self._reruns, self._crowds_of_50, self._throughputs, self._refreshes):
+                await measured(running)
+            for candidate in running:
+                if candidate.name == "panel" and candidate.cookie:
+                    await self._sign_in_and_endpoint(candidate, candidate.cookie)
+            if self._browser:
+                await self._visits_by_browser(running)
+        for name in self._report.candidates:
             await self._alone(name)
         for name, seconds in self._starts.items():
             self._report.put(Row.START, name, median(seconds), len(seconds))
 
     @asynccontextmanager
     async def _start(self, name: str, *, providers: int = 1) -> AsyncIterator[Candidate]:
-        """A candidate in a new process, with an upstream account of its own."""
-        account = self._upstream.account(f"{name}{next(self._numbers)}")
-        account.delay(1.0 if providers > 1 else 0.0)
+        """A candidate in a new process, with a provider's account of its own."""
+        latency = 1.0 if providers > 1 else 0.0
         with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-            async with LAUNCHES[name](Path(folder), account, providers=providers) as candidate:
+            launch = lineup.start(name, Path(folder), providers=providers, latency_seconds=latency)
+            async with launch as candidate:
                 self._starts[name].append(candidate.server.started)
                 yield candidate
 
@@ -83,22 +72,21 @@ class Rounds:
         self,
         running: Iterable[Candidate],
         sample: Callable[[Candidate], Awaitable[list[float]]],
-        rounds: int | None = None,
-    ) -> dict[str, list[float]]:
-        samples: defaultdict[str, list[float]] = defaultdict(list)
-        candidates = list(running)
-        for _ in range(rounds or self._plan.rounds):
-            for candidate in candidates:
+        turns: int | None = None,
+    ) -> Samples:
+        samples: Samples = defaultdict(list)
+        for _ in range(turns or self._turns):
+            for candidate in running:
                 samples[candidate.name] += await sample(candidate)
         return samples
 
-    def _put_times(self, samples: dict[str, list[float]], middle: Row | None, high: Row | None) -> None:
+    def _put_times(self, samples: Samples, middle: Row | None, high: Row | None = None) -> None:
         """Enter median and 95th percentile of times in seconds, as milliseconds."""
         for name, seconds in samples.items():
             if middle is not None:
-                self._report.put(middle, name, median(seconds) * MILLI, len(seconds))
+                self._report.put(middle, name, median(seconds) * _MILLI, len(seconds))
             if high is not None:
-                self._report.put(high, name, percentile(seconds, 95) * MILLI, len(seconds))
+                self._report.put(high, name, percentile(seconds, 95) * _MILLI, len(seconds))
 
     async def _reruns(self, running: list[Candidate]) -> None:
         self._say("reruns and first visits")
@@ -117,7 +105,7 @@ class Rounds:
         async def arrivals(candidate: Candidate) -> list[float]:
             found = await measure.crowd(candidate, 50)
             if found.failures:
-                raise RuntimeError(f"({candidate.name}) failed {found.failures[0]}")
+                raise RuntimeError(f"{candidate.name} failed: {found.failures[0]}")
             return found.arrivals
 
         self._put_times(await self._taking_turns(running, arrivals, 2), None, Row.CROWD_50)
@@ -133,58 +121,48 @@ class Rounds:
 
     async def _refreshes(self, running: list[Candidate]) -> None:
         self._say("Refresh")
-        asking = [candidate for candidate in running if candidate.account]
+        asking = [candidate for candidate in running if candidate.simulator]
         samples = await self._taking_turns(
-            asking, lambda candidate: measure.refreshes(candidate, 3, delay=_REFRESH_DELAY)
+            asking, lambda candidate: measure.refreshes(candidate, 3, delay=0.3)
         )
-        self._put_times(samples, Row.REFRESH, None)
+        self._put_times(samples, Row.REFRESH)
 
-    async def _own(self, running: list[Candidate]) -> None:
-        """What the panel alone can do."""
-        for candidate in running:
-            if candidate.name == "c":
-                self._say("sign-in and endpoint")
-                self._put_times({"c": await panel.time_sign_ins(candidate, 10)}, Row.SIGN_IN, None)
-                load = await http_load.get(f"{candidate.server.url}/integrations/usage", candidate.cookie)
-                self._report.put(Row.USAGE, "c", load.per_second, len(load.seconds))
-                high = percentile(load.seconds, 99) * MILLI
-                self._report.put(Row.USAGE_P99, "c", high, len(load.seconds))
+    async def _sign_in_and_endpoint(self, panel: Candidate, cookie: str) -> None:
+        self._say("sign-in and endpoint")
+        self._put_times({"panel": await lineup.time_sign_ins(panel, 10)}, Row.SIGN_IN)
+        load = await http_load.get(f"{panel.server.url}/integrations/usage", cookie)
+        self._report.put(Row.USAGE, "panel", load.per_second, len(load.seconds))
+        self._report.put(Row.USAGE_P99, "panel", percentile(load.seconds, 99) * _MILLI, len(load.seconds))
 
-    async def _browser(self, running: list[Candidate]) -> None:
+    async def _visits_by_browser(self, running: list[Candidate]) -> None:
         self._say("Chromium")
-        if not chromium.found():
-            self._say("there is no Chromium: its rows stay empty")
-            return
-        async with chromium.chromium() as browser:
+        async with async_playwright() as playwright:
 
             async def both(candidate: Candidate) -> list[float]:
-                fresh, reload = await chromium.visit(browser, candidate)
-                return [fresh, reload]
+                return list(await chromium.visit(playwright.chromium, candidate))
 
             samples = await self._taking_turns(running, both)
-        for name, pairs in samples.items():
-            self._put_times({name: pairs[0::2]}, Row.BROWSER, None)
-            self._put_times({name: pairs[1::2]}, Row.BROWSER_RELOAD, None)
+        self._put_times({name: pairs[0::2] for name, pairs in samples.items()}, Row.BROWSER)
+        self._put_times({name: pairs[1::2] for name, pairs in samples.items()}, Row.BROWSER_RELOAD)
 
     async def _alone(self, name: str) -> None:
         """What needs a process that is as new."""
-        counted = name in _COUNTED
-        self._say(f"({name}) {self._plan.large} viewers at once")
+        self._say(f"{name}: {_CROWD} viewers at once")
         async with self._start(name) as candidate:
-            found = await measure.crowd(candidate, self._plan.large, reruns=3 if counted else 0)
+            found = await measure.crowd(candidate, _CROWD, reruns=3 if name in _COUNTED else 0)
+            asks = candidate.simulator is not None
             if found.arrivals:
                 self._put_times({name: found.arrivals}, None, Row.CROWD_200)
-            self._report.put(Row.FAILED_200, name, len(found.failures), self._plan.large)
+            self._report.put(Row.FAILED_200, name, len(found.failures), _CROWD)
             for failure in sorted(set(found.failures))[:3]:
-                self._say(f"({name}) failed: {failure}")
-            if counted and found.calls is not None:
+                self._say(f"{name} failed: {failure}")
+            if name in _COUNTED and found.calls is not None:
                 self._report.put(Row.CALLS, name, found.calls)
-        self._say(f"({name}) memory")
+        self._say(f"{name}: memory")
         async with self._start(name) as candidate:
-            held = self._plan.held
-            weight = await measure.memory_per_viewer(candidate, held)
-            self._report.put(Row.MEMORY, name, weight / _KIB, held)
-        if name in _ASKING:
-            self._say(f"({name}) {_PROVIDERS} providers")
+            weight = await measure.memory_per_viewer(candidate, _STAYING)
+            self._report.put(Row.MEMORY, name, weight / _KIB, _STAYING)
+        if asks:
+            self._say(f"{name}: {_PROVIDERS} providers")
             async with self._start(name, providers=_PROVIDERS) as candidate:
                 self._report.put(Row.TEN, name, await measure.many_providers(candidate, _PROVIDERS))

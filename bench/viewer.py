@@ -3,10 +3,8 @@
 import asyncio
 import time
 from collections.abc import Callable
-from http.cookies import SimpleCookie
 from types import TracebackType
 from typing import Final, Self
-from urllib.parse import urlsplit
 
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
@@ -17,7 +15,6 @@ from websockets.typing import Origin, Subprotocol
 
 from bench.screen import Item, Screen
 
-_XSRF_COOKIE: Final = "_streamlit_xsrf"
 _NO_TOKEN: Final = "PLACEHOLDER_AUTH_TOKEN"  # noqa: S105 - what the frontend sends where it has none
 _FINISHED: Final = frozenset(
     {ForwardMsg.FINISHED_SUCCESSFULLY, ForwardMsg.FINISHED_FRAGMENT_RUN_SUCCESSFULLY}
@@ -72,13 +69,12 @@ class Viewer:
         if self._socket is not None:
             raise ViewerError("already connected")
         self._asked = time.perf_counter()
-        parts = urlsplit(self._url)
-        xsrf = SimpleCookie(self._cookie or "").get(_XSRF_COOKIE)
+        host = self._url.removeprefix("http://")
         try:
             self._socket = await connect(
-                f"{'wss' if parts.scheme == 'https' else 'ws'}://{parts.netloc}{parts.path}/_stcore/stream",
-                origin=Origin(f"{parts.scheme}://{parts.netloc}"),
-                subprotocols=[Subprotocol("streamlit"), Subprotocol(xsrf.value if xsrf else _NO_TOKEN)],
+                f"ws://{host}/_stcore/stream",
+                origin=Origin(self._url),
+                subprotocols=[Subprotocol("streamlit"), Subprotocol(_NO_TOKEN)],
                 additional_headers={"Cookie": self._cookie} if self._cookie else None,
                 proxy=None,
                 open_timeout=self._timeout,
@@ -88,7 +84,7 @@ class Viewer:
             )
         except (OSError, TimeoutError, WebSocketException) as error:
             raise ViewerError(f"no connection: {error!r}") from error
-        await self._ask(asked=self._asked)
+        await self._ask(began=self._asked)
 
     async def first_visit(self) -> float:
         """Connect, ask for the page, wait until its script has finished. Seconds, the connecting included."""
@@ -100,41 +96,32 @@ class Viewer:
         await self._ask()
         return await self.finished()
 
-    async def click(self, label: str, *, nth: int = 0) -> float:
-        """Press a button and wait for the run that follows: its fragment's, or the whole page's. Seconds.
+    async def click(self, label: str) -> float:
+        """Press the first button of this label and wait for the run that follows, its fragment's or the whole page's.
 
-        Args:
-            label: of the button, exactly.
-            nth: which one from the top, where several have the label.
+        Returns:
+            Seconds.
         """
-        await self.press(label, nth=nth)
-        return await self.finished()
-
-    async def press(self, label: str, *, nth: int = 0) -> None:
-        """Press a button, without waiting for what follows."""
-        button = self.find("button", label, nth=nth)
+        button = self.find("button", label)
         trigger = WidgetState(id=button.content.id, trigger_value=True)
         await self._ask(fragment=button.fragment, trigger=trigger)
+        return await self.finished()
 
     def fill(self, label: str, text: str) -> None:
         """Type into a text input. The page hears of it with the next action, as from a form."""
         widget = self.find("text_input", label).content.id
         self._widgets[widget] = WidgetState(id=widget, string_value=text)
 
-    def find(self, kind: str, label: str | None = None, *, nth: int = 0) -> Item:
-        """An element on the page by its kind and, where given, its label.
+    def find(self, kind: str, label: str | None = None) -> Item:
+        """The first element on the page of this kind and, where given, this label.
 
         Raises:
             ViewerError: there is none.
         """
-        found = [
-            item
-            for item in self.screen.items()
-            if item.kind == kind and (label is None or item.content.label == label)
-        ]
-        if len(found) <= nth:
-            raise ViewerError(f"no {kind} {label or ''} on the page, which reads {self.texts()}")
-        return found[nth]
+        for item in self.screen.items():
+            if item.kind == kind and (label is None or item.content.label == label):
+                return item
+        raise ViewerError(f"no {kind} {label or ''} on the page, which reads {self.texts()}")
 
     def texts(self) -> list[str]:
         """All that can be read on the page, from top to bottom."""
@@ -161,7 +148,7 @@ class Viewer:
         return await self._receive_until(lambda: self._finished, "the end of the script")
 
     async def _ask(
-        self, *, fragment: str = "", trigger: WidgetState | None = None, asked: float | None = None
+        self, *, fragment: str = "", trigger: WidgetState | None = None, began: float | None = None
     ) -> None:
         message = BackMsg()
         state = message.rerun_script
@@ -176,7 +163,7 @@ class Viewer:
             state.widget_states.widgets.append(trigger)
         self._turn += 1
         self._awaited, self._run, self._finished = fragment, None, False
-        self._asked = time.perf_counter() if asked is None else asked
+        self._asked = time.perf_counter() if began is None else began
         if self._socket is None:
             raise ViewerError("not connected")
         await self._socket.send(message.SerializeToString())

@@ -256,6 +256,20 @@ class Panel:
         _users(self.environment, *arguments)
 
 
+def panel_environment(folder: Path, simulator: SimulatorProcess, **settings: str) -> dict[str, str]:
+    """The variables of a panel that asks this simulator; its store is in the folder and has both users."""
+    environment = {
+        "IMAI_API_BASE_URL": simulator.url,
+        "IMAI_API_KEY": simulator.key,
+        "IMAI_TOTAL_CREDITS": "10000",
+        "PANEL_AUTH_FILE": str(folder / "auth.yaml"),
+        **settings,
+    }
+    _users(environment, "add", "alice", "--role", "admin", "--first-name", "Alice", "--password-stdin")
+    _users(environment, "add", "victor", "--role", "viewer", "--password-stdin")
+    return environment
+
+
 @contextmanager
 def run_panel(
     folder: Path, simulator: SimulatorProcess, *, command: Sequence[str] = COMMAND, **settings: str
@@ -268,15 +282,7 @@ def run_panel(
         command: in place of `integrations`.
         settings: of the panel, beside the usual ones.
     """
-    environment = {
-        "IMAI_API_BASE_URL": simulator.url,
-        "IMAI_API_KEY": simulator.key,
-        "IMAI_TOTAL_CREDITS": "10000",
-        "PANEL_AUTH_FILE": str(folder / "auth.yaml"),
-        **settings,
-    }
-    _users(environment, "add", "alice", "--role", "admin", "--first-name", "Alice", "--password-stdin")
-    _users(environment, "add", "victor", "--role", "viewer", "--password-stdin")
+    environment = panel_environment(folder, simulator, **settings)
     configuration = folder / ".streamlit"
     if not configuration.exists():
         configuration.symlink_to(ROOT / ".streamlit")

@@ -1,4 +1,4 @@
-"""Candidate (a): a page with one line on it."""
+"""Candidate `empty`: a page with one line on it."""
 
 import streamlit as st
 

@@ -1,4 +1,4 @@
-"""Candidate (d): the card written the naive way. No cache, no fragments, the providers asked one after the other."""
+"""Candidate `naive`: the card written the naive way. No cache, no fragments, one provider after the other."""
 
 import os
 

@@ -5,13 +5,11 @@ import statistics
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 
 import pytest
 
-from bench import measure, panel, servers
-from bench.upstream import upstream
+from bench import lineup, measure
 
 VIEWERS = 20
 
@@ -29,18 +27,14 @@ async def _measure(folder: Path) -> Measured:
     empty, store = folder / "empty", folder / "panel"
     for made in (empty, store):
         made.mkdir()
-    with (
-        upstream() as peer,
-        servers.streamlit_run(servers.CANDIDATES / "empty.py", empty, {}) as server,
-    ):
-        async with panel.served(store, peer.account("c")) as ours:
-            stock = measure.Candidate("a", server)
-            rounds = [
-                (await measure.warm_reruns(stock, 15), await measure.warm_reruns(ours, 15)) for _ in range(3)
-            ]
-            crowd = await measure.crowd(ours, VIEWERS, reruns=1)
-    firsts, seconds = zip(*rounds, strict=True)
-    return Measured(statistics.median(chain(*firsts)), statistics.median(chain(*seconds)), crowd)
+    theirs: list[float] = []
+    seconds: list[float] = []
+    async with lineup.start("empty", empty) as stock, lineup.start("panel", store) as ours:
+        for _ in range(3):
+            theirs += await measure.warm_reruns(stock, 15)
+            seconds += await measure.warm_reruns(ours, 15)
+        crowd = await measure.crowd(ours, VIEWERS, reruns=1)
+    return Measured(statistics.median(theirs), statistics.median(seconds), crowd)
 
 
 @pytest.fixture(scope="module")

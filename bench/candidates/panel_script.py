@@ -1,0 +1,26 @@
+"""Candidate `script`: the panel's page as a plain script, without `st.App` and all that comes with it.
+
+Without `st.App` there is no route where a browser could exchange its sign-in ticket. So the first run signs somebody in
+here, and writes the `Cookie` header to a file.
+"""
+
+import os
+from functools import cache
+from pathlib import Path
+
+from integrations import startup
+from integrations.access import auth
+from integrations.ui import page
+
+
+@cache
+def sign_in() -> None:
+    """Once a process."""
+    startup.prepare()
+    ticket = str(auth().sign_in("alice", os.environ["BENCH_PASSWORD"]))
+    cookie = f"{auth().cookie_name}={auth().redeem(ticket)}"
+    Path(os.environ["BENCH_COOKIE_FILE"]).write_text(cookie, encoding="ascii")
+
+
+sign_in()
+page.draw()
