@@ -1,0 +1,1 @@
+"""The pages that the benchmark measures beside the panel."""
