@@ -1,6 +1,6 @@
 """IMAI (influencer marketing): the credits that are left.
 
-Reference: IMAI's published API reference (base URL https://imai.co/api), `GET /account/info/`. The call costs no credits.
+Reference: IMAI's published API reference (base URL https://imai.co/api), `GET /account/info/`. It costs no credits.
 """
 
 from collections.abc import Mapping
