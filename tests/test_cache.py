@@ -76,7 +76,7 @@ def test_refresh_asks_after_a_good_reading_but_not_within_two_seconds(
 
 
 def test_a_failure_is_served_for_15_seconds(imai: Simulator, clock: Callable[[float], None]) -> None:
-    """Not for the TTL, and not for no time at all."""
+    """After 14 seconds nobody is asked, after 16 the provider is asked again."""
     imai.mode = "internal_server_error"
     read()
     clock(14)
@@ -91,7 +91,7 @@ def test_a_failure_is_served_for_15_seconds(imai: Simulator, clock: Callable[[fl
 def test_retry_asks_again_at_once_but_not_within_two_seconds(
     imai: Simulator, clock: Callable[[float], None]
 ) -> None:
-    """A person may be impatient; a provider need not suffer for it."""
+    """A click on Retry asks the provider only once two seconds have passed since the failure."""
     imai.mode = "internal_server_error"
     read()
     cache.refresh(IMAI)
@@ -126,7 +126,7 @@ def test_nobody_asks_before_retry_after_is_over(imai: Simulator, clock: Callable
 def test_retry_after_outlasts_the_ttl(
     imai: Simulator, clock: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A short TTL is for good readings: it is no leave to ask a provider that wants to be left alone."""
+    """A TTL that is shorter than Retry-After does not let anybody ask earlier."""
     monkeypatch.setenv("PANEL_CACHE_TTL_SECONDS", "1")
     forget()
     imai.mode = "rate_limit_exceeded"

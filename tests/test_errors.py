@@ -21,20 +21,20 @@ PASSING = {"rate_limited", "timeout", "network", "provider_unavailable"}
 
 
 def test_the_set_is_closed() -> None:
-    """A code more or less is a change of the contract."""
+    """The codes are exactly those of the contract."""
     assert set(ErrorCode) == set(SENTENCES)
 
 
 @pytest.mark.parametrize(("code", "sentence"), SENTENCES.items())
 def test_each_has_its_sentence(code: str, sentence: str) -> None:
-    """Word for word what the contract says."""
+    """Each sentence is, word for word, the one of the contract."""
     assert (
         ErrorCode(code).sentence(label="IMAI", key_variable="IMAI_API_KEY", wait="in 2 minutes") == sentence
     )
 
 
 def test_a_rate_limit_without_a_time_says_later() -> None:
-    """No time is made up."""
+    """Without a Retry-After the sentence names no time."""
     sentence = ErrorCode.RATE_LIMITED.sentence(label="IMAI", key_variable="IMAI_API_KEY")
     assert sentence == "Unable to fetch quota. IMAI is limiting requests: try again later."
 

@@ -175,7 +175,7 @@ def test_what_follows_from_the_others_is_computed(
     ],
 )
 def test_a_quota_that_no_account_can_hold_is_refused(figures: dict[str, Decimal]) -> None:
-    """Nonsense ends where it begins."""
+    """Figures that no account can have raise an error where the quota is made."""
     with pytest.raises(
         ValueError,
         match=r"^(a figure is not|the total and the used|neither the remaining)",
@@ -203,7 +203,7 @@ def test_a_failure_keeps_the_figures_and_says_stale() -> None:
 
 
 def test_without_a_reading_every_figure_is_unknown() -> None:
-    """A failure is no zero."""
+    """A failure has None for every figure, and no 0."""
     found = Reading.without_figures("IMAI", ERROR).model_dump(mode="json")
     unknown = (
         "totalQuota",
@@ -219,6 +219,6 @@ def test_without_a_reading_every_figure_is_unknown() -> None:
 
 
 def test_a_time_without_a_zone_is_refused() -> None:
-    """A renewal at 03:00 of nowhere is no time."""
+    """A reading whose renewal has no time zone raises an error."""
     with pytest.raises(ValidationError):
         reading(1, 1).model_validate({**reading(1, 1).model_dump(), "renews_at": datetime(2026, 1, 1)})  # noqa: DTZ001

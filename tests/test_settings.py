@@ -125,7 +125,7 @@ def test_the_levels_must_be_in_their_order(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_every_wrong_variable_has_its_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One start tells all."""
+    """One start tells all wrong variables."""
     monkeypatch.setenv("PANEL_DEADLINE_SECONDS", "x")
     monkeypatch.setenv("PANEL_LOG_LEVEL", "x")
     with pytest.raises(SettingsError) as caught:

@@ -18,7 +18,7 @@ def path(tmp_path: Path) -> Path:
 def test_with_a_good_store_the_start_has_nothing_to_say(
     add_user: AddUser, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """No news is good news."""
+    """The log stays empty."""
     add_user("alice", roles=["admin"])
     startup.prepare()
     assert capsys.readouterr().err == ""

@@ -93,7 +93,7 @@ class Sessions:
             return self._sessions.pop(_digest(session_id), None)
 
     def _drop_expired(self, now: float) -> None:
-        # One that nobody looks at any more: kept a while past its end, so that its page is told why.
+        # Sessions that nobody has asked for since they ended; any other is ended, and logged, when it is asked for.
         limit = self._longest + self._idle
         self._sessions = {
             key: session for key, session in self._sessions.items() if now - session.used < limit

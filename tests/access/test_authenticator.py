@@ -32,7 +32,7 @@ OTHER_HASH = bcrypt.hashpw(b"another-password", bcrypt.gensalt(4)).decode()
 
 @pytest.fixture
 def authenticator(add_user: AddUser, monkeypatch: pytest.MonkeyPatch) -> Authenticator:
-    """A panel's door with the admin `alice` and the viewer `victor`: 12 hours, 60 minutes unused."""
+    """An authenticator whose store has the admin `alice` and the viewer `victor`: 12 hours, 60 minutes unused."""
     monkeypatch.setenv("PANEL_SESSION_HOURS", "12")
     monkeypatch.setenv("PANEL_SESSION_IDLE_MINUTES", "60")
     add_user("alice", roles=["admin"], first_name="Alice", last_name="Ng", password=HASHED)
@@ -71,8 +71,8 @@ def audit_lines(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.name == "integrations.audit"]
 
 
-def test_the_right_password_opens_the_door(authenticator: Authenticator) -> None:
-    """Whoever has the session is the user, with name, roles and permissions of this moment."""
+def test_the_right_password_gives_a_session(authenticator: Authenticator) -> None:
+    """The session gives the user, with name, roles and permissions as the store has them now."""
     principal = authenticator.authenticate(signed_in(authenticator))
     assert isinstance(principal, Principal)
     assert (principal.name, principal.display_name) == ("alice", "Alice Ng")
@@ -80,7 +80,7 @@ def test_the_right_password_opens_the_door(authenticator: Authenticator) -> None
 
 
 def test_a_user_without_names_is_shown_by_the_user_name(authenticator: Authenticator) -> None:
-    """And without the permission, may not read."""
+    """The user name stands for a missing first and last name."""
     principal = authenticator.authenticate(signed_in(authenticator, "victor"))
     assert isinstance(principal, Principal)
     assert principal.display_name == "victor"
@@ -158,7 +158,7 @@ def test_a_lock_keeps_nobody_in_or_out_who_is_signed_in(authenticator: Authentic
 def test_a_ticket_is_good_once_and_for_30_seconds(
     authenticator: Authenticator, clock: time_machine.Traveller
 ) -> None:
-    """A replayed, late or invented ticket opens nothing."""
+    """A ticket that was used, is older, or was never issued gives no session."""
     first, late = authenticator.sign_in("alice", PASSWORD), authenticator.sign_in("alice", PASSWORD)
     assert authenticator.redeem(first) is not None
     assert authenticator.redeem(first) is None
@@ -171,7 +171,7 @@ def test_a_ticket_is_good_once_and_for_30_seconds(
 def test_a_ticket_taken_before_a_change_opens_nothing_after_it(
     authenticator: Authenticator, tmp_path: Path
 ) -> None:
-    """Between password and exchange the user may have been changed."""
+    """A user who was changed between password and exchange gets no session by that ticket."""
     ticket = authenticator.sign_in("alice", PASSWORD)
     edit(tmp_path, password=OTHER_HASH)
     assert authenticator.authenticate(authenticator.redeem(ticket)) is Denial.SIGNED_OUT
@@ -179,7 +179,7 @@ def test_a_ticket_taken_before_a_change_opens_nothing_after_it(
 
 @pytest.mark.parametrize("forged", [None, "", "x", "0" * 43, "x" * 1_000_000, "\ud800", "' OR 1=1", "alice"])
 def test_a_forged_cookie_opens_nothing(authenticator: Authenticator, forged: str | None) -> None:
-    """Absent, short, long or hostile: signed out, without an error."""
+    """A cookie that is absent, too short, too long or hostile means signed out, without an error."""
     signed_in(authenticator)
     assert authenticator.authenticate(forged) is Denial.SIGNED_OUT
     assert authenticator.authenticate(forged, touch=True) is Denial.SIGNED_OUT
@@ -187,7 +187,7 @@ def test_a_forged_cookie_opens_nothing(authenticator: Authenticator, forged: str
 
 
 def test_a_truncated_or_prolonged_cookie_opens_nothing(authenticator: Authenticator) -> None:
-    """Only the whole id is the id."""
+    """An id that lacks a character or has one too many finds no session."""
     session_id = signed_in(authenticator)
     for near in (session_id[:-1], session_id + "A", session_id.swapcase(), session_id + " ", session_id * 3):
         assert authenticator.authenticate(near) is Denial.SIGNED_OUT
@@ -264,7 +264,7 @@ def test_a_role_that_loses_its_permission_loses_it_at_once(
 def test_an_unused_session_ends_and_looking_is_no_use(
     authenticator: Authenticator, clock: time_machine.Traveller, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A page that looks every minute by itself is signed out after an hour all the same."""
+    """What a page reads by itself every minute does not prolong the session."""
     session_id = signed_in(authenticator)
     for _ in range(59):
         clock.shift(60)
@@ -290,7 +290,7 @@ def test_use_keeps_a_session_until_its_longest_life(
 def test_a_new_sign_in_ends_the_session_whose_cookie_it_replaces(
     authenticator: Authenticator, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The browser forgets the old id, so nobody could end that session any more."""
+    """The browser forgets the old id, so nobody could end the old session there."""
     old = signed_in(authenticator)
     new = authenticator.redeem(authenticator.sign_in("alice", PASSWORD), replaces=old)
     assert authenticator.authenticate(old) is Denial.SIGNED_OUT
@@ -299,14 +299,14 @@ def test_a_new_sign_in_ends_the_session_whose_cookie_it_replaces(
 
 
 def test_a_bad_ticket_ends_no_session(authenticator: Authenticator) -> None:
-    """A forged exchange must not sign anybody out."""
+    """An exchange with a forged ticket leaves the session of its cookie alone."""
     session_id = signed_in(authenticator)
     assert authenticator.redeem("forged", replaces=session_id) is None
     assert isinstance(authenticator.authenticate(session_id), Principal)
 
 
-def test_a_store_that_breaks_lets_nobody_in_and_heals(authenticator: Authenticator, tmp_path: Path) -> None:
-    """While it is broken neither new nor old sign-ins are good; afterwards the old ones are."""
+def test_a_store_that_breaks_lets_nobody_in_until_it_is_mended(authenticator: Authenticator, tmp_path: Path) -> None:
+    """While it is broken neither new nor old sign-ins are accepted; afterwards the old ones are."""
     path = tmp_path / "auth.yaml"
     session_id, good = signed_in(authenticator), path.read_bytes()
     path.write_text("roles: [")
@@ -393,7 +393,7 @@ def test_the_log_has_a_line_for_each_event(
 def test_a_hostile_name_cannot_forge_a_line(
     authenticator: Authenticator, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Line breaks, escapes and look-alikes stand escaped in the log, and a novel is cut."""
+    """Line breaks, escapes and look-alike letters are escaped in the log, and a long name is cut."""
     authenticator.sign_in(
         "eve\n2026-11-23 INFO integrations.audit: sign-in: user='alice'\x1b[2K\u202e\u2028", "wrong"
     )
@@ -428,7 +428,7 @@ def test_no_secret_is_ever_logged(
 def test_refused_tickets_cannot_flood_the_log(
     authenticator: Authenticator, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Whoever posts rubbish all day gets 300 lines."""
+    """However many tickets are refused, the log gets 300 lines in 15 minutes."""
     for _ in range(400):
         authenticator.redeem("rubbish")
     assert len(audit_lines(caplog)) == 300

@@ -106,7 +106,7 @@ def test_nothing_is_cut_off_before_the_comparison(tail: str) -> None:
 
 @pytest.mark.parametrize("password", ["x" * 73, "-\0", "\0-"])
 def test_what_stands_in_for_an_impossible_password_opens_nothing(password: str) -> None:
-    """Bcrypt is given "-" then; a store whose hash is of that lets nobody in by it."""
+    """For a password that bcrypt cannot take it is given "-"; a store whose hash is of "-" lets nobody in by it."""
     of_the_stand_in = bcrypt.hashpw(b"-", bcrypt.gensalt(4)).decode()
     assert not check_password(password, of_the_stand_in)
 

@@ -48,7 +48,7 @@ def test_without_roles_nothing_is_allowed() -> None:
     "asked", ["*", "integration:*", "", "integration", ":Read", "integration:read", "a:B:C"]
 )
 def test_what_names_no_single_permission_is_refused_even_to_an_admin(asked: str) -> None:
-    """A question that is a pattern, or nothing at all, is a mistake in the code and must not open a door."""
+    """A pattern or an empty text in place of a permission is a mistake in the code, and is not granted."""
     assert not is_allowed(asked, frozenset({"*", asked}))
 
 
@@ -56,7 +56,7 @@ def test_what_names_no_single_permission_is_refused_even_to_an_admin(asked: str)
     roles=st.lists(st.text()),
     grants=st.dictionaries(st.text(), st.lists(st.text().filter(lambda grant: grant != "*"))),
 )
-def test_only_the_three_known_grants_open_the_door(roles: list[str], grants: dict[str, list[str]]) -> None:
+def test_only_the_three_known_grants_grant_anything(roles: list[str], grants: dict[str, list[str]]) -> None:
     """Whatever else stands in a store grants nothing."""
     granting = {"*", "integration:*", "integration:Read"}
     expected = any(granting & set(grants.get(role, ())) for role in roles)

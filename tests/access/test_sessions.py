@@ -49,7 +49,7 @@ def test_a_ticket_is_exchanged_once(sessions: Sessions) -> None:
 
 @pytest.mark.parametrize(("good", "age"), [(True, TICKET_SECONDS - 0.01), (False, TICKET_SECONDS)])
 def test_a_ticket_is_good_for_30_seconds(sessions: Sessions, clock: Clock, good: bool, age: float) -> None:  # noqa: FBT001
-    """At its end it is worth nothing, whether or not somebody has cleared it away."""
+    """After 30 seconds it gives no session, whether or not it has been cleared away."""
     ticket = sessions.issue_ticket("alice", "fingerprint")
     clock.now += age
     assert (sessions.redeem(ticket) is not None) is good
@@ -69,7 +69,7 @@ def test_ids_and_tickets_are_256_random_bits_and_kept_as_digests_only(sessions: 
 
 @pytest.mark.parametrize("forged", ["", "x", "0" * 43, "\ud800", "é" * 4000])
 def test_what_was_never_issued_opens_nothing(sessions: Sessions, forged: str) -> None:
-    """A forged id or ticket finds nothing and breaks nothing."""
+    """A forged id or ticket finds nothing and raises nothing."""
     signed_in(sessions)
     assert sessions.find(forged) is None
     assert sessions.redeem(forged) is None
@@ -126,7 +126,7 @@ def test_a_session_outlives_the_sign_in_of_others(clock: Clock) -> None:
 
 
 def test_the_table_does_not_grow_for_ever(sessions: Sessions, clock: Clock) -> None:
-    """Sessions and tickets that nobody comes back to are dropped in time."""
+    """Sessions and tickets that nobody asks for any more are dropped in time."""
     for _ in count():
         signed_in(sessions)
         sessions.issue_ticket("alice", "never exchanged")

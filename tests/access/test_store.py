@@ -233,7 +233,7 @@ def as_nobody_special() -> Iterator[None]:
 def test_a_file_that_others_may_access_keeps_everybody_out(
     mode: int, path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Whoever may write it makes himself admin, whoever may read it may guess offline; the line says the cure."""
+    """Others could add an admin or guess passwords offline; the log names the command that mends it."""
     write(path, GOOD, mode=mode)
     with pytest.raises(StoreModeError):
         store.read(path)
@@ -241,7 +241,7 @@ def test_a_file_that_others_may_access_keeps_everybody_out(
 
 
 def test_without_a_store_the_log_says_how_to_make_one(path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """The first start has none, and the line is the next step."""
+    """The line in the log names the command that adds the first user."""
     with pytest.raises(StoreMissingError):
         store.read(path)
     assert "integrations users add NAME --role admin" in refused(path, caplog)
@@ -257,8 +257,8 @@ def test_a_link_to_the_store_is_followed(path: Path, tmp_path: Path) -> None:
         store.read(path)
 
 
-def test_a_change_is_seen_at_the_next_look(path: Path) -> None:
-    """Added, removed, replaced or edited in place: no restart, and no wait."""
+def test_a_change_is_seen_at_the_next_read(path: Path) -> None:
+    """A file that was added, removed, replaced or edited in place is read without a restart."""
     write(path, GOOD)
     kept = Store(path)
     assert list(kept.content().users) == ["alice"]
@@ -270,7 +270,7 @@ def test_a_change_is_seen_at_the_next_look(path: Path) -> None:
 
 
 def test_a_file_that_did_not_change_is_not_read_again(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A look costs one `stat`."""
+    """A read of an unchanged store costs one `stat`."""
     write(path, GOOD)
     kept = Store(path)
     first = kept.content()
@@ -278,10 +278,10 @@ def test_a_file_that_did_not_change_is_not_read_again(path: Path, monkeypatch: p
     assert kept.content() is first
 
 
-def test_a_store_that_breaks_while_running_is_shut_and_opens_again(
+def test_a_store_that_breaks_while_running_lets_nobody_in_until_it_is_mended(
     path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Each change is logged once, whoever asks how often, and the cure needs no restart."""
+    """Each change is logged once, however often the store is read; no restart is needed."""
     write(path, GOOD)
     kept = Store(path)
     kept.content()

@@ -110,7 +110,7 @@ def test_a_change_that_would_break_the_store_is_not_made(
 
 
 def test_a_broken_store_is_not_overwritten(path: Path) -> None:
-    """A command does not mend by guessing: it says what is wrong and leaves the file alone."""
+    """A command on a broken store says what is wrong and leaves the file as it is."""
     path.write_text("roles: [")
     path.chmod(0o600)
     with pytest.raises(StoreError, match="line 1"):
@@ -199,7 +199,7 @@ def test_a_link_planted_for_the_new_file_is_not_followed(
 def test_a_lock_that_is_not_released_ends_in_a_message(
     path: Path, add_user: AddUser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A command that waits in vain says for what."""
+    """A command that waits in vain for another one names the file of the lock."""
     monkeypatch.setattr(store_edit, "LOCK_SECONDS", 0.05)
     with filelock.FileLock(f"{path}.lock"), pytest.raises(StoreError, match="held the lock"):
         add_user("alice", roles=["admin"])

@@ -72,7 +72,7 @@ def test_the_right_password_gives_a_name_its_attempts_back() -> None:
 
 
 def test_a_lock_is_new_once_for_each_name() -> None:
-    """The log needs one line for a lock, however often it is knocked at, and another name's lock has its own."""
+    """Only the first refusal of each name's lock is told apart, so that the log gets one line a lock."""
     throttle = Throttle()
     for name in ("alice", "bob"):
         for _ in range(5):

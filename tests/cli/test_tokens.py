@@ -34,7 +34,7 @@ def test_a_token_is_printed_once_and_kept_as_a_hash(tmp_path: Path) -> None:
 
 
 def test_list_shows_names_and_roles() -> None:
-    """Never a hash."""
+    """The list has no hash."""
     tokens("add", "grafana", "--role", "viewer", "--role", "admin")
     assert tokens("list").stdout == "grafana  viewer, admin\n"
 

@@ -131,7 +131,7 @@ def test_password_sets_a_new_one(path: Path, add_user: AddUser) -> None:
 
 
 def test_role_sets_these_and_no_others(path: Path, add_user: AddUser) -> None:
-    """A demotion is a command, too."""
+    """The roles given replace those that the user had."""
     add_user("alice", roles=["admin"])
     assert users("role", "alice", "viewer").output == "alice has now: viewer.\n"
     assert store.read(path).users["alice"].roles == ["viewer"]
@@ -158,7 +158,7 @@ def test_a_store_that_others_may_read_is_told_with_the_cure(path: Path, add_user
 
 
 def test_without_a_store_list_says_how_to_make_one() -> None:
-    """The next step, not a traceback."""
+    """The line names the command that adds the first user; there is no traceback."""
     done = users("list")
     assert done.exit_code == 1
     assert "integrations users add NAME --role admin" in done.output

@@ -65,7 +65,7 @@ def test_a_passing_failure_is_retried() -> None:
 
 
 def test_retry_after_beyond_the_deadline_fails_at_once_and_tells_the_time() -> None:
-    """Waiting would be in vain, so nobody waits."""
+    """Where the wait would not end before the deadline, the failure comes at once, with the time to wait."""
     with hostile(answer(503, Retry_After="120")) as server:
         began = time.monotonic()
         failure = failure_of(server.url)
@@ -173,7 +173,7 @@ def test_the_environments_proxies_and_netrc_are_not_used(
 def test_after_the_cut_nothing_is_sent_whatever_the_resolver_says_then(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A name that resolves too late is of no use any more."""
+    """A name that is resolved only after the deadline is not connected to."""
     asked, resolving = threading.Event(), threading.Event()
     resolve = socket.getaddrinfo
 
@@ -211,7 +211,7 @@ def test_a_closed_client_sends_nothing() -> None:
 
 
 def test_tls_that_never_shakes_hands_ends_with_the_deadline() -> None:
-    """A silent TLS server is a timeout, like any other silence."""
+    """A TLS server that says nothing ends as a timeout at the deadline."""
     with hostile(peers.silent) as server:
         began = time.monotonic()
         failure = failure_of(server.url.replace("http://", "https://"), deadline=0.5)

@@ -34,7 +34,7 @@ def refused(body: bytes) -> ProviderError:
 
 
 def test_numbers_are_exact() -> None:
-    """A decimal stays as it was sent; a float would not."""
+    """A number with a decimal point is read as the Decimal that was sent."""
     assert document(b'{"a": 7499.98, "b": 7500}') == {"a": Decimal("7499.98"), "b": 7500}
 
 
@@ -58,7 +58,7 @@ def test_numbers_are_exact() -> None:
     ],
 )
 def test_what_is_not_strict_json_is_refused(body: bytes) -> None:
-    """Whatever two readers could read differently is an answer that makes no sense."""
+    """A body that two readers could read differently is an invalid response."""
     assert refused(body).code is ErrorCode.INVALID_RESPONSE
 
 
@@ -97,7 +97,7 @@ def test_a_defect_is_told_by_its_place_and_kind_without_the_value(body: str, def
 
 @pytest.mark.parametrize("key", ["a b", "a\\n2026-11-23 WARNING all is well", "x" * 41])
 def test_a_key_that_is_no_fields_name_is_not_told(key: str) -> None:
-    """The line of the log stays one line, and nobody else writes in it."""
+    """A key that the provider made up is shown as `?`, so that it cannot write into the log."""
 
     class Lefts(BaseModel):
         lefts: dict[str, int]

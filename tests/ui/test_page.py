@@ -51,7 +51,7 @@ def test_without_permission_there_is_the_sentence_and_no_call(visit: Visit, imai
 
 
 def test_without_a_key_the_card_says_which_variable(visit: Visit) -> None:
-    """Not configured is not a malfunction."""
+    """A card without a key says "Not configured" and names the variable."""
     text = written(visit(signed_in()))
     assert "Not configured" in text
     assert "IMAI not configured. Please add IMAI_API_KEY to environment variables." in text
@@ -121,14 +121,14 @@ def test_several_viewers_cause_one_call(visit: Visit, imai: Simulator) -> None:
 
 
 def test_log_out_leaves_the_form(visit: Visit, imai: Simulator) -> None:
-    """At once, and for good."""
+    """After Log out the page shows the sign-in form and nothing else."""
     page = press(visit(signed_in()), "Log out")
     assert [button.label for button in page.button] == ["Login"]
     assert imai.calls == 1
 
 
 def test_no_provider_at_all_is_said(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An empty page would look like a fault."""
+    """Without a provider the page has a sentence in place of cards."""
     accounts.replace(())
     page = visit(signed_in())
     assert not page.exception

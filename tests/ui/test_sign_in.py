@@ -78,7 +78,7 @@ def test_without_a_session_there_is_the_form_and_nothing_else(visit: Visit, imai
 
 @pytest.mark.parametrize("cookie", ["x" * 43, "x" * 5000, "\ud800", "e30.e30.", "../../etc/passwd"])
 def test_a_forged_cookie_gets_the_form(visit: Visit, imai: Simulator, cookie: str) -> None:
-    """Never a traceback, never a call."""
+    """There is neither a traceback nor a call to a provider."""
     assert_only_the_form(visit(cookie))
     assert imai.calls == 0
 

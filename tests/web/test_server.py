@@ -157,7 +157,7 @@ def test_the_session_is_never_in_a_body_or_another_header(server: Server) -> Non
 
 
 def test_a_replayed_ticket_is_refused(server: Server) -> None:
-    """Once is all."""
+    """The second exchange of one ticket is a 401."""
     secret = ticket()
     assert server.exchange(secret).status == 204
     again = server.exchange(secret)
@@ -166,7 +166,7 @@ def test_a_replayed_ticket_is_refused(server: Server) -> None:
 
 
 def test_a_ticket_is_refused_after_30_seconds(server: Server) -> None:
-    """Whoever finds it later has nothing."""
+    """An exchange 30 seconds after the sign-in is a 401."""
     with time_machine.travel(1_800_000_000, tick=False) as clock:
         secret = ticket()
         clock.shift(30)
@@ -231,7 +231,7 @@ def test_a_malformed_exchange_is_refused(
 def test_an_exchange_that_is_broken_off_leaves_no_traceback(
     server: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A client that promises a body and leaves is nobody's error."""
+    """A client that announces a body and leaves causes no traceback, and the server goes on."""
     with socket.create_connection(("127.0.0.1", int(server.host.rpartition(":")[2]))) as client:
         head = (
             f"POST /integrations/session HTTP/1.1\r\nHost: {server.host}\r\nOrigin: http://{server.host}\r\n"
@@ -264,7 +264,7 @@ def test_a_new_sign_in_ends_the_one_whose_cookie_it_replaces(server: Server) -> 
 def test_on_plain_http_the_cookie_is_without_secure_and_prefix(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As the operator wished; the rest stands."""
+    """With PANEL_COOKIE_SECURE=false the cookie keeps its other attributes."""
     monkeypatch.setenv("PANEL_COOKIE_SECURE", "false")
     cookie = server.exchange(ticket()).cookie
     assert cookie.key == "integrations-session"
@@ -325,7 +325,7 @@ def test_every_answer_has_the_headers(server: Server, status: int, method: str, 
 
 
 def test_streamlit_s_files_have_the_headers_too(server: Server) -> None:
-    """They come from memory, past Streamlit's own handlers."""
+    """Files that are served from memory have them as well."""
     page = server.ask("/").body.decode()
     script = page.partition('src="./static/js/')[2].partition('"')[0]
     answer = server.ask(f"/static/js/{script}")
@@ -346,7 +346,7 @@ def handshake(server: Server, origin: str) -> tuple[int, dict[str, str]]:
 
 
 def test_a_websocket_has_the_headers_accepted_or_refused(server: Server) -> None:
-    """The handshake is an answer as well."""
+    """The answer to a websocket's handshake has them, too."""
     accepted, headers = handshake(server, f"http://{server.host}")
     assert accepted == 101
     assert_protected(headers)
@@ -359,12 +359,12 @@ def test_a_websocket_has_the_headers_accepted_or_refused(server: Server) -> None
     "origin", ["http://evil.test", "http://localhost", "http://127.0.0.1:1", "null", "http://[::1"]
 )
 def test_a_websocket_from_another_origin_is_refused(server: Server, origin: str) -> None:
-    """Streamlit would let any page of localhost in, and our cookie with it: cookies know no port."""
+    """Streamlit would accept any port of localhost, where the browser sends our cookie, too."""
     assert handshake(server, origin)[0] == 403
 
 
 def test_without_https_there_is_no_hsts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A browser that believed it could not reach the panel any more."""
+    """With PANEL_COOKIE_SECURE=false no answer has Strict-Transport-Security."""
     monkeypatch.setenv("PANEL_COOKIE_SECURE", "false")
     sent: list[Message] = []
 
@@ -469,7 +469,7 @@ def test_a_failure_tells_the_log_and_not_the_browser(
 
 
 def test_the_page_names_no_other_host(server: Server) -> None:
-    """Neither the page nor its policy."""
+    """Neither the page nor its Content-Security-Policy names another host."""
     answer = server.ask("/")
     assert b'src="http' not in answer.body
     assert b'href="http' not in answer.body

@@ -91,7 +91,7 @@ def test_a_failing_provider_is_still_a_200(server: Server, imai: Simulator) -> N
 
 
 def test_nothing_in_the_request_forces_a_call(server: Server, imai: Simulator) -> None:
-    """Reading is reading, whatever the query says."""
+    """Neither the query nor Cache-Control makes the panel ask the provider."""
     cookie = cookie_of("alice")
     for path in (USAGE, f"{USAGE}?refresh=1", f"{USAGE}?refresh=true&nocache=1"):
         assert server.ask(path, cookie=cookie, cache_control="no-cache").status == 200
@@ -130,7 +130,7 @@ def test_without_the_permission_it_is_403(server: Server, imai: Simulator) -> No
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
 def test_other_methods_are_405(server: Server, method: str) -> None:
-    """Read-only is read-only."""
+    """The answer names the methods that are possible."""
     answer = server.ask(USAGE, method, cookie=cookie_of("alice"))
     assert answer.status == 405
     assert answer.headers["allow"] == "GET, HEAD"
@@ -151,7 +151,7 @@ def test_a_store_that_cannot_be_read_is_503_in_one_line(server: Server, tmp_path
 
 @pytest.mark.usefixtures("imai")
 def test_a_removed_token_is_refused_at_the_next_call(server: Server) -> None:
-    """The store is looked at for each call."""
+    """The store is read anew for each call, where it changed."""
     bearer = f"Bearer {token()}"
     assert server.ask(USAGE, authorization=bearer).status == 200
     CliRunner().invoke(main, ["tokens", "remove", "monitor"])
@@ -160,7 +160,7 @@ def test_a_removed_token_is_refused_at_the_next_call(server: Server) -> None:
 
 @pytest.mark.usefixtures("imai")
 def test_a_token_is_good_for_the_endpoint_alone(server: Server) -> None:
-    """It is no session."""
+    """The route of sessions refuses a token."""
     assert server.ask("/integrations/session", authorization=f"Bearer {token()}").status == 401
 
 
@@ -192,7 +192,7 @@ def test_a_hostile_header_is_a_plain_refusal(server: Server, bearer: str) -> Non
 def test_polling_does_not_keep_a_session_alive(
     server: Server, imai: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A script with a person's cookie is no person's use."""
+    """A script that reads with a person's cookie does not count as use of the session."""
     monkeypatch.setenv("PANEL_SESSION_IDLE_MINUTES", "10")
     began = time.time()
     with time_machine.travel(began, tick=False) as clock:
