@@ -305,7 +305,9 @@ def test_a_bad_ticket_ends_no_session(authenticator: Authenticator) -> None:
     assert isinstance(authenticator.authenticate(session_id), Principal)
 
 
-def test_a_store_that_breaks_lets_nobody_in_until_it_is_mended(authenticator: Authenticator, tmp_path: Path) -> None:
+def test_a_store_that_breaks_lets_nobody_in_until_it_is_mended(
+    authenticator: Authenticator, tmp_path: Path
+) -> None:
     """While it is broken neither new nor old sign-ins are accepted; afterwards the old ones are."""
     path = tmp_path / "auth.yaml"
     session_id, good = signed_in(authenticator), path.read_bytes()
