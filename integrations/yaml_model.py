@@ -10,6 +10,7 @@ from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 from integrations.yaml_file import Location, YamlDocument
 
 _EXPLAINED = "explained"
+_VALUE_ERROR = "Value error, "
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -40,14 +41,12 @@ def _sentence(model: type[BaseModel], detail: ErrorDetails) -> str:
     fields = {field.alias or name: field for name, field in model.model_fields.items()}
     names = ", ".join(fields)
     if not detail["loc"]:
-        return (
-            detail["msg"].removeprefix("Value error, ") if "value" in detail["type"] else f"expected {names}"
-        )
+        return detail["msg"].removeprefix(_VALUE_ERROR) if "value" in detail["type"] else f"expected {names}"
     step = detail["loc"][0]
     if detail["type"] == "extra_forbidden":
         return f"unknown key: expected one of {names}{did_you_mean(str(step), fields)}"
     if detail["type"] == "value_error":
-        return detail["msg"].removeprefix("Value error, ")
+        return detail["msg"].removeprefix(_VALUE_ERROR)
     field = fields.get(str(step))
     expected = (field.description if field else None) or "another value"
     return f"missing: expected {expected}" if detail["type"] == "missing" else f"expected {expected}"
@@ -66,7 +65,8 @@ def defects_of(error: ValidationError, document: YamlDocument) -> list[tuple[int
         location, line = document.locate(detail["loc"])
         missing = detail["loc"][len(location) :] if detail["msg"].startswith("missing") else ()
         place = written((*location, *missing))
-        defects.append((line, f"{place}: {detail['msg']}" if place else detail["msg"]))
+        told = detail["msg"].removeprefix(_VALUE_ERROR)  # of the outermost entry's own check
+        defects.append((line, f"{place}: {told}" if place else told))
     return sorted(defects)
 
 

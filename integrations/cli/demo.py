@@ -1,4 +1,4 @@
-"""`integrations demo`: a panel to try out, with a throw-away store and, without an IMAI key, the simulator."""
+"""`integrations demo`: a panel to try out, with a throw-away store and, without an IMAI key, stand-ins."""
 
 import os
 import secrets
@@ -17,6 +17,7 @@ from integrations import startup
 from integrations.access import store_edit
 from integrations.access.passwords import hash_password
 from integrations.access.store import User
+from integrations.cli import stand_ins
 from integrations.providers.imai import ImaiSettings
 from integrations.simulator import Simulator
 
@@ -39,7 +40,7 @@ def demo(port: int | None) -> None:
             "PANEL_COOKIE_SECURE": "false",  # loopback only, and Safari keeps no Secure cookie over plain HTTP
         }
         if ImaiSettings.load().api_key is None:
-            environment |= _simulated(stack)
+            environment |= _simulated(stack, folder / "providers.yaml")
         else:
             click.echo("IMAI_API_KEY is set: the demo reads your IMAI account, not the simulator.")
         click.echo(f"\n  URL       http://localhost:{port}\n  User      {_USER}\n  Password  {password}\n")
@@ -65,11 +66,17 @@ def _make_store(path: Path) -> str:
     return password
 
 
-def _simulated(stack: ExitStack) -> dict[str, str]:
-    peer = stack.enter_context(Simulator(drain_seconds=_DRAIN_SECONDS))
-    click.echo(f"No IMAI_API_KEY is set: a simulator stands in for IMAI at {peer.url}")
+def _simulated(stack: ExitStack, providers_file: Path) -> dict[str, str]:
+    peer = stack.enter_context(Simulator(drain_seconds=_DRAIN_SECONDS, pages=stand_ins.pages()))
+    stand_ins.write_file(providers_file, peer.origin)
+    click.echo(f"No IMAI_API_KEY is set: a simulator stands in for IMAI at {peer.url},")
+    click.echo(
+        "and for four services of the catalogue, which show their sample answers; one of them is down."
+    )
     settings = ImaiSettings.load()
     return {
+        **stand_ins.keys(),
+        "PANEL_PROVIDERS_FILE": str(providers_file),
         "IMAI_API_BASE_URL": peer.url,
         "IMAI_API_KEY": peer.key,
         "IMAI_TOTAL_CREDITS": str(settings.total_credits or 10_000),

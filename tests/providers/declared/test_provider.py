@@ -1,0 +1,152 @@
+"""A declared provider's request: where the keys stand, and what an account fills in."""
+
+import base64
+import json
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+import time_machine
+
+from integrations import service
+from integrations.errors import ErrorCode
+from integrations.models import Quota
+from integrations.providers.declared.provider import Declared, DeclaredAccount, Terms
+from tests.providers.definitions import GOOD, VARIABLE, definition
+from tests.providers.hostile import answer, hostile
+
+KEY = "test$key+1/=%&"
+
+
+def asked(request: str, monkeypatch: pytest.MonkeyPatch, **account: object) -> bytes:
+    """The request that a definition makes: its head."""
+    monkeypatch.setenv(VARIABLE, KEY)
+    monkeypatch.setenv("SECOND", "second-key")
+    with hostile(answer(200, GOOD)) as server:
+        text = f"label: A\nrequest: {request}\nquotas: [{{unit: USD, used: data.used}}]\n"
+        fields = {"label": "A", "variables": (VARIABLE,)} | account
+        provider = Declared(definition(text.replace("URL", server.url)), DeclaredAccount(**fields))  # type: ignore[arg-type]
+        assert service.quotas_of(provider)[0].used == Decimal("12.5")
+        return server.requests[0]
+
+
+def test_a_key_in_a_header_with_its_prefix(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it is; the request asks for JSON."""
+    head = asked('{url: URL/u, key: {header: X-Key, prefix: "Token "}}', monkeypatch)
+    assert b"GET /u HTTP/1.1" in head
+    assert f"X-Key: Token {KEY}\r\n".encode() in head
+    assert b"Accept: application/json\r\n" in head
+
+
+def test_a_key_in_the_query_is_encoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside the constants, and behind a query that the address has."""
+    head = asked("{url: 'URL/u?a=1', query: {b: x y}, key: {query: api-key}}", monkeypatch)
+    assert b"GET /u?a=1&b=x+y&api-key=test%24key%2B1%2F%3D%25%26 HTTP/1.1" in head
+
+
+def test_a_key_as_the_password_of_basic(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The user's name comes from the account."""
+    head = asked('{url: URL/u, key: {basic: "{sid}"}}', monkeypatch, values={"sid": "AC0123"})
+    assert b"Authorization: Basic " + base64.b64encode(f"AC0123:{KEY}".encode()) in head
+
+
+def test_two_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each in its own place, from its own variable."""
+    keys = "[{header: X-Id, secret: ID}, {query: token, secret: TOKEN}]"
+    head = asked(f"{{url: URL/u, key: {keys}}}", monkeypatch, variables=("SECOND", VARIABLE))
+    assert b"X-Id: second-key" in head
+    assert b"?token=test%24key" in head
+
+
+def test_no_key_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some services need none."""
+    assert KEY.encode() not in asked("{url: URL/u}", monkeypatch, variables=())
+
+
+def test_values_are_encoded_in_the_path_and_never_change_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slash of a value is no slash of the path."""
+    head = asked("{url: 'URL/{a}/u?q={b}'}", monkeypatch, variables=(), values={"a": "x/../y", "b": "1&2"})
+    assert b"GET /x%2F..%2Fy/u?q=1%262 HTTP/1.1" in head
+
+
+def test_a_post_with_its_body_and_headers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Constants of the definition."""
+    head = asked(
+        "{url: URL/u, method: POST, headers: {X-A: b c, Accept: text/json}, json: {a: [1, true, null]}}",
+        monkeypatch,
+        variables=(),
+    )
+    assert b"POST /u HTTP/1.1" in head
+    assert b"X-A: b c\r\n" in head
+    assert b"Accept: text/json\r\n" in head
+    assert b"Content-Type: application/json\r\n" in head
+    assert f"Content-Length: {len(json.dumps({'a': [1, True, None]}))}\r\n".encode() in head
+
+
+def test_a_missing_secret_of_two_is_not_configured_and_nobody_is_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The card names both variables, the log the one that is missing."""
+    monkeypatch.setenv("SECOND", "second-key")
+    text = """
+label: A
+request: {url: "http://127.0.0.1:9/", key: [{header: a, secret: A}, {header: b, secret: B}]}
+quotas: [{unit: x, used: u}]
+"""
+    provider = Declared(definition(text), DeclaredAccount("A", ("SECOND", "MISSING")))
+    outcome = service.fetch(provider)
+    assert outcome.failure is not None
+    assert outcome.failure.code is ErrorCode.NOT_CONFIGURED
+    (reading,) = service.readings_of(provider, outcome)
+    assert reading.error is not None
+    assert (
+        reading.error.message == "A not configured. Please add SECOND and MISSING to environment variables."
+    )
+    assert provider.configured == {"SECOND": True, "MISSING": False}
+
+
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
+TERMS = Terms(total=Decimal(100), renewal_day=31)
+
+
+def test_terms_fill_in_what_the_answer_does_not_tell() -> None:
+    """The total, and the next renewal."""
+    filled = TERMS.fill(Quota(remaining=Decimal(5)), now=NOW)
+    assert (filled.total, filled.renews_at) == (Decimal(100), datetime(2026, 11, 30, tzinfo=UTC))
+
+
+def test_terms_change_nothing_that_the_answer_tells() -> None:
+    """Nor do they give an unlimited plan a total."""
+    told = Quota(remaining=Decimal(5), total=Decimal(7), renews_at=NOW)
+    assert TERMS.fill(told, now=NOW) == told
+    assert TERMS.fill(Quota(unlimited=True), now=NOW).total is None
+
+
+def test_an_accounts_terms_are_of_the_quota_that_they_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other one stays without."""
+    text = """
+label: A
+request: {url: URL}
+quotas: [{name: One, unit: x, remaining: a}, {name: Two, unit: x, remaining: b}]
+"""
+    with hostile(answer(200, b'{"a": 1, "b": 2}')) as server, time_machine.travel(NOW, tick=True):
+        account = DeclaredAccount("A", (), terms={"One": TERMS})
+        one, two = service.quotas_of(Declared(definition(text.replace("URL", f"{server.url}/")), account))
+    assert (one.total, two.total) == (Decimal(100), None)
+    assert one.renews_at is not None
+    assert two.renews_at is None
+
+
+@pytest.mark.parametrize(
+    ("quotas", "hint"),
+    [
+        ("[{unit: x, remaining: a}]", "its total in the providers' file"),
+        ("[{unit: x, remaining: a, total: b}]", None),
+        ("[{unit: x, remaining: a, used: b}]", None),
+        ("[{unit: x, used: a}]", "its total in the providers' file"),
+    ],
+)
+def test_a_total_is_asked_of_the_operator_where_no_answer_tells_it(quotas: str, hint: str | None) -> None:
+    """Used and remaining tell it together."""
+    text = f"label: A\nrequest: {{url: https://a.example/}}\nquotas: {quotas}\n"
+    assert Declared(definition(text), DeclaredAccount("A", ())).total_hint == hint
