@@ -72,6 +72,10 @@ def prepare() -> None:
     """
     settings = check_settings()
     set_up_log(settings.log_level)
+    if "providers_file" in settings.model_fields_set and not settings.providers_file.exists():
+        log.warning(
+            "PANEL_PROVIDERS_FILE: %s: there is no such file: IMAI alone is shown", settings.providers_file
+        )
     try:
         read_store(settings.auth_file)
     except StoreModeError as error:

@@ -90,3 +90,40 @@ def test_the_log_is_one_line_an_event_at_the_wanted_level(capsys: pytest.Capture
         "integrations.audit: ours",
         "uvicorn.error: the server's",
     ]
+
+
+def test_every_defect_of_the_providers_file_stops_the_start(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A line each, with the file and the line."""
+    file = path.with_name("providers.yaml")
+    file.write_text("accounts:\n  - service: dpl\n  - {service: imai, key: X}\n")
+    monkeypatch.setenv("PANEL_PROVIDERS_FILE", str(file))
+    with pytest.raises(startup.StartError) as stopped:
+        startup.prepare()
+    first, second = str(stopped.value).splitlines()
+    assert first.startswith(f"{file}:2: accounts[0].service: unknown service: expected ")
+    assert second.startswith(f"{file}:3: accounts[1].key: expected ")
+
+
+def test_a_key_that_no_request_can_hold_stops_the_start(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The line names the account's variable, and not the key."""
+    file = path.with_name("providers.yaml")
+    file.write_text("accounts: [{service: deepl, key: TRANSLATION_KEY}]")
+    monkeypatch.setenv("PANEL_PROVIDERS_FILE", str(file))
+    monkeypatch.setenv("TRANSLATION_KEY", "test key of two lines\nor more")
+    with pytest.raises(startup.StartError) as stopped:
+        startup.prepare()
+    assert str(stopped.value).startswith("TRANSLATION_KEY: the key holds a space")
+    assert "two lines" not in str(stopped.value)
+
+
+def test_a_providers_file_that_is_named_and_missing_is_warned_about(
+    add_user: AddUser, path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """IMAI alone is shown, which may not be what was meant."""
+    add_user("alice", roles=["admin"])
+    monkeypatch.setenv("PANEL_PROVIDERS_FILE", str(path.with_name("none.yaml")))
+    startup.prepare()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "none.yaml: there is no such file: IMAI alone is shown" in line

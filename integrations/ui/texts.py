@@ -14,6 +14,7 @@ from integrations.models import Level, Reading
 Color = Literal["green", "orange", "red", "gray"]
 
 _JUST_NOW: Final = timedelta(minutes=1)
+_DAYS_IN_WORDS: Final = 62
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +110,17 @@ def _clock_time(moment: datetime) -> str:
     return f"{moment.day} {moment:%b %Y, %H:%M}"
 
 
+def _in_words(wait: timedelta) -> str:
+    """Days up to two months: humanize calls 16 days a month."""
+    return f"{wait.days} days" if 1 < wait.days < _DAYS_IN_WORDS else humanize.naturaldelta(wait)
+
+
 def renewal(renews_at: datetime, *, now: datetime, zone: tzinfo | None) -> str:
     """When the quota is filled again: in UTC, from now, and in the viewer's zone where that differs."""
     utc = renews_at.astimezone(UTC)
     if utc <= now:
         return f"Was to renew {_clock_time(utc)} UTC; this reading is older"
-    text = f"Renews {_clock_time(utc)} UTC (in {humanize.naturaldelta(_rounded(utc - now))})"
+    text = f"Renews {_clock_time(utc)} UTC (in {_in_words(_rounded(utc - now))})"
     if zone is not None and utc.astimezone(zone).utcoffset():
         text += f", {_clock_time(utc.astimezone(zone))} your time"
     return text

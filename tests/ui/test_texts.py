@@ -196,3 +196,12 @@ def test_a_refresh_that_failed_is_announced_as_such() -> None:
     """Who hears the page is told whether there is a new reading."""
     assert texts.announcement(READING) == "IMAI: a new reading."
     assert texts.announcement(reading(error=error(ErrorCode.TIMEOUT))) == "IMAI: no new reading."
+
+
+@pytest.mark.parametrize(
+    ("days", "wait"), [(1, "a day"), (2, "2 days"), (16, "16 days"), (61, "61 days"), (62, "2 months")]
+)
+def test_days_are_days_for_two_months(days: int, wait: str) -> None:
+    """Sixteen of them are no month."""
+    text = texts.renewal(NOW + timedelta(days=days), now=NOW, zone=None)
+    assert f"(in {wait})" in text
