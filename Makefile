@@ -4,8 +4,9 @@ SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
+PEERS := .peers
 
-.PHONY: help demo run test test-fast lint bench soak screenshots lock mutants clean
+.PHONY: help demo run test test-fast test-peers lint bench soak screenshots lock mutants clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort
@@ -23,12 +24,29 @@ demo: $(READY) ## a panel on loopback with a stand-in IMAI; prints URL, user and
 run: $(READY) ## the panel on your .env and your store
 	$(BIN)/integrations serve
 
-test: $(READY) ## every test, the browser's included
+# httpbin tells where a key stood in a request. It has an environment of its own, as it asks for another greenlet than
+# Playwright does.
+$(PEERS)/httpbin/ready: tests/peers/requirements.lock
+	python3 -m venv --without-pip --clear $(PEERS)/httpbin
+	python3 -m pip --python $(PEERS)/httpbin/bin/python install --quiet --require-hashes --only-binary :all: -r $<
+	@touch $@
+
+# Prism serves GitHub's own description of its API. It is not a part of `make test`, as it needs Node.js and half a gigabyte.
+$(PEERS)/prism/ready: tests/peers/package-lock.json
+	mkdir -p $(PEERS)/prism
+	cp tests/peers/package.json tests/peers/package-lock.json $(PEERS)/prism
+	npm ci --prefix $(PEERS)/prism --no-audit --no-fund --silent
+	@touch $@
+
+test: $(READY) $(PEERS)/httpbin/ready ## every test, the browser's included
 	scripts/ensure-test-tools
 	$(BIN)/pytest -n auto --cov --cov-report=term-missing:skip-covered
 
 test-fast: $(READY) ## the tests without the browser
 	$(BIN)/pytest -n auto --ignore tests/browser
+
+test-peers: $(READY) $(PEERS)/httpbin/ready $(PEERS)/prism/ready ## the definitions against servers by others; needs npm
+	$(BIN)/pytest tests/peers
 
 lint: $(READY) ## ruff, mypy, layers
 	$(BIN)/ruff check
@@ -55,6 +73,8 @@ mutants: $(READY) ## change the code in small ways and list the changes that no 
 lock: $(READY) ## pin the dependencies anew, with hashes
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev --generate-hashes \
 		--no-emit-index-url --no-annotate --custom-compile-command "make lock" -o requirements.lock pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-annotate --custom-compile-command "make lock" -o tests/peers/requirements.lock tests/peers/requirements.in
 
 clean: ## remove the environment and what the tools left
-	rm -rf $(VENV) .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache mutants *.egg-info
+	rm -rf $(VENV) $(PEERS) .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache mutants *.egg-info
