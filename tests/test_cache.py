@@ -50,7 +50,7 @@ def read() -> Reading:
 
 
 def test_a_good_reading_is_served_for_the_ttl(imai: Simulator, clock: Callable[[float], None]) -> None:
-    """Within five minutes nobody is asked again; after them, once."""
+    """Within five minutes the provider is not asked again, and after them once."""
     read()
     clock(290)
     read()
@@ -63,7 +63,7 @@ def test_a_good_reading_is_served_for_the_ttl(imai: Simulator, clock: Callable[[
 def test_refresh_asks_after_a_good_reading_but_not_within_two_seconds(
     imai: Simulator, clock: Callable[[float], None]
 ) -> None:
-    """A person who asks for a new figure gets it; an impatient clicker costs one call in two seconds."""
+    """Refresh brings the new figure, and clicks within two seconds of a call cause none."""
     assert read().remaining_quota == 7500
     imai.spend(100)
     assert read().remaining_quota == 7500

@@ -41,7 +41,7 @@ def test_a_rate_limit_without_a_time_says_later() -> None:
 
 @pytest.mark.parametrize("code", ErrorCode)
 def test_what_passes_by_itself_is_unavailable_and_what_a_person_must_mend_an_error(code: ErrorCode) -> None:
-    """Every code is one or the other."""
+    """Every code is either of those that pass or an error."""
     assert code.status is (Status.UNAVAILABLE if code in PASSING else Status.ERROR)
 
 

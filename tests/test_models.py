@@ -42,7 +42,7 @@ def reading(total: Decimal | int | None, remaining: Decimal | int | None) -> Rea
 
 @given(total=totals, remaining=amounts)
 def test_used_and_remaining_are_the_total(total: Decimal, remaining: Decimal) -> None:
-    """Used is total less remaining, and never below 0; what was measured is not touched."""
+    """Used is total less remaining and never below 0; the measured figures are kept as they are."""
     found = reading(total, remaining)
     assert found.used_quota == max(total - remaining, Decimal(0))
     assert (found.total_quota, found.remaining_quota) == (total, remaining)
@@ -81,7 +81,7 @@ def test_without_a_total_nothing_is_invented(remaining: Decimal) -> None:
 
 @given(total=totals, remaining=amounts)
 def test_numbers_in_the_json_are_the_figures(total: Decimal, remaining: Decimal) -> None:
-    """JSON numbers, not strings, that read as what was measured."""
+    """The JSON holds numbers and not strings, equal to what was measured."""
     document = json.loads(reading(total, remaining).model_dump_json(), parse_float=Decimal, parse_int=Decimal)
     assert document["totalQuota"] == total
     assert document["remainingQuota"] == remaining
@@ -106,14 +106,14 @@ def test_numbers_in_the_json_are_the_figures(total: Decimal, remaining: Decimal)
     ],
 )
 def test_figures_and_levels(total: str, remaining: str, used: str, percentage: str, level: str) -> None:
-    """A table of what an admin may meet, the ends included."""
+    """Used amount, percentage and level are right in the middle and at both ends of the range."""
     found = reading(Decimal(total), Decimal(remaining))
     assert (found.used_quota, found.usage_percentage) == (Decimal(used), Decimal(percentage))
     assert found.level == level
 
 
 def test_a_total_of_nothing_has_no_percentage() -> None:
-    """A share of nothing is not a figure; that nothing is left is known."""
+    """A total of 0 gives no percentage, and the level says that nothing is left."""
     found = reading(0, 0)
     assert found.usage_percentage is None
     assert found.level is Level.EXHAUSTED
@@ -132,7 +132,7 @@ def test_a_plan_without_a_limit_has_no_total_whatever_the_provider_states() -> N
 
 @pytest.mark.parametrize("figures", [{"used": 5}, {"remaining": 5, "total": 10}, {"remaining": 0}])
 def test_a_plan_with_a_limit_or_an_unknown_one_is_not_unlimited(figures: dict[str, int]) -> None:
-    """That no remainder is known does not mean that nothing can run out."""
+    """A plan counts as unlimited only where the provider says so."""
     quota = Quota(**{name: Decimal(figure) for name, figure in figures.items()})  # type: ignore[arg-type]
     assert not Reading.measured("X", quota, at=AT, thresholds=Thresholds()).unlimited
 
@@ -140,7 +140,7 @@ def test_a_plan_with_a_limit_or_an_unknown_one_is_not_unlimited(figures: dict[st
 @pytest.mark.parametrize("figure", ["total_quota", "remaining_quota", "used_quota", "usage_percentage"])
 @pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity"])
 def test_no_reading_holds_what_is_not_a_number(figure: str, value: str) -> None:
-    """Wherever it came from, NaN or Infinity never reaches the page or the JSON."""
+    """A reading with NaN or Infinity in any figure is refused."""
     with pytest.raises(ValidationError, match=r"finite"):
         Reading.model_validate({"provider": "X", "status": Status.ACTIVE, figure: Decimal(value)})
 
@@ -157,7 +157,7 @@ def test_no_reading_holds_what_is_not_a_number(figure: str, value: str) -> None:
 def test_what_follows_from_the_others_is_computed(
     quota: dict[str, int], expected: tuple[int | None, ...]
 ) -> None:
-    """Arithmetic is no invention; where a service contradicts itself, what is left counts."""
+    """The third figure follows from two; where all three contradict each other, what is left counts."""
     stated = Quota(**{name: Decimal(figure) for name, figure in quota.items()})  # type: ignore[arg-type]
     found = Reading.measured("X", stated, at=AT, thresholds=Thresholds())
     assert (found.total_quota, found.remaining_quota, found.used_quota) == expected
@@ -185,7 +185,7 @@ def test_a_quota_that_no_account_can_hold_is_refused(figures: dict[str, Decimal]
 
 @pytest.mark.usefixtures("far_from_utc")
 def test_the_json_is_the_documents() -> None:
-    """Keys in the documented order, integers without a point, times in UTC to the second."""
+    """The keys are in the documented order, whole numbers have no point, and times are in UTC to the second."""
     found = reading(10000, Decimal("7499.98"))
     assert list(found.model_dump(mode="json")) == KEYS
     text = UsageReport(integrations=[found]).model_dump_json()
@@ -194,7 +194,7 @@ def test_the_json_is_the_documents() -> None:
 
 
 def test_a_failure_keeps_the_figures_and_says_stale() -> None:
-    """The figures and their time stay; status and reason are the failure's."""
+    """The figures and their time stay, and status and reason are the failure's."""
     good = reading(10000, 7500)
     failed = good.after_failure(ERROR)
     assert (failed.stale, failed.status, failed.error) == (True, Status.UNAVAILABLE, ERROR)

@@ -84,7 +84,7 @@ def test_imais_answer_becomes_the_documented_reading(imai: Simulator) -> None:
 
 
 def test_without_a_key_imai_is_an_error_and_not_asked() -> None:
-    """The card's sentence is the contract's."""
+    """The reading says which variable to set."""
     reading = service.get_imai_usage()
     assert reading.status is Status.ERROR
     assert reading.error is not None
@@ -113,7 +113,7 @@ def test_without_a_key_imai_is_an_error_and_not_asked() -> None:
 def test_a_provider_that_crashes_or_returns_nonsense_is_an_error_and_touches_no_other(
     act: Act, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It becomes a reading in status error, logged in a line that holds nothing of what it raised."""
+    """It becomes a reading in status error, and its one line in the log holds nothing of what it raised."""
     usage = service.get_all_integrations_usage(
         [provider("Bad", act), provider("Good", lambda _: GOOD)]
     ).integrations
@@ -190,7 +190,7 @@ def test_a_provider_that_does_not_come_to_an_end_leaves_no_thread(
 def test_tls_that_does_not_come_about_is_cut_off_at_the_deadline(
     behaviour: Behaviour, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not even a byte now and then keeps the handshake alive; thread and connection are gone."""
+    """A byte now and then does not prolong the handshake, and neither thread nor connection is left."""
     monkeypatch.setenv("PANEL_DEADLINE_SECONDS", "0.3")
     with hostile(behaviour) as server:
         url = server.url.replace("http://", "https://")
@@ -220,7 +220,7 @@ def test_tls_that_does_not_come_about_is_cut_off_at_the_deadline(
 def test_the_time_to_wait_is_never_told_too_short_and_never_over_15_minutes(
     asked: float, seconds: int | None, words: str
 ) -> None:
-    """Who comes back after the time on the card is not too early; a time that makes no sense is none."""
+    """It is rounded up to minutes, and a time that is negative, 0 or no number is left out."""
     limited = provider("Limited", raising(ProviderError(ErrorCode.RATE_LIMITED, retry_after=asked)))
     with time_machine.travel(datetime(2026, 11, 23, tzinfo=UTC), tick=False):
         error = service.readings_of(limited, service.fetch(limited))[0].error
@@ -243,7 +243,7 @@ def test_providers_are_asked_side_by_side() -> None:
 
 
 def test_several_quotas_are_several_readings() -> None:
-    """An account with searches and exports shows both, each by its name."""
+    """An account with searches and exports gives two readings, each with its quota's name."""
     quotas = [Quota(remaining=Decimal(1), name="Searches"), Quota(remaining=Decimal(2), name="Exports")]
     ended = service.fetch(provider("Two", lambda _: quotas))
     assert [reading.provider for reading in ended.readings] == ["Two Searches", "Two Exports"]
@@ -252,7 +252,7 @@ def test_several_quotas_are_several_readings() -> None:
 def test_an_outage_is_logged_once_when_it_begins_and_once_when_it_ends(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """The line names the code, the HTTP status and the provider's own code; between the two there is silence."""
+    """The first line has the code, the HTTP status and the provider's own code, the last one how long it took."""
     failing = [True]
 
     def act(_: Client) -> Quota:

@@ -104,13 +104,13 @@ def test_a_user_without_names_is_shown_by_the_user_name(authenticator: Authentic
 def test_every_wrong_sign_in_gets_the_same_answer(
     authenticator: Authenticator, name: str, password: str
 ) -> None:
-    """Nothing tells an unknown name from a wrong password."""
+    """An unknown name and a wrong password get the same words."""
     assert authenticator.sign_in(name, password) is SignInRefused.WRONG
     assert str(SignInRefused.WRONG) == "Username or password is incorrect."
 
 
 def test_a_name_may_be_typed_in_capitals(authenticator: Authenticator) -> None:
-    """The name is one however it is typed; so are its attempts."""
+    """Spellings of a name in capitals or with spaces sign in as it, and share its attempts."""
     assert not isinstance(authenticator.sign_in(" ALICE ", PASSWORD), SignInRefused)
     for typed in ("alice", "Alice", " alice", "ALICE", "ALice "):
         assert authenticator.sign_in(typed, "wrong") is SignInRefused.WRONG
@@ -229,7 +229,7 @@ def test_a_stolen_cookie_is_dead_after_a_change(
 
 
 def test_a_copied_cookie_is_dead_after_log_out(authenticator: Authenticator) -> None:
-    """The session is gone from the server, so whoever copied the cookie has nothing; another sign-in stands."""
+    """The session is gone from the server for every copy of its id, and another sign-in stands."""
     session_id, elsewhere = signed_in(authenticator), signed_in(authenticator)
     authenticator.sign_out(session_id)
     assert authenticator.authenticate(session_id) is Denial.SIGNED_OUT
@@ -239,7 +239,7 @@ def test_a_copied_cookie_is_dead_after_log_out(authenticator: Authenticator) -> 
 def test_what_changes_nothing_of_the_access_ends_no_session(
     authenticator: Authenticator, tmp_path: Path
 ) -> None:
-    """A new e-mail address, or another user's change, is no reason to sign in again."""
+    """A new e-mail address or first name leaves the session as it is."""
     session_id = signed_in(authenticator)
     edit(tmp_path, email="new@example.com", first_name="Alicia")
     principal = authenticator.authenticate(session_id)
@@ -349,7 +349,7 @@ def test_a_token_is_a_machine_with_its_roles(authenticator: Authenticator, tmp_p
 def test_fingerprints_and_tokens_are_compared_in_constant_time(
     authenticator: Authenticator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`hmac.compare_digest` decides, and nothing that would tell by its time how much of a guess is right."""
+    """`hmac.compare_digest` alone decides whether a token or a session's fingerprint is right."""
     store_edit.change(
         tmp_path / "auth.yaml",
         lambda content: content.model_copy(
@@ -366,7 +366,7 @@ def test_fingerprints_and_tokens_are_compared_in_constant_time(
 
 
 def test_wrong_tokens_lock_out_neither_people_nor_the_right_token(authenticator: Authenticator) -> None:
-    """They have a limit of their own, so that they cannot fill the log."""
+    """Wrong tokens have a limit of their own, and people still sign in when it is reached."""
     outcomes = [authenticator.bearer("wrong") for _ in range(310)]
     assert outcomes[299] is Denial.SIGNED_OUT
     assert outcomes[300] is Denial.THROTTLED
@@ -410,7 +410,7 @@ def test_a_hostile_name_cannot_forge_a_line(
 def test_no_secret_is_ever_logged(
     authenticator: Authenticator, caplog: pytest.LogCaptureFixture, clock: time_machine.Traveller
 ) -> None:
-    """Neither password, ticket, session id nor hash, in any event."""
+    """No event's line holds a password, ticket, session id, token or hash."""
     caplog.set_level(logging.DEBUG)
     ticket = authenticator.sign_in("alice", PASSWORD)
     session_id = authenticator.redeem(ticket)
@@ -437,7 +437,7 @@ def test_refused_tickets_cannot_flood_the_log(
 
 
 def test_the_cookie_is_bound_to_host_and_https_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The prefix is dropped only where the operator says that there is no HTTPS."""
+    """Its name has the prefix `__Host-`, except where the operator says that there is no HTTPS."""
     assert Authenticator(panel_settings()).cookie_name == "__Host-integrations-session"
     panel_settings.cache_clear()
     monkeypatch.setenv("PANEL_COOKIE_SECURE", "false")

@@ -64,7 +64,7 @@ def refused(path: Path, caplog: pytest.LogCaptureFixture) -> str:
 
 
 def test_a_good_store_is_read(path: Path) -> None:
-    """Names, roles and hashes come as they stand."""
+    """Names, roles and hashes are read as the file has them."""
     write(path, GOOD)
     content = store.read(path)
     assert content.roles == {"admin": ["*"], "viewer": []}
@@ -77,7 +77,7 @@ def test_a_good_store_is_read(path: Path) -> None:
     "start", ["\N{ZERO WIDTH NO-BREAK SPACE}", "---\n", "%YAML 1.1\n---\n", "# people\n"]
 )
 def test_what_editors_add_does_no_harm(path: Path, start: str) -> None:
-    """A byte order mark, a document's start and a comment are no defects."""
+    """A byte order mark, a document's start and a comment are accepted."""
     write(path, start + GOOD)
     assert list(store.read(path).users) == ["alice"]
 
@@ -211,7 +211,7 @@ def test_what_is_no_file_keeps_everybody_out(
 
 
 def test_an_unreadable_file_keeps_everybody_out(path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """A file that the panel may not read is a defect like any other."""
+    """A file without read permission is refused, and the log says so."""
     write(path, GOOD, mode=0o000)
     panel_settings()  # read, and kept, while `.env` can be looked for
     with as_nobody_special():
@@ -248,7 +248,7 @@ def test_without_a_store_the_log_says_how_to_make_one(path: Path, caplog: pytest
 
 
 def test_a_link_to_the_store_is_followed(path: Path, tmp_path: Path) -> None:
-    """A mounted secret is often a link; the file behind it is what counts."""
+    """The file behind a link is read, and its mode counts."""
     write(tmp_path / "real.yaml", GOOD)
     path.symlink_to("real.yaml")
     assert list(store.read(path).users) == ["alice"]
@@ -320,7 +320,7 @@ def test_a_change_is_read_once_whoever_asks_meanwhile(path: Path, monkeypatch: p
 
 
 def test_hashes_are_not_in_what_is_printed(path: Path) -> None:
-    """A user that lands in a log or a traceback keeps the hash and the token's digest to itself."""
+    """The repr of the content holds neither a user's hash nor a token's digest."""
     write(path, GOOD + f"tokens: {{monitor: {{sha256: {DIGEST}, roles: []}}}}\n")
     printed = repr(store.read(path))
     assert HASHED not in printed
@@ -332,5 +332,5 @@ def test_hashes_are_not_in_what_is_printed(path: Path) -> None:
     ("name", "typed"), [("alice", " Alice "), ("josé", "JOSE\N{COMBINING ACUTE ACCENT}"), ("a", "a")]
 )
 def test_a_name_is_found_however_it_is_typed(name: str, typed: str) -> None:
-    """Case, spaces around it and the way of composing accents make no other user."""
+    """Case, spaces around a name and the way of composing accents make no other user."""
     assert store.normal_name(typed) == name

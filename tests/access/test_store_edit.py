@@ -44,7 +44,7 @@ def start_writer(path: Path, prefix: str, times: int = 0) -> subprocess.Popen[st
 
 
 def test_the_first_user_makes_the_store(path: Path, add_user: AddUser) -> None:
-    """It begins with the roles admin and viewer; file and lock are for their owner alone, and easy to read."""
+    """It begins with the roles admin and viewer, without empty fields; file and lock are for their owner alone."""
     add_user("zoë", roles=["admin"])
     assert path.read_text(encoding="utf-8") == (
         "roles:\n  admin:\n  - '*'\n  viewer: []\n"
@@ -54,7 +54,7 @@ def test_the_first_user_makes_the_store(path: Path, add_user: AddUser) -> None:
 
 
 def test_the_folder_is_made_too(tmp_path: Path) -> None:
-    """`.streamlit/` need not be there."""
+    """Folders that are missing on the way to the store are made."""
     path = tmp_path / "deep" / "er" / "auth.yaml"
     store_edit.change(path, lambda content: content)
     assert store.read(path).users == {}
@@ -76,7 +76,7 @@ def test_what_is_written_is_read_back_the_same(path: Path) -> None:
 
 
 def test_a_user_is_replaced_and_removed(path: Path, add_user: AddUser) -> None:
-    """Others stay as they are."""
+    """Replacing or removing one user leaves the others as they are."""
     add_user("alice", roles=["admin"])
     add_user("bob", roles=["viewer"])
     add_user("alice", roles=["viewer"])
@@ -119,7 +119,7 @@ def test_a_broken_store_is_not_overwritten(path: Path) -> None:
 
 
 def test_a_store_that_others_may_access_is_not_written(path: Path, add_user: AddUser) -> None:
-    """Quietly tightening the mode would hide that the hashes have been readable."""
+    """The command names the mode and how to mend it, and does not mend it silently."""
     add_user("alice", roles=["admin"])
     path.chmod(0o644)
     with pytest.raises(StoreModeError, match="chmod 600"):
@@ -187,7 +187,7 @@ def test_what_a_killed_command_left_does_not_block_the_next(path: Path, add_user
 def test_a_link_planted_for_the_new_file_is_not_followed(
     path: Path, tmp_path: Path, add_user: AddUser
 ) -> None:
-    """In a folder that others may write, a link in its place must not have us write elsewhere."""
+    """A link in the place of the new file is replaced, and what it points to is not written."""
     victim = tmp_path / "victim"
     victim.write_text("precious")
     Path(f"{path}.new").symlink_to(victim)
@@ -215,7 +215,7 @@ def test_root_does_not_take_the_file_from_the_panel(path: Path, add_user: AddUse
 
 
 def test_concurrent_writers_lose_nothing(path: Path) -> None:
-    """Four processes of ten users each: forty users."""
+    """Four processes that add ten users each leave forty users."""
     writers = [start_writer(path, prefix, 10) for prefix in "abcd"]
     for writer in writers:
         writer.communicate(timeout=60)

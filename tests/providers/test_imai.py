@@ -148,7 +148,7 @@ MIDNIGHT = time(0, 0)
     ],
 )
 def test_the_next_renewal(now: str, day: int, at: time, expected: str) -> None:
-    """The first one still to come, in UTC; a short month's last day stands for a day that it lacks."""
+    """It is the first one still to come, in UTC; in a short month the last day stands for a day that it lacks."""
     moment = datetime.fromisoformat(now).replace(tzinfo=UTC)
     assert next_renewal(moment, day, at) == datetime.fromisoformat(expected).replace(tzinfo=UTC)
 
@@ -156,7 +156,7 @@ def test_the_next_renewal(now: str, day: int, at: time, expected: str) -> None:
 def test_the_operator_tells_the_total_and_the_renewal(
     imai: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """They come from the settings, since no call tells them."""
+    """Total and renewal come from the settings, and cause no further call."""
     monkeypatch.setenv("IMAI_RENEWAL_DAY", "27")
     monkeypatch.setenv("IMAI_RENEWAL_TIME", "03:00")
     provider = Imai()
@@ -182,7 +182,7 @@ def test_the_operator_tells_the_total_and_the_renewal(
 def test_the_ends_of_a_settings_range_are_accepted(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
-    """The smallest plan, the largest one, and both ends of a month."""
+    """The smallest plan, the largest one and both ends of a month are good settings."""
     monkeypatch.setenv(f"IMAI_{name.upper()}", value)
     assert getattr(ImaiSettings.load(), name) == Decimal(value)
 

@@ -1,6 +1,7 @@
 """The deadline, held at the level of sockets."""
 
 import socket
+import time
 
 import pytest
 
@@ -26,3 +27,16 @@ def test_no_connection_outlives_the_cut_whenever_it_comes_about() -> None:
             assert theirs.recv(1) == b""
             with pytest.raises(TimeoutError):
                 deadline.watch(ours)
+
+
+def test_a_pause_lasts_as_asked_but_never_beyond_the_time() -> None:
+    """It ends with the deadline, and after a cut there is none."""
+    began = time.monotonic()
+    Deadline(60).wait(0.02)
+    assert time.monotonic() - began >= 0.02
+    over = Deadline(60)
+    over.cut()
+    for deadline in (Deadline(0.02), over):
+        deadline.wait(60)
+        assert deadline.remaining() == 0
+    assert time.monotonic() - began < 5

@@ -108,7 +108,7 @@ def test_a_key_that_is_no_fields_name_is_not_told(key: str) -> None:
 
 
 def test_an_answer_shows_its_status_alone() -> None:
-    """A body that is printed by mistake stays unseen, its headers too."""
+    """The repr of an answer has neither its body nor its headers."""
     assert repr(Response(200, {"X-Key": SECRET}, SECRET.encode())) == "Response(status=200)"
 
 
@@ -137,13 +137,13 @@ def test_an_answer_shows_its_status_alone() -> None:
     ],
 )
 def test_retry_after_is_read_in_both_its_forms(header: str | None, seconds: float | None) -> None:
-    """Seconds or an HTTP date, at most 15 minutes ahead; anything else is as if it were absent."""
+    """Seconds and HTTP dates are read, up to 15 minutes ahead; anything else counts as absent."""
     assert retry_after_seconds(header, now=NOW) == seconds
 
 
 @given(st.text(max_size=60))
 def test_no_retry_after_is_negative_or_too_long_or_a_crash(header: str) -> None:
-    """Whatever the header holds."""
+    """Whatever the header holds, the result is unknown or between 0 and 15 minutes."""
     seconds = retry_after_seconds(header, now=NOW)
     assert seconds is None or 0 <= seconds <= MAX_RETRY_AFTER_SECONDS
 

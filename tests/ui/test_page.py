@@ -30,7 +30,7 @@ def press(page: AppTest, label: str) -> AppTest:
 
 
 def test_an_admin_sees_the_card_and_the_sidebar(visit: Visit, imai: Simulator) -> None:
-    """Who is signed in, the entry, the two buttons; the card's figures; one call."""
+    """The sidebar has the name, the entry and two buttons, the card has the figures, and there is one call."""
     page = visit(signed_in())
     assert not page.exception
     assert page.title[0].value == "Integrations"
@@ -42,7 +42,7 @@ def test_an_admin_sees_the_card_and_the_sidebar(visit: Visit, imai: Simulator) -
 
 
 def test_without_permission_there_is_the_sentence_and_no_call(visit: Visit, imai: Simulator) -> None:
-    """No entry in the sidebar, no card, nobody asked."""
+    """There is neither an entry in the sidebar nor a card, and no provider is asked."""
     page = visit(signed_in("victor"))
     assert [error.value for error in page.error] == ["You don't have permission to view integrations."]
     assert [button.label for button in page.button] == ["Log out"]
@@ -60,7 +60,7 @@ def test_without_a_key_the_card_says_which_variable(visit: Visit) -> None:
 def test_without_a_total_there_is_no_bar(
     visit: Visit, imai: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The remainder is known and shown; the rest is said to be unknown."""
+    """What remains is shown, and the rest is said to be unknown."""
     monkeypatch.delenv("IMAI_TOTAL_CREDITS")
     page = visit(signed_in())
     assert "Remaining: 7,500 credits" in written(page)
@@ -72,7 +72,7 @@ def test_without_a_total_there_is_no_bar(
 @pytest.mark.usefixtures("no_click_pause")
 @pytest.mark.parametrize("button", ["Refresh", "Refresh all"])
 def test_refresh_brings_the_new_figure(visit: Visit, imai: Simulator, button: str) -> None:
-    """On the card or in the sidebar."""
+    """The button on the card and the one in the sidebar cause one call and show its figures."""
     page = visit(signed_in())
     imai.spend(500)
     assert "Remaining: 7,500 credits" in written(page.run())
@@ -101,7 +101,7 @@ def test_refresh_counts_as_use_of_the_session(visit: Visit, button: str) -> None
 
 @pytest.mark.usefixtures("no_click_pause")
 def test_a_failure_keeps_the_figures_and_offers_retry(visit: Visit, imai: Simulator) -> None:
-    """The reason stands on the card, the old figures below it, marked as such."""
+    """The card has the reason, the last good figures with their age, and Retry in place of Refresh."""
     page = visit(signed_in())
     imai.mode = "invalid_api_key"
     page = press(page, "Refresh")
@@ -113,7 +113,7 @@ def test_a_failure_keeps_the_figures_and_offers_retry(visit: Visit, imai: Simula
 
 
 def test_several_viewers_cause_one_call(visit: Visit, imai: Simulator) -> None:
-    """The page and whoever else reads share a cache."""
+    """Five visits and a read of the cache cause one call together."""
     for _ in range(5):
         assert "7,500" in written(visit(signed_in()))
     assert cache.current(IMAI)[0].remaining_quota == 7500

@@ -34,7 +34,7 @@ def error(code: ErrorCode, retry_after: int | None = None) -> UsageError:
 
 
 def test_the_usual_card() -> None:
-    """The contract's words, to the letter."""
+    """The lines of a card with a good reading are worded as the requirements say."""
     assert texts.remaining(READING) == "Remaining: 7,500 credits"
     assert texts.used(READING, total_hint="X") == "Used: 2,500 / 10,000 credits"
     assert texts.percentage(Decimal(25)) == "25%"
@@ -56,7 +56,7 @@ def test_the_usual_card() -> None:
     ],
 )
 def test_an_amount_is_grouped_and_has_decimals_only_where_there_are_any(figure: str, text: str) -> None:
-    """As people write figures."""
+    """Thousands are separated by commas, and trailing zeros are left out."""
     assert texts.amount(Decimal(figure)) == text
 
 
@@ -79,14 +79,14 @@ def test_an_amount_is_grouped_and_has_decimals_only_where_there_are_any(figure: 
     ],
 )
 def test_the_badge(changes: dict[str, object], word: str, color: str) -> None:
-    """A word, a colour and an icon for each state; a failure goes before the level."""
+    """Each state has a word, a colour and an icon, and a failure goes before the level."""
     badge = texts.badge(reading(**changes))
     assert (badge.word, badge.color) == (word, color)
     assert badge.icon.startswith(":material/")
 
 
 def test_what_is_unknown_is_said() -> None:
-    """No total, no limit: each in its own words, and never a figure."""
+    """An unknown total and a missing limit are each told in words and never as a figure."""
     unknown = reading(total_quota=None, used_quota=None, usage_percentage=None, level=None)
     assert texts.used(unknown, total_hint="IMAI_TOTAL_CREDITS") == (
         "Total unknown: set IMAI_TOTAL_CREDITS to see usage."
@@ -108,7 +108,7 @@ def test_a_balance_outside_the_allowance_is_explained() -> None:
 
 @pytest.mark.usefixtures("far_from_utc")
 def test_the_renewal_in_utc_and_in_the_viewers_time() -> None:
-    """The contract's words; the viewer's own time only where it differs; the past is not promised."""
+    """It is told in UTC, in the viewer's own time where that differs, and as past once it is over."""
     at = datetime(2026, 11, 27, 3, tzinfo=UTC)
     plain = "Renews 27 Nov 2026, 03:00 UTC (in 4 days)"
     assert texts.renewal(at, now=NOW, zone=None) == plain
@@ -128,12 +128,12 @@ def test_the_renewal_in_utc_and_in_the_viewers_time() -> None:
     [(0, "just now"), (59, "just now"), (60, "a minute ago"), (200, "3 minutes ago"), (7200, "2 hours ago")],
 )
 def test_ages(seconds: int, text: str) -> None:
-    """Coarse enough to stay true until the page looks again."""
+    """An age is told in whole minutes or hours, and below a minute as just now."""
     assert texts.ago(NOW - timedelta(seconds=seconds), now=NOW) == text
 
 
 def test_a_stale_reading_says_so_with_its_age() -> None:
-    """The age is that of the figures, not of the failure."""
+    """The age is that of the figures and not that of the failure."""
     stale = reading(stale=True, fetched_at=NOW - timedelta(hours=2))
     assert texts.freshness(stale, now=NOW) == "Last good reading 2 hours ago"
     assert texts.freshness(reading(fetched_at=None), now=NOW) is None

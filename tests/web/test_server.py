@@ -149,7 +149,7 @@ def test_a_ticket_becomes_a_cookie_that_scripts_and_other_sites_cannot_use(serve
 
 
 def test_the_session_is_never_in_a_body_or_another_header(server: Server) -> None:
-    """What a script may read does not hold it."""
+    """The session id is in the cookie's header alone."""
     answer = server.exchange(ticket())
     secret = answer.cookie.value
     assert answer.body == b""
@@ -255,7 +255,7 @@ def test_the_page_can_ask_whether_the_browser_kept_the_cookie(server: Server) ->
 
 
 def test_a_new_sign_in_ends_the_one_whose_cookie_it_replaces(server: Server) -> None:
-    """The browser sends the old cookie with the exchange."""
+    """The session whose cookie comes with the exchange ends."""
     old = server.exchange(ticket()).cookie.value
     server.exchange(ticket(), Cookie=f"{COOKIE}={old}")
     assert server.ask("/integrations/session", Cookie=f"{COOKIE}={old}").status == 401
@@ -441,7 +441,7 @@ def test_every_route_of_streamlit_is_known(server: Server) -> None:
 
 
 def test_what_is_loaded_at_the_start_is_spared_from_garbage_collection() -> None:
-    """Once the page is warm, a collection need not go through Streamlit's modules."""
+    """Once the page is warm, its modules' objects are frozen, and a collection does not go through them."""
 
     async def start() -> None:
         async with lifespan(None):
@@ -460,7 +460,7 @@ def test_what_is_loaded_at_the_start_is_spared_from_garbage_collection() -> None
 def test_a_failure_tells_the_log_and_not_the_browser(
     server: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The browser gets the status alone."""
+    """The browser gets the status alone, and the log the traceback."""
     answer = server.ask("/fails")
     assert (answer.status, answer.body) == (500, b"")
     (record,) = [record for record in caplog.records if record.levelno == logging.ERROR]
@@ -477,7 +477,7 @@ def test_the_page_names_no_other_host(server: Server) -> None:
 
 
 def test_the_configuration_protects() -> None:
-    """No message from another origin is listened to, forged requests and error details are off the table."""
+    """Messages of other origins, forged requests and error details on the page are switched off."""
     config = tomllib.loads((APP.parent / ".streamlit" / "config.toml").read_text(encoding="utf-8"))
     assert config["client"]["allowedOrigins"] == []  # by default every app on streamlit.app
     assert config["client"]["showErrorDetails"] == "none"
