@@ -257,6 +257,12 @@ def test_a_shipped_providers_settings_are_documented(kind: type[Provider[Any]]) 
         assert f"\n{kind.settings_class.variable(field)}=" in example
 
 
+def test_every_shipped_provider_is_a_candidate() -> None:
+    """A provider in Python that has no entry in `CANDIDATES` would not be tried."""
+    tried = {type(candidate.at("http://127.0.0.1:9")) for candidate in CANDIDATES}
+    assert tried >= set(PYTHON.values())
+
+
 def test_every_provider_file_is_listed() -> None:
     """A file in the folder of providers that nobody listed would never be shown."""
     files = Path(__file__).parents[2].joinpath("integrations/providers").glob("*.py")
