@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 
 
-def test_arrows_point_down() -> None:
+def test_no_room_imports_from_one_above_it() -> None:
     """import-linter finds every import allowed by the layers."""
     command = [str(Path(sys.executable).with_name("lint-imports")), "--no-cache"]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)

@@ -52,7 +52,7 @@ def cost(hashed: str) -> int:
 
 
 def check_password(password: str, hashed: str | None, *, highest_cost: int = COST) -> bool:
-    """Whether the password belongs to the hash, at the price of one bcrypt of the usual cost in every case.
+    """Whether the password belongs to the hash. Takes as long as one bcrypt of `highest_cost` in every case.
 
     Args:
         password: as it was typed.
@@ -63,12 +63,12 @@ def check_password(password: str, hashed: str | None, *, highest_cost: int = COS
     candidate = _bytes(password)
     fits = len(candidate) <= MAX_BYTES and b"\0" not in candidate
     matches = bcrypt.checkpw(candidate if fits else b"-", reference)
-    # Each step of the work factor doubles the time: 2^c + 2^c + 2^(c+1) + … is the usual one's, to the last round.
+    # Each step of the work factor doubles the rounds: 2^c and then 2^c + 2^(c+1) + … add up to 2^highest_cost.
     for missing in range(cost(reference.decode("ascii")), highest_cost):
         bcrypt.checkpw(b"-", _dummy(missing).encode("ascii"))
     return matches and fits and hashed is not None
 
 
 def _dummy(work_factor: int) -> str:
-    """A hash that bcrypt works through, and that no password leads to."""
+    """A well-formed hash that no password has."""
     return f"$2b${work_factor:02d}$" + "." * 53

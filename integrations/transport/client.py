@@ -38,7 +38,7 @@ for _module in ("connection", "connectionpool", "poolmanager", "response", "util
 
 
 class _Session(requests.Session):
-    """requests' session, blind to redirects: to prepare the next one it would read the whole body first."""
+    """requests' session that looks for no redirect: to prepare one it would read the whole body first."""
 
     def get_redirect_target(self, resp: requests.Response) -> None:
         del resp
@@ -199,4 +199,4 @@ def _may_pass(error: BaseException) -> bool:
 def _wait(state: tenacity.RetryCallState) -> float:
     error = state.outcome.exception() if state.outcome else None
     asked = error.retry_after if isinstance(error, ProviderError) else None
-    return max(asked or 0.0, _BACKOFF(state))  # a Retry-After of 0 is no leave to hammer
+    return max(asked or 0.0, _BACKOFF(state))  # a Retry-After of 0 shortens no pause

@@ -55,7 +55,7 @@ class Deadline:
         with self._lock:
             self._cut.set()
             for handle in self._handles:
-                with contextlib.suppress(OSError):  # the other side was faster
+                with contextlib.suppress(OSError):  # the other side has closed it already
                     handle.shutdown(socket.SHUT_RDWR)
                 handle.close()
             self._handles.clear()

@@ -61,7 +61,7 @@ class RouteGuard:
 
 
 def _may_connect(headers: Headers) -> bool:
-    # A client without Origin is no browser: it brings no cookie but its own.
+    # A browser sends Origin with every websocket. Who sends none is a script, and has no cookie of a person's browser.
     return "origin" not in headers or is_own_origin(headers)
 
 

@@ -56,7 +56,7 @@ async def check_session(request: Request) -> Response:
 
 
 def _same_origin(request: Request) -> bool:
-    """Whether the request comes from a page of this very host; a browser cannot be made to say so falsely."""
+    """Whether the request comes from a page of this very host: by headers that no script in a browser can set."""
     site = request.headers.get("sec-fetch-site")
     if site is not None and site != "same-origin":
         return False

@@ -95,7 +95,7 @@ def test_retry_after_inside_the_deadline_is_waited_for(pauses: list[float]) -> N
 def test_the_pauses_grow_and_no_two_clients_keep_the_same(
     pauses: list[float], headers: dict[str, Any]
 ) -> None:
-    """At least 0.1, 0.2, 0.4 seconds and up to 0.1 more by chance; a Retry-After of 0 is no leave to hammer."""
+    """At least 0.1, 0.2, 0.4 seconds and up to 0.1 more by chance; a Retry-After of 0 shortens none of them."""
     with hostile(answer(503, **headers)) as server:
         failure_of(server.url)
         failure_of(server.url)
