@@ -1,23 +1,31 @@
-"""Readings shared by every viewer and every endpoint call: one call to a provider at a time, and few of them.
+"""Readings shared by every viewer and every endpoint call of all processes: one call to a provider at a time, and few.
 
-`st.cache_data` keeps good readings for the TTL. It keeps nothing that failed, and anybody can empty it from a browser's
-console; so beside it stands one entry for each provider, with what the last fetch gave, the last good one, and until
-when nobody asks again. All of it lives in the process. Whoever calls must have checked the viewer's permission before.
+The state keeps one record for each provider: what the last fetch gave, the last good one, and until when nobody asks
+again. `st.cache_data` stands in front of it, by the record's number; whoever wants a later one than the last waits for
+it, here or in another process, and shares what it gives. Anybody can empty Streamlit's cache from a browser's console:
+the record stays, so nobody is asked sooner. Where the state cannot be used, each process goes on with what it knows.
+Whoever calls must have checked the viewer's permission before.
 """
 
+import json
 import threading
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any, Final
 
 import streamlit as st
+from pydantic import TypeAdapter, ValidationError
 
 from integrations import accounts, service
+from integrations.errors import ErrorCode
 from integrations.models import Reading, UsageReport
 from integrations.providers.base import Provider
 from integrations.settings import panel_settings
+from integrations.state import StateError, state
 
 FAILURE_TTL: Final = timedelta(seconds=15)
 """How long a failure is served before the next visit asks again."""
@@ -25,12 +33,15 @@ FAILURE_TTL: Final = timedelta(seconds=15)
 CLICK_PAUSE: Final = timedelta(seconds=2)
 """A click on Refresh or Retry asks nothing this soon after the last fetch."""
 
+_SKEW: Final = timedelta(seconds=10)
+"""How far the clocks of several machines may differ."""
+
+_KEPT_SECONDS: Final = 30 * 86_400.0
+_SHAPE: Final = 1
+"""To be counted up with every change of `_Record`: a record of another shape is not read."""
+
 Readings = tuple[Reading, ...]
 """A provider's readings: one, or one for each of its quotas."""
-
-
-class _FailedError(Exception):
-    """The fetch failed: `st.cache_data` does not keep what raises."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,42 +49,88 @@ class _Record:
     """What is known of a provider after a fetch.
 
     Attributes:
+        number: of the fetch; a later one has a higher number, in whatever process it was made.
         last: what the fetch gave.
         last_good: what the last good one gave, perhaps the same.
         rests_until: before this moment nobody asks again.
     """
 
+    number: int
     last: service.Outcome
     last_good: service.Outcome | None
     rests_until: datetime
 
-    def is_resting(self, now: datetime) -> bool:
+    def wanted(self, now: datetime) -> int:
+        """The least number that may be shown: this one, or the next where nobody need rest any more."""
         # A fetch that lies in the future means that the clock was set back: then the rest is over.
-        return self.last.at <= now < self.rests_until
+        is_resting = self.last.at - _SKEW <= now < self.rests_until
+        return self.number if is_resting else self.number + 1
+
+
+_RECORD: Final = TypeAdapter(_Record)
 
 
 @dataclass
 class _Entry:
-    """One provider's record, and the lock that is held while the provider is asked."""
+    """One provider's record, as this process knows it and as the state has it."""
 
+    key: str
     provider: Provider[Any]
     lock: threading.Lock = field(default_factory=threading.Lock)
-    record: _Record | None = None
+    """Held while this process asks, so that it waits in the state once and not for every viewer."""
+    known: _Record | None = None
+    read: str | None = None
+    """The state's text that was parsed last: it is mostly the same."""
 
-    def ask(self) -> service.Outcome:
-        """What the last fetch gave; makes one, unless the provider rests. Those who wait for it share what it gives."""
-        with self.lock:
-            if self.record is None or not self.record.is_resting(datetime.now(UTC)):
-                self.record = self._fetch()
-            return self.record.last
+    def record(self) -> _Record | None:
+        """The latest that is known anywhere."""
+        with suppress(StateError, ValidationError):
+            text = state().get(self.key)
+            if text is not None and text != self.read:
+                self._learn(_RECORD.validate_json(text))
+                self.read = text
+        return self.known
 
-    def _fetch(self) -> _Record:
-        outcome = service.fetch(self.provider)
+    def _learn(self, record: _Record) -> None:
+        """Take the later of two records; of the same one, that whose rest a click has ended."""
+        known = self.known
+        if known is None or (known.number, record.rests_until) <= (record.number, known.rests_until):
+            self.known = record
+
+    def _keep(self, record: _Record) -> None:
+        self._learn(record)
+        text = json.dumps(_RECORD.dump_python(record), default=str)  # exact: a figure is no JSON number here
+        with suppress(StateError):
+            state().put(self.key, text, _KEPT_SECONDS)
+
+    def ask(self, number: int) -> _Record:
+        """The record of this number or a later one; fetches where there is none yet."""
+        found = self.record()
+        if found is not None and found.number >= number:
+            return found
+        seconds = panel_settings().deadline_seconds + 1  # longer than another's fetch may take
+        with self.lock, self._exclusive(seconds) as mine:
+            found = self.record()
+            if found is not None and found.number >= number:
+                return found
+            if not mine:
+                made = self._record(
+                    service.Outcome(datetime.now(UTC), failure=service.Failure(ErrorCode.TIMEOUT))
+                )
+                self._learn(made)
+                return made
+            made = self._record(service.fetch(self.provider))
+            self._keep(made)
+            return made
+
+    def _record(self, outcome: service.Outcome) -> _Record:
+        before = self.known
+        number = max(time.time_ns(), before.number + 1 if before else 1)
         if outcome.failure is None:
             ttl = timedelta(seconds=panel_settings().cache_ttl_seconds)
-            return _Record(outcome, outcome, self._repeatable_at(outcome, ttl))
-        last_good = self.record.last_good if self.record else None
-        return _Record(outcome, last_good, self._repeatable_at(outcome, FAILURE_TTL))
+            return _Record(number, outcome, outcome, self._repeatable_at(outcome, ttl))
+        last_good = before.last_good if before else None
+        return _Record(number, outcome, last_good, self._repeatable_at(outcome, FAILURE_TTL))
 
     def _repeatable_at(self, outcome: service.Outcome, pause: timedelta) -> datetime:
         """When the provider may be asked again: after this pause, and no more often than its readings may be taken."""
@@ -81,20 +138,34 @@ class _Entry:
 
     def click_allowed_at(self) -> datetime | None:
         """When a click may have the provider asked; None where it was never asked."""
-        return None if self.record is None else self._repeatable_at(self.record.last, CLICK_PAUSE)
+        known = self.record()
+        return None if known is None else self._repeatable_at(known.last, CLICK_PAUSE)
 
     def end_rest(self) -> None:
-        """Let the next visit ask, where a click may cause it."""
-        if not self.lock.acquire(blocking=False):
-            return  # it is being asked right now
+        """Let the next visit ask, where a click may cause it and nobody is asking now."""
+        found = self.record()
+        if found is None or not self._may_be_refreshed(found) or not self.lock.acquire(blocking=False):
+            return
         try:
-            now = datetime.now(UTC)
-            allowed_at = self.click_allowed_at()
-            if self.record is not None and allowed_at is not None and now >= allowed_at:
-                self.record = replace(self.record, rests_until=now)
-                _good().clear(self.provider.label, self)
+            with self._exclusive(0) as mine:
+                found = self.record()
+                if mine and found is not None and self._may_be_refreshed(found):
+                    self._keep(replace(found, rests_until=datetime.now(UTC)))
         finally:
             self.lock.release()
+
+    def _may_be_refreshed(self, record: _Record) -> bool:
+        now = datetime.now(UTC)
+        return self._repeatable_at(record.last, CLICK_PAUSE) <= now < record.rests_until
+
+    @contextmanager
+    def _exclusive(self, seconds: float) -> Iterator[bool]:
+        """Whether no other process asks meanwhile; without a state there is no telling, and this one asks."""
+        with ExitStack() as stack:
+            mine = True
+            with suppress(StateError):
+                mine = stack.enter_context(state().lock(self.key, wait=seconds))
+            yield mine
 
 
 _entries: Final[dict[str, _Entry]] = {}
@@ -102,42 +173,42 @@ _entries_lock: Final = threading.Lock()
 
 
 def _entry(provider: Provider[Any]) -> _Entry:
+    panel = panel_settings()
+    # A reading of another key, address, total or threshold is another account's.
+    key = f"reading-{_SHAPE}:{provider.label}:{provider.identity}:{panel.warning_percent}:{panel.critical_percent}"
     with _entries_lock:
-        entry = _entries.setdefault(provider.label, _Entry(provider))
-        entry.provider = provider  # another list of accounts may have another one of the same name
-        return entry
+        return _entries.setdefault(key, _Entry(key, provider))
 
 
-def _ask(label: str, _entry: _Entry) -> Readings:
-    del label  # the key; Streamlit does not hash an argument that begins with an underscore
-    outcome = _entry.ask()
-    if outcome.failure is not None:
-        raise _FailedError
-    return outcome.readings
+def _ask(key: str, number: int, _entry: _Entry) -> _Record:
+    del key  # Streamlit tells records apart by it and the number; what begins with an underscore it ignores
+    return _entry.ask(number)
 
 
 @cache
-def _good() -> Any:  # noqa: ANN401 - Streamlit's own type of a cached function
+def _records() -> Any:  # noqa: ANN401 - Streamlit's own type of a cached function
     ttl = timedelta(seconds=panel_settings().cache_ttl_seconds)
-    return st.cache_data(ttl=ttl, show_spinner=False)(_ask)
+    return st.cache_data(ttl=ttl, max_entries=1000, show_spinner=False)(_ask)
 
 
 def current(provider: Provider[Any]) -> Readings:
-    """A provider's readings; asks it where what is kept has run out. Takes one deadline at the most."""
+    """A provider's readings; asks it where what is kept has run out.
+
+    Takes one deadline at the most, or two where another process is killed while it asks and the provider hangs.
+    """
     entry = _entry(provider)
-    try:
-        readings: Readings = _good()(provider.label, entry)
-    except _FailedError:
-        return latest(provider)
-    return readings
+    known = entry.record()
+    number = known.wanted(datetime.now(UTC)) if known is not None else 1
+    shown: _Record = _records()(entry.key, number, entry)
+    return service.readings_of(provider, shown.last, shown.last_good)
 
 
 def latest(provider: Provider[Any]) -> Readings:
     """The readings of the last fetch, however old. Asks the provider only where there was none."""
-    record = _entry(provider).record
-    if record is None:
+    known = _entry(provider).record()
+    if known is None:
         return current(provider)
-    return service.readings_of(provider, record.last, record.last_good)
+    return service.readings_of(provider, known.last, known.last_good)
 
 
 def rests_until(provider: Provider[Any]) -> datetime | None:

@@ -151,6 +151,10 @@ class PanelSettings(_Settings):
     providers_file: Path = Field(
         default=Path(".streamlit/providers.yaml"), description="the path of the YAML file of accounts"
     )
+    state_url: SecretStr = Field(
+        default=SecretStr("sqlite:///.streamlit/state.sqlite3"),
+        description="where sign-ins and readings are kept: a file, memory or Redis; secret",
+    )
     session_hours: float = Field(
         default=12, gt=0, le=720, description="the longest life of a sign-in: up to 720 hours"
     )

@@ -10,6 +10,7 @@ from integrations.access.store import read as read_store
 from integrations.errors import SettingsError
 from integrations.providers import PYTHON
 from integrations.settings import PanelSettings, panel_settings
+from integrations.state import StateError, StateFileError, state
 
 log = logging.getLogger("integrations")
 
@@ -27,7 +28,7 @@ def check_settings() -> PanelSettings:
     problems = _problems(panel_settings)
     if problems:
         kinds = [kind.settings_class for kind in PYTHON.values()]
-    elif not (problems := _problems(accounts.current)):
+    elif not (problems := _problems(state) + _problems(accounts.current)):
         kinds = [provider.settings_class for provider in accounts.current()]
     else:
         kinds = []
@@ -68,7 +69,7 @@ def prepare() -> None:
     """Make ready to serve.
 
     Raises:
-        StartError: settings are wrong, or others may read the store.
+        StartError: settings are wrong, others may read the store, or a person must mend the state's file.
     """
     settings = check_settings()
     set_up_log(settings.log_level)
@@ -82,5 +83,11 @@ def prepare() -> None:
         raise StartError(f"PANEL_AUTH_FILE: {error}") from None
     except StoreError as error:
         log.error("Nobody can sign in yet: %s", error)  # noqa: TRY400 - the text is the message
+    try:
+        state().check()
+    except StateFileError as error:
+        raise StartError(f"PANEL_STATE_URL: {error}") from None
+    except StateError:
+        pass  # in the log already; it may come back by itself
     if not settings.cookie_secure:
         log.warning("PANEL_COOKIE_SECURE=false: the session cookie also travels over plain HTTP")

@@ -18,6 +18,7 @@ from integrations.access.store import User
 from integrations.providers.imai import Imai
 from integrations.settings import panel_settings
 from integrations.simulator import Simulator
+from integrations.state import state
 
 PASSWORD = "test-password-not-secret"
 HASHED = hash_password(PASSWORD)
@@ -30,13 +31,15 @@ IMAI = Imai()
 def forget() -> None:
     """Drop whatever the process keeps."""
     st.cache_data.clear()
-    cache._good.cache_clear()
+    cache._records.cache_clear()
     cache._entries.clear()
     service._outages._since.clear()
+    state.cache_clear()
     panel_settings.cache_clear()
     authenticator.auth.cache_clear()
     accounts.replace(None)
-    vars(IMAI).pop("settings", None)
+    for kept in ("settings", "identity"):
+        vars(IMAI).pop(kept, None)
 
 
 @pytest.fixture(autouse=True)
@@ -46,6 +49,7 @@ def _as_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PANEL_AUTH_FILE", str(tmp_path / "auth.yaml"))
+    monkeypatch.setenv("PANEL_STATE_URL", os.environ.get("TEST_STATE_URL", "memory://"))
     forget()
     yield
     forget()
@@ -57,7 +61,7 @@ def _log_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
     log = logging.getLogger("integrations")
     monkeypatch.setattr(log, "propagate", True)
     monkeypatch.setattr(log, "handlers", [])
-    monkeypatch.setattr(log, "level", logging.INFO)
+    log.setLevel(logging.INFO)  # and not by an attribute: loggers remember what their parents let pass
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 from pydantic_settings import BaseSettings
 
 from integrations.errors import SettingsError
@@ -18,6 +19,7 @@ DEFAULTS = {
     "PANEL_WARNING_PERCENT": "80",
     "PANEL_CRITICAL_PERCENT": "95",
     "PANEL_AUTH_FILE": ".streamlit/auth.yaml",
+    "PANEL_STATE_URL": "sqlite:///.streamlit/state.sqlite3",
     "PANEL_SESSION_HOURS": "12",
     "PANEL_SESSION_IDLE_MINUTES": "60",
     "PANEL_COOKIE_SECURE": "true",
@@ -33,6 +35,8 @@ def text_of(value: object) -> str:
         return str(value).lower()
     if isinstance(value, float):
         return f"{value:g}"
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
     return value.strftime("%H:%M") if hasattr(value, "strftime") else str(value)
 
 
@@ -46,6 +50,7 @@ def variables() -> dict[str, object]:
 def test_the_defaults_are_the_contracts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each default is what the documents promise."""
     monkeypatch.delenv("PANEL_AUTH_FILE")
+    monkeypatch.delenv("PANEL_STATE_URL")
     found = variables()
     assert {name: text_of(found[name]) for name in DEFAULTS} == DEFAULTS
     assert [found[name] for name in ("IMAI_API_KEY", "IMAI_TOTAL_CREDITS", "IMAI_RENEWAL_DAY")] == [None] * 3
@@ -72,6 +77,7 @@ def test_the_example_lists_nothing_else() -> None:
 def test_the_example_is_a_good_env_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Copied as it is, it gives the defaults: blank is absent."""
     monkeypatch.delenv("PANEL_AUTH_FILE")
+    monkeypatch.delenv("PANEL_STATE_URL")
     (tmp_path / ".env").write_text(EXAMPLE, encoding="utf-8")
     assert PanelSettings.load() == PanelSettings.model_construct(
         **{name: field.default for name, field in PanelSettings.model_fields.items()}

@@ -1,12 +1,14 @@
 """What is checked before the panel serves."""
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from integrations import startup
 from tests.conftest import AddUser
+from tests.state.redis_server import free_port
 
 
 @pytest.fixture
@@ -59,6 +61,58 @@ def test_the_start_warns_of_a_cookie_without_https(
     startup.prepare()
     (line,) = capsys.readouterr().err.splitlines()
     assert "WARNING integrations: PANEL_COOKIE_SECURE=false" in line
+
+
+@pytest.mark.parametrize(
+    ("prepare", "says"),
+    [
+        (lambda path: path.touch(0o644), "others may access it (mode 0644). Run: chmod 600 {path}"),
+        (
+            lambda path: path.write_text("no database") and path.chmod(0o600),
+            "{path}: damaged, or not a state",
+        ),
+        (lambda path: path.mkdir(), "{path}: Is a directory"),
+        (lambda path: path.parent.rmdir(), "{path}: No such file or directory. Its folder must be there"),
+    ],
+)
+def test_a_state_that_a_person_must_mend_stops_the_start(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    prepare: Callable[[Path], object],
+    says: str,
+) -> None:
+    """With one line that names the variable, the file and what to do."""
+    path = tmp_path / "state" / "state.sqlite3"
+    path.parent.mkdir()
+    prepare(path)
+    monkeypatch.setenv("PANEL_STATE_URL", f"sqlite:///{path}")
+    with pytest.raises(startup.StartError) as stopped:
+        startup.prepare()
+    assert str(stopped.value).startswith("PANEL_STATE_URL: ")
+    assert says.format(path=path) in str(stopped.value)
+    assert "State" not in capsys.readouterr().err
+
+
+def test_a_redis_that_is_down_does_not_stop_the_start(
+    add_user: AddUser, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It may come up later, and pages that are open wait for it; the log has one line, without the password."""
+    add_user("alice", roles=["admin"])
+    monkeypatch.setenv("PANEL_STATE_URL", f"redis://:test-password@127.0.0.1:{free_port()}")
+    startup.prepare()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert " ERROR integrations.state.outage: State: writing fails: 127.0.0.1:" in line
+    assert "test-password" not in line
+
+
+def test_a_wrong_place_of_the_state_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once, beside other wrong settings, and without the value."""
+    monkeypatch.setenv("PANEL_STATE_URL", "redis://:test-password@host:port")
+    with pytest.raises(startup.StartError) as stopped:
+        startup.check_settings()
+    assert str(stopped.value).startswith("PANEL_STATE_URL: not the place of a state. Expected: ")
+    assert "test-password" not in str(stopped.value)
 
 
 def test_every_wrong_setting_has_its_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import logging
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
@@ -11,9 +12,10 @@ from functools import cache
 from integrations.access.passwords import check_password
 from integrations.access.permissions import is_allowed, permissions_of
 from integrations.access.sessions import Session, Sessions
-from integrations.access.store import MAX_NAME, Store, StoreError, User, normal_name
+from integrations.access.store import MAX_NAME, Store, StoreContent, StoreError, User, normal_name
 from integrations.access.throttle import Throttle
 from integrations.settings import PanelSettings, panel_settings
+from integrations.state import StateError, state
 
 audit = logging.getLogger("integrations.audit")
 
@@ -25,7 +27,7 @@ class Denial(StrEnum):
     """Why somebody has no access now."""
 
     SIGNED_OUT = "signed out"
-    UNAVAILABLE = "store unavailable"
+    UNAVAILABLE = "store or state unavailable"
     THROTTLED = "too many wrong tokens"
 
 
@@ -66,27 +68,32 @@ def _display_name(name: str, user: User) -> str:
 
 
 class Authenticator:
-    """Sign-in and sessions over one store."""
+    """Sign-in and sessions over one store and the state. Where one of them cannot be used, nobody gets in."""
 
     def __init__(self, settings: PanelSettings) -> None:
         self.store = Store(settings.auth_file)
         # The prefix makes browsers hold the cookie to this host and to HTTPS (RFC 6265bis, 4.1.3.2).
         self.cookie_name = "__Host-integrations-session" if settings.cookie_secure else "integrations-session"
+        self._state = state()
         self._sessions = Sessions(
+            self._state,
             clock=time.time,
             longest=settings.session_hours * 3600,
             idle=settings.session_idle_minutes * 60,
         )
-        self._throttle = Throttle()
-        self._token_throttle = Throttle()  # its own: wrong tokens must not keep people from signing in
+        self._throttle = Throttle(self._state, "sign-in")
+        # Its own: wrong tokens must not keep people from signing in.
+        self._token_throttle = Throttle(self._state, "token")
 
     def sign_in(self, name: str, password: str) -> str | SignInRefused:
         """A ticket for the right password, or why not. Takes one bcrypt, whoever asks, until the limit is reached."""
         name = normal_name(name)[: MAX_NAME + 1]  # one character too many stays unknown
         try:
-            content = self.store.content()
-        except StoreError:
+            return self._sign_in(name, password, self.store.content())
+        except (StoreError, StateError):
             return SignInRefused.UNAVAILABLE
+
+    def _sign_in(self, name: str, password: str, content: StoreContent) -> str | SignInRefused:
         if not self._throttle.reserve(name):
             if self._throttle.is_new_lock(name):
                 audit.warning("sign-in locked: user=%a too many attempts", name)
@@ -106,6 +113,9 @@ class Authenticator:
         Args:
             ticket: as `sign_in` gave it.
             replaces: the session id whose place the new one takes in the browser; nobody could end it there later.
+
+        Raises:
+            StateError: there is no telling; the ticket may be used up.
         """
         session_id = self._sessions.redeem(ticket) if len(ticket) <= MAX_SECRET_CHARACTERS else None
         if session_id is not None:
@@ -124,12 +134,12 @@ class Authenticator:
         """
         if not session_id or len(session_id) > MAX_SECRET_CHARACTERS:
             return Denial.SIGNED_OUT
-        session = self._sessions.find(session_id)
-        if session is None:
-            return Denial.SIGNED_OUT
         try:
+            session = self._sessions.find(session_id)
+            if session is None:
+                return Denial.SIGNED_OUT
             content = self.store.content()
-        except StoreError:
+        except (StoreError, StateError):
             return Denial.UNAVAILABLE
         user = content.users.get(session.user)
         over = self._sessions.expiry(session) or _revoked(session, user)
@@ -137,13 +147,18 @@ class Authenticator:
             self._end(session_id, over or "revoked")
             return Denial.SIGNED_OUT
         if touch:
-            self._sessions.touch(session)
+            with suppress(StateError):  # the session then ends earlier, never later
+                self._sessions.touch(session_id, session)
         return Principal(
             session.user, _display_name(session.user, user), permissions_of(user.roles, content.roles)
         )
 
     def sign_out(self, session_id: str | None) -> None:
-        """End a session, in every tab."""
+        """End a session, in every tab.
+
+        Raises:
+            StateError: it could not be ended.
+        """
         if session_id and (session := self._sessions.end(session_id)):
             audit.info("sign-out: user=%a", session.user)
 
@@ -160,8 +175,11 @@ class Authenticator:
         for name, kept in content.tokens.items():
             if hmac.compare_digest(kept.sha256, digest):
                 return Principal(name, name, permissions_of(kept.roles, content.roles))
-        if not self._token_throttle.reserve_for_all():
-            return Denial.THROTTLED
+        try:
+            if not self._token_throttle.reserve_for_all():
+                return Denial.THROTTLED
+        except StateError:
+            return Denial.UNAVAILABLE
         audit.warning("token refused")
         return Denial.SIGNED_OUT
 
@@ -169,13 +187,15 @@ class Authenticator:
         """Whether anybody can sign in."""
         try:
             self.store.content()
-        except StoreError:
+            self._state.get("available")  # there is no such text; only whether it can be asked matters
+        except (StoreError, StateError):
             return False
         return True
 
     def _end(self, session_id: str | None, reason: str) -> None:
-        if session_id and (session := self._sessions.end(session_id)):
-            audit.info("session ended: user=%a %s", session.user, reason)
+        with suppress(StateError):  # over by its own times or by the store, whether or not its record goes
+            if session_id and (session := self._sessions.end(session_id)):
+                audit.info("session ended: user=%a %s", session.user, reason)
 
 
 def _revoked(session: Session, user: User | None) -> str | None:

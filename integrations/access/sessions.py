@@ -2,99 +2,129 @@
 
 import hashlib
 import secrets
-import threading
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final
+from contextlib import suppress
+from typing import Final, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from integrations.state import State
 
 TICKET_SECONDS: Final = 30.0
 _RANDOM_BYTES: Final = 32
+_SKEW_SECONDS: Final = 60.0
+"""How far the clocks of several machines may differ."""
+
+_SESSION: Final = "session:"
+_TICKET: Final = "ticket:"
 
 
-@dataclass(slots=True)
-class Session:
-    """One sign-in. Times are seconds of the clock given to `Sessions`."""
+class _Record(BaseModel):
+    """As it stands in the state. Other versions of the panel read it: a new field needs a default."""
+
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
     user: str
     fingerprint: str
+
+
+Kind = TypeVar("Kind", bound=_Record)
+
+
+class Session(_Record):
+    """One sign-in. Times are seconds of the clock given to `Sessions`."""
+
     started: float
     used: float
 
 
-@dataclass(frozen=True, slots=True)
-class _Ticket:
-    user: str
-    fingerprint: str
+class _Ticket(_Record):
     expires: float
 
 
 def _digest(secret: str) -> str:
-    # Looked up by digest: a comparison's timing then tells nothing of the secret.
+    # Looked up by digest: a comparison's timing then tells nothing of the secret, and neither does a copy of the state.
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 class Sessions:
-    """The table of sign-ins and of tickets not yet exchanged. Safe from any thread.
+    """The table of sign-ins and of tickets not yet exchanged. Safe from any thread and any process.
+
+    Every method but `expiry` raises `StateError` where the state cannot be used.
 
     Args:
-        clock: seconds; only differences count.
+        state: where the table is.
+        clock: seconds since 1970.
         longest: seconds a sign-in lives at the most.
         idle: seconds it lives unused.
     """
 
-    def __init__(self, *, clock: Callable[[], float], longest: float, idle: float) -> None:
+    def __init__(self, state: State, *, clock: Callable[[], float], longest: float, idle: float) -> None:
+        self._state = state
         self._clock = clock
         self._longest = longest
         self._idle = idle
-        self._lock = threading.Lock()
-        self._sessions: dict[str, Session] = {}
-        self._tickets: dict[str, _Ticket] = {}
 
     def issue_ticket(self, user: str, fingerprint: str) -> str:
         """A secret that can be exchanged once, within 30 seconds, for a session."""
         ticket = secrets.token_urlsafe(_RANDOM_BYTES)
-        now = self._clock()
-        with self._lock:
-            self._tickets = {key: kept for key, kept in self._tickets.items() if now < kept.expires}
-            self._tickets[_digest(ticket)] = _Ticket(user, fingerprint, now + TICKET_SECONDS)
+        record = _Ticket(user=user, fingerprint=fingerprint, expires=self._clock() + TICKET_SECONDS)
+        self._state.put(_TICKET + _digest(ticket), record.model_dump_json(), TICKET_SECONDS)
         return ticket
 
     def redeem(self, ticket: str) -> str | None:
         """The id of a new session for a ticket, or None where it is unknown, used or too old."""
+        found = _parse(_Ticket, self._state.take(_TICKET + _digest(ticket)))
         now = self._clock()
-        with self._lock:
-            found = self._tickets.pop(_digest(ticket), None)
-            if found is None or now >= found.expires:
-                return None
-            session_id = secrets.token_urlsafe(_RANDOM_BYTES)
-            self._drop_expired(now)
-            self._sessions[_digest(session_id)] = Session(found.user, found.fingerprint, now, now)
-            return session_id
+        if found is None or now >= found.expires:
+            return None
+        session_id = secrets.token_urlsafe(_RANDOM_BYTES)
+        session = Session(user=found.user, fingerprint=found.fingerprint, started=now, used=now)
+        # Until it is over whatever happens, and a little longer, so that the log can say why it ended.
+        self._state.put(_SESSION + _digest(session_id), session.model_dump_json(), self._longest + self._idle)
+        return session_id
 
     def find(self, session_id: str) -> Session | None:
         """The session behind an id, expired or not."""
-        with self._lock:
-            return self._sessions.get(_digest(session_id))
+        return _parse(Session, self._state.get(_SESSION + _digest(session_id)))
 
     def expiry(self, session: Session) -> str | None:
         """Why a session is over by time, or None while it is not."""
         now = self._clock()
+        if session.started > now + _SKEW_SECONDS:  # it would live longer by as much as the clock was set back
+            return "clock set back"
         if now - session.started >= self._longest:
             return "too old"
         return "unused for too long" if now - session.used >= self._idle else None
 
-    def touch(self, session: Session) -> None:
-        """Note that a person used the session."""
-        session.used = self._clock()
+    def touch(self, session_id: str, session: Session) -> None:
+        """Note that a person used the session; one that was ended meanwhile stays ended."""
+        used = session.model_copy(update={"used": self._clock()})
+        self._state.replace(_SESSION + _digest(session_id), used.model_dump_json())
 
     def end(self, session_id: str) -> Session | None:
         """Forget a session; gives what it was, to whoever was first."""
-        with self._lock:
-            return self._sessions.pop(_digest(session_id), None)
+        return _parse(Session, self._state.take(_SESSION + _digest(session_id)))
 
-    def _drop_expired(self, now: float) -> None:
-        # Sessions that nobody has asked for since they ended; any other is ended, and logged, when it is asked for.
-        limit = self._longest + self._idle
-        self._sessions = {
-            key: session for key, session in self._sessions.items() if now - session.used < limit
-        }
+    def all(self) -> list[Session]:
+        """The sign-ins that are not over, the oldest first."""
+        found = (_parse(Session, text) for text in self._state.items(_SESSION).values())
+        return sorted(
+            (one for one in found if one and not self.expiry(one)), key=lambda one: (one.started, one.user)
+        )
+
+    def end_all(self, user: str | None = None) -> int:
+        """Forget the sign-ins of a user, or of everybody, with their tickets; gives how many sign-ins there were."""
+        ended = 0
+        for prefix, kind in ((_TICKET, _Ticket), (_SESSION, Session)):
+            for key, text in self._state.items(prefix).items():
+                record = _parse(kind, text)
+                if user is None or (record is not None and record.user == user):
+                    ended += self._state.take(key) is not None and kind is Session
+        return ended
+
+
+def _parse(kind: type[Kind], text: str | None) -> Kind | None:
+    with suppress(ValidationError):  # not of our making
+        return kind.model_validate_json(text) if text is not None else None
+    return None

@@ -1,5 +1,6 @@
 """What a provider is: a label, settings, and how its answer becomes quotas."""
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -7,7 +8,7 @@ from decimal import Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
 from integrations.errors import ErrorCode, ProviderError
 from integrations.models import Quota
@@ -40,6 +41,10 @@ class Payload(BaseModel):
     """The fields of an answer that are read; the others are ignored, whatever they hold."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="ignore", hide_input_in_errors=True)
+
+
+def _plain(value: object) -> str:
+    return value.get_secret_value() if isinstance(value, SecretStr) else repr(value)
 
 
 Settings = TypeVar("Settings", bound=ProviderSettings)
@@ -78,6 +83,17 @@ class Provider(ABC, Generic[Settings]):
             SettingsError: a value is wrong.
         """
         return self.settings_class.load()
+
+    @cached_property
+    def identity(self) -> str:
+        """A digest of what the figures depend on, secrets included: readings of another identity are another's."""
+        return hashlib.sha256("\n".join(self._traits()).encode()).hexdigest()
+
+    def _traits(self) -> list[str]:
+        """What tells this account from others at the service, as texts that are the same in every process."""
+        settings = self.settings
+        values = {name: getattr(settings, name) for name in type(settings).model_fields}
+        return [f"{name}={_plain(value)}" for name, value in values.items()]
 
     @property
     def key_variable(self) -> str:

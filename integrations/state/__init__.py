@@ -6,10 +6,12 @@ memory of a single process. Nothing above this package knows which. Texts go in 
 """
 
 from contextlib import AbstractContextManager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 from integrations.errors import SettingsError
+from integrations.settings import panel_settings
 
 if TYPE_CHECKING:
     from limits.storage import Storage
@@ -67,6 +69,16 @@ class State(Protocol):
 
     def close(self) -> None:
         """Let go of files and connections."""
+
+
+@cache
+def state() -> State:
+    """The process's way to the state. Opens nothing yet.
+
+    Raises:
+        SettingsError: `PANEL_STATE_URL` is wrong.
+    """
+    return open_state(panel_settings().state_url.get_secret_value())
 
 
 def open_state(url: str) -> State:

@@ -73,9 +73,7 @@ class SqliteState:
 
     def replace(self, key: str, text: str) -> None:
         """See `State`."""
-        self.run(
-            "writing", "UPDATE texts SET text = ? WHERE key = ? AND ends > ?", text, PREFIX + key, time.time()
-        )
+        self.run("writing", "UPDATE texts SET text = ? WHERE key = ?", text, PREFIX + key)
 
     def take(self, key: str) -> str | None:
         """See `State`."""
@@ -106,7 +104,7 @@ class SqliteState:
             got = held.acquire(timeout=wait)
         else:
             path = f"{self._path}.{hashlib.sha256(name.encode()).hexdigest()[:16]}.lock"
-            held = filelock.FileLock(path, mode=0o600, thread_local=False, poll_interval=0.02)
+            held = filelock.FileLock(path, mode=0o600, poll_interval=0.02)
             with self._outages.watch("locking"):
                 _refuse_others(Path(path))
                 try:

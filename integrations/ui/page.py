@@ -13,10 +13,12 @@ from streamlit.errors import StreamlitAPIException
 from integrations import accounts, cache
 from integrations.access import INTEGRATION_READ, Denial, Principal, SignInRefused, auth
 from integrations.providers.base import Provider
+from integrations.state import StateError
 from integrations.ui import card, sign_in
 
 NO_PERMISSION: Final = "You don't have permission to view integrations."
 _IMAGES: Final = Path(__file__).parent / "images"
+_STILL_SIGNED_IN: Final = "still signed in"
 _PULSE_SECONDS: Final = 45
 """How often an open page looks whether its session still stands and its ages are right."""
 
@@ -77,6 +79,8 @@ def _draw_signed_in(principal: Principal) -> None:
             st.page_link(page, label="Integrations", icon=":material/monitoring:")
             st.button("Refresh all", icon=":material/refresh:", on_click=_refresh_all, width="stretch")
         st.button("Log out", icon=":material/logout:", on_click=_log_out, width="stretch")
+    if st.session_state.pop(_STILL_SIGNED_IN, False):
+        st.error("You could not be logged out. Please try again.", icon=":material/error:")
     page.run()
 
 
@@ -162,4 +166,7 @@ def _refresh_all() -> None:
 
 
 def _log_out() -> None:
-    auth().sign_out(_session_id())
+    try:
+        auth().sign_out(_session_id())
+    except StateError:
+        st.session_state[_STILL_SIGNED_IN] = True

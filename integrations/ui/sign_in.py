@@ -17,6 +17,8 @@ _REFUSED_COOKIE: Final = (
     "Over plain HTTP some browsers keep none that is marked Secure: use HTTPS."
 )
 _EXPIRED_TICKET: Final = "The sign-in could not be completed. Please try again."
+_NOTES: Final = {"refused": _REFUSED_COOKIE, "unavailable": str(SignInRefused.UNAVAILABLE)}
+"""What to say of the outcomes that session.js tells; of any other, that it expired."""
 
 
 @cache
@@ -96,5 +98,5 @@ def _draw_exchange(ticket: str) -> None:
     outcome = _exchange()(data={"ticket": ticket}, on_outcome_change=lambda: None, key="exchange").outcome
     if outcome is not None:
         del st.session_state[_TICKET]
-        st.session_state[_NOTE] = _REFUSED_COOKIE if outcome == "refused" else _EXPIRED_TICKET
+        st.session_state[_NOTE] = _NOTES.get(outcome, _EXPIRED_TICKET)
         st.rerun()

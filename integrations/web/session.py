@@ -1,5 +1,6 @@
 """`/integrations/session`: exchanges the one-time sign-in ticket for the session's cookie."""
 
+from functools import partial
 from typing import Final
 
 import anyio
@@ -7,8 +8,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from integrations.access import Principal, auth
+from integrations.access import Denial, Principal, auth
 from integrations.settings import panel_settings
+from integrations.state import StateError
 from integrations.web.guard import is_own_origin
 
 _MAX_BODY_BYTES: Final = 1024
@@ -33,7 +35,11 @@ async def exchange_ticket(request: Request) -> Response:
         ticket = _Exchange.model_validate_json(bytes(body)).ticket
     except (ClientDisconnect, ValidationError):
         return Response(status_code=400)
-    session_id = auth().redeem(ticket, replaces=request.cookies.get(auth().cookie_name))
+    replaced = request.cookies.get(auth().cookie_name)
+    try:
+        session_id = await anyio.to_thread.run_sync(partial(auth().redeem, ticket, replaces=replaced))
+    except StateError:
+        return Response(status_code=503)
     if session_id is None:
         return Response(status_code=401)
     response = Response(status_code=204)
@@ -49,10 +55,15 @@ async def exchange_ticket(request: Request) -> Response:
 
 
 async def check_session(request: Request) -> Response:
-    """`GET /integrations/session`: whether the browser kept the cookie. 204 if it did, 401 if not."""
+    """`GET /integrations/session`: whether the browser kept the cookie.
+
+    204 if it did, 401 if not, 503 if there is no telling.
+    """
     session_id = request.cookies.get(auth().cookie_name)
     principal = await anyio.to_thread.run_sync(auth().authenticate, session_id)
-    return Response(status_code=204 if isinstance(principal, Principal) else 401)
+    if isinstance(principal, Principal):
+        return Response(status_code=204)
+    return Response(status_code=503 if principal is Denial.UNAVAILABLE else 401)
 
 
 def _same_origin(request: Request) -> bool:

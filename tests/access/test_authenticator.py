@@ -22,6 +22,7 @@ from integrations.access import (
 from integrations.access.authenticator import token_digest
 from integrations.access.store import Token
 from integrations.settings import panel_settings
+from integrations.state import StateError, state
 from tests.conftest import PASSWORD, AddUser
 
 HASHED = bcrypt.hashpw(
@@ -322,10 +323,62 @@ def test_a_store_that_breaks_lets_nobody_in_until_it_is_mended(
     assert authenticator.available()
 
 
-def test_a_new_process_knows_no_session(authenticator: Authenticator) -> None:
-    """A restart signs everybody out."""
+def test_another_process_knows_the_session(authenticator: Authenticator) -> None:
+    """A sign-in is good in every process, and after a restart; so are its use and its end."""
+    other = Authenticator(panel_settings())
+    ticket = authenticator.sign_in("alice", PASSWORD)
+    session_id = other.redeem(ticket)
+    assert isinstance(authenticator.authenticate(session_id, touch=True), Principal)
+    other.sign_out(session_id)
+    assert authenticator.authenticate(session_id) is Denial.SIGNED_OUT
+
+
+def test_guesses_are_counted_over_all_processes(authenticator: Authenticator) -> None:
+    """Five a name, whoever is asked; the right password gives them back everywhere."""
+    other = Authenticator(panel_settings())
+    for door in (authenticator, other, authenticator, other):
+        assert door.sign_in("alice", "wrong") is SignInRefused.WRONG
+    other.sign_in("alice", PASSWORD)
+    for door in (authenticator, other, authenticator, other, authenticator):
+        assert door.sign_in("alice", "wrong") is SignInRefused.WRONG
+    assert other.sign_in("alice", PASSWORD) is SignInRefused.THROTTLED
+
+
+def test_without_the_state_nobody_gets_in_and_all_stands_afterwards(
+    add_user: AddUser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody is taken for signed in or out, nothing is counted and nothing is lost; a log-out that fails says so."""
+    monkeypatch.setenv("PANEL_STATE_URL", f"sqlite:///{tmp_path}/state.sqlite3")
+    add_user("alice", roles=["admin"], password=HASHED)
+    door = Authenticator(panel_settings())
+    session_id, ticket = signed_in(door), door.sign_in("alice", PASSWORD)
+    (tmp_path / "state.sqlite3").chmod(0o644)
+    assert door.authenticate(session_id, touch=True) is Denial.UNAVAILABLE
+    assert door.sign_in("alice", PASSWORD) is SignInRefused.UNAVAILABLE
+    assert door.bearer("wrong") is Denial.UNAVAILABLE
+    assert not door.available()
+    with pytest.raises(StateError):
+        door.redeem(ticket)
+    with pytest.raises(StateError):
+        door.sign_out(session_id)
+    (tmp_path / "state.sqlite3").chmod(0o600)
+    assert isinstance(door.authenticate(session_id), Principal)
+    assert door.redeem(ticket) is not None
+
+
+def test_a_use_that_cannot_be_noted_is_no_refusal(
+    authenticator: Authenticator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a full disk the signed-in stay so; their sessions end earlier, never later."""
     session_id = signed_in(authenticator)
-    assert Authenticator(panel_settings()).authenticate(session_id) is Denial.SIGNED_OUT
+
+    def full(*_: object) -> None:
+        raise StateError("the disk is full")
+
+    monkeypatch.setattr(state(), "replace", full)
+    monkeypatch.setattr(state(), "put", full)
+    assert isinstance(authenticator.authenticate(session_id, touch=True), Principal)
+    assert authenticator.sign_in("alice", PASSWORD) is SignInRefused.UNAVAILABLE
 
 
 def test_a_token_is_a_machine_with_its_roles(authenticator: Authenticator, tmp_path: Path) -> None:

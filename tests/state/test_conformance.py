@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +18,7 @@ from limits.strategies import MovingWindowRateLimiter
 
 from integrations.state import State, attempts, sqlite
 from integrations.state import redis as redis_engine
+from tests.races import races
 from tests.state.conftest import Open
 from tests.state.redis_server import RedisServer
 
@@ -120,6 +122,20 @@ def test_one_of_forty_takes_it(state: State) -> None:
         taken = list(pool.map(state.take, ["a"] * 40))
     assert sorted(taken, key=str) == [None] * 39 + ["text"]
     assert state.get("a") is None
+
+
+def test_who_comes_between_takes_it_instead(state: State) -> None:
+    """At whatever line of one taking another one comes, exactly one of them has the text."""
+    for race in races("integrations.state"):
+        state.put("a", "text", 60)
+        assert sorted(race(partial(state.take, "a"), partial(state.take, "a")), key=str) == [None, "text"]
+
+
+def test_a_check_undoes_nothing_that_comes_between(state: State) -> None:
+    """At whatever line of a check another thread writes, its text stands."""
+    for race in races("integrations.state"):
+        race(state.check, partial(state.put, "a", "text", 60))
+        assert state.take("a") == "text"
 
 
 def test_items_are_found_by_the_beginning_of_their_keys(state: State) -> None:
@@ -272,6 +288,7 @@ def test_two_processes_have_one_state(url: str, opened: Open) -> None:
 HIT: Final = """
 import sys, limits
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from limits.strategies import MovingWindowRateLimiter
 from integrations.state import open_state
 limiter, five = MovingWindowRateLimiter(open_state(sys.argv[1]).attempts()), limits.parse("5 per 15 minutes")

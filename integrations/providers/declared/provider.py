@@ -84,6 +84,9 @@ class Declared(Provider[ProviderSettings]):
         self.every = definition.request.every
         self.settings_class = _settings_class(account.variables)
 
+    def _traits(self) -> list[str]:
+        return [*super()._traits(), repr(self.definition), repr(self.account)]
+
     @property
     def key_variable(self) -> str:
         """The environment variables that hold the keys."""

@@ -9,8 +9,10 @@ export default function ({ data, setTriggerValue }) {
       headers: { "Content-Type": "application/json" },
       body: JSON.stringify({ ticket: data.ticket }),
     });
+    if (posted.status === 503) return "unavailable";
     if (!posted.ok) return "expired";
     const kept = await fetch(address, { cache: "no-store" });
+    if (kept.status === 503) return "unavailable";
     return kept.ok ? "kept" : "refused";
   }
 
