@@ -263,6 +263,7 @@ def panel_environment(folder: Path, simulator: SimulatorProcess, **settings: str
         "IMAI_API_KEY": simulator.key,
         "IMAI_TOTAL_CREDITS": "10000",
         "PANEL_AUTH_FILE": str(folder / "auth.yaml"),
+        "PANEL_STATE_URL": f"sqlite:///{folder}/state.sqlite3",
         **settings,
     }
     _users(environment, "add", "alice", "--role", "admin", "--first-name", "Alice", "--password-stdin")
@@ -276,8 +277,10 @@ def run_panel(
 ) -> Iterator[Panel]:
     """A panel with an admin `alice` and a viewer `victor`, once it answers.
 
+    Two panels in one folder share store and state.
+
     Args:
-        folder: for its store and log.
+        folder: for its store, state and log.
         simulator: whom it asks.
         command: in place of `integrations`.
         settings: of the panel, beside the usual ones.

@@ -8,7 +8,7 @@ import pytest
 
 from integrations import startup
 from tests.conftest import AddUser
-from tests.state.redis_server import free_port
+from tests.harness import free_port
 
 
 @pytest.fixture

@@ -75,7 +75,7 @@ class Authenticator:
         # The prefix makes browsers hold the cookie to this host and to HTTPS (RFC 6265bis, 4.1.3.2).
         self.cookie_name = "__Host-integrations-session" if settings.cookie_secure else "integrations-session"
         self._state = state()
-        self._sessions = Sessions(
+        self.sessions = Sessions(
             self._state,
             clock=time.time,
             longest=settings.session_hours * 3600,
@@ -105,7 +105,7 @@ class Authenticator:
             return SignInRefused.WRONG
         self._throttle.clear(name)
         audit.info("sign-in: user=%a", name)
-        return self._sessions.issue_ticket(name, _fingerprint(user))
+        return self.sessions.issue_ticket(name, _fingerprint(user))
 
     def redeem(self, ticket: str, *, replaces: str | None = None) -> str | None:
         """The session id for a ticket, once and within 30 seconds; None otherwise.
@@ -117,7 +117,7 @@ class Authenticator:
         Raises:
             StateError: there is no telling; the ticket may be used up.
         """
-        session_id = self._sessions.redeem(ticket) if len(ticket) <= MAX_SECRET_CHARACTERS else None
+        session_id = self.sessions.redeem(ticket) if len(ticket) <= MAX_SECRET_CHARACTERS else None
         if session_id is not None:
             self._end(replaces, "replaced by a new sign-in")
         elif self._token_throttle.reserve_for_all():  # like wrong tokens, they cannot flood the log
@@ -135,20 +135,20 @@ class Authenticator:
         if not session_id or len(session_id) > MAX_SECRET_CHARACTERS:
             return Denial.SIGNED_OUT
         try:
-            session = self._sessions.find(session_id)
+            session = self.sessions.find(session_id)
             if session is None:
                 return Denial.SIGNED_OUT
             content = self.store.content()
         except (StoreError, StateError):
             return Denial.UNAVAILABLE
         user = content.users.get(session.user)
-        over = self._sessions.expiry(session) or _revoked(session, user)
+        over = self.sessions.expiry(session) or _revoked(session, user)
         if user is None or over is not None:
             self._end(session_id, over or "revoked")
             return Denial.SIGNED_OUT
         if touch:
             with suppress(StateError):  # the session then ends earlier, never later
-                self._sessions.touch(session_id, session)
+                self.sessions.touch(session_id, session)
         return Principal(
             session.user, _display_name(session.user, user), permissions_of(user.roles, content.roles)
         )
@@ -159,7 +159,7 @@ class Authenticator:
         Raises:
             StateError: it could not be ended.
         """
-        if session_id and (session := self._sessions.end(session_id)):
+        if session_id and (session := self.sessions.end(session_id)):
             audit.info("sign-out: user=%a", session.user)
 
     def bearer(self, token: str) -> Principal | Denial:
@@ -194,7 +194,7 @@ class Authenticator:
 
     def _end(self, session_id: str | None, reason: str) -> None:
         with suppress(StateError):  # over by its own times or by the store, whether or not its record goes
-            if session_id and (session := self._sessions.end(session_id)):
+            if session_id and (session := self.sessions.end(session_id)):
                 audit.info("session ended: user=%a %s", session.user, reason)
 
 

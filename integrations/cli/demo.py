@@ -37,6 +37,7 @@ def demo(port: int | None) -> None:
         password = _make_store(folder / "auth.yaml")
         environment = {
             "PANEL_AUTH_FILE": str(folder / "auth.yaml"),
+            "PANEL_STATE_URL": "memory://",
             "PANEL_COOKIE_SECURE": "false",  # loopback only, and Safari keeps no Secure cookie over plain HTTP
         }
         if ImaiSettings.load().api_key is None:

@@ -7,12 +7,14 @@ from integrations.access.store import StoreError
 from integrations.cli.demo import demo
 from integrations.cli.providers import providers
 from integrations.cli.serve import serve
+from integrations.cli.sessions import sessions
 from integrations.cli.simulate import simulate
 from integrations.cli.tokens import tokens
 from integrations.cli.usage import usage
 from integrations.cli.users import users
 from integrations.errors import SettingsError
 from integrations.startup import StartError
+from integrations.state import StateError
 
 
 class _Group(click.Group):
@@ -22,7 +24,7 @@ class _Group(click.Group):
         """Run the subcommand."""
         try:
             return super().invoke(ctx)
-        except (StartError, StoreError, PasswordError, SettingsError) as error:
+        except (StartError, StoreError, PasswordError, SettingsError, StateError) as error:
             raise click.ClickException(str(error)) from None
 
 
@@ -32,5 +34,5 @@ def main() -> None:
     """Integrations Usage Panel: how much of each external API's quota is left."""
 
 
-for command in (demo, providers, serve, simulate, tokens, usage, users):
+for command in (demo, providers, serve, sessions, simulate, tokens, usage, users):
     main.add_command(command)

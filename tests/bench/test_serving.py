@@ -36,7 +36,7 @@ def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[harness.S
     port = harness.free_port()
     code = BROKEN + WAYS[request.param].replace("PORT", f"'{port}'") + "; main()"
     (tmp_path / ".streamlit").symlink_to(harness.ROOT / ".streamlit")
-    environment = {"PANEL_AUTH_FILE": str(tmp_path / "auth.yaml")}
+    environment = {"PANEL_AUTH_FILE": str(tmp_path / "auth.yaml"), "PANEL_STATE_URL": "memory://"}
     with harness.serve([sys.executable, "-c", code], port, tmp_path, environment) as running:
         yield running
 

@@ -1,21 +1,13 @@
 """A real Redis on loopback, in a folder of its own, which a test may stop, start again and fill up."""
 
-import socket
 import subprocess
-import time
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import redis
 
-
-def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port
+from tests.harness import accepts, free_port, wait_for
 
 
 class RedisServer:
@@ -38,15 +30,7 @@ class RedisServer:
     def start(self) -> None:
         """Start it and wait until it answers."""
         self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)
-        deadline = time.monotonic() + 10
-        while time.monotonic() < deadline and self._process.poll() is None:
-            try:
-                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
-            except OSError:
-                time.sleep(0.01)
-            else:
-                return
-        raise AssertionError("redis-server did not start")
+        wait_for(lambda: accepts(self.port), "redis-server")
 
     def stop(self) -> None:
         """End it at once, as a power failure does."""

@@ -20,8 +20,9 @@ from limits.strategies import MovingWindowRateLimiter
 
 from integrations.state import PREFIX, State, StateError
 from integrations.state import redis as engine
+from tests.harness import free_port
 from tests.state.conftest import Open
-from tests.state.redis_server import RedisServer, free_port
+from tests.state.redis_server import RedisServer
 
 
 @pytest.fixture

@@ -1,0 +1,90 @@
+"""`integrations sessions …`."""
+
+from pathlib import Path
+
+import pytest
+import time_machine
+from click.testing import CliRunner, Result
+
+from integrations.access import Denial, Principal, auth
+from integrations.cli.main import main
+from tests.conftest import PASSWORD, AddUser
+
+NOW = 1_800_000_000
+
+
+@pytest.fixture(autouse=True)
+def _panel(add_user: AddUser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PANEL_STATE_URL", f"sqlite:///{tmp_path}/state.sqlite3")
+    add_user("alice", roles=["admin"])
+    add_user("bo", roles=["viewer"])
+
+
+def sessions(*arguments: str) -> Result:
+    """The command in this process."""
+    return CliRunner().invoke(main, ["sessions", *arguments])
+
+
+def signed_in(name: str) -> str:
+    """The session id that the browser has."""
+    session_id = auth().redeem(str(auth().sign_in(name, PASSWORD)))
+    assert session_id is not None
+    return session_id
+
+
+def test_list_shows_names_and_times_and_nothing_that_is_secret() -> None:
+    """The oldest first; neither an id nor its digest."""
+    with time_machine.travel(NOW, tick=False) as clock:
+        alice = signed_in("alice")
+        clock.shift(600)
+        signed_in("bo")
+        clock.shift(600)
+        auth().authenticate(alice, touch=True)
+        assert sessions("list").stdout == (
+            "alice  since 2027-01-15 08:00 UTC  last used 2027-01-15 08:20 UTC\n"
+            "bo     since 2027-01-15 08:10 UTC  last used 2027-01-15 08:10 UTC\n"
+        )
+        clock.shift(3600)
+        assert sessions("list").stdout == ""
+
+
+def test_end_ends_those_of_a_user_or_all() -> None:
+    """At their next click; how many there were is said."""
+    alice, again, bo = signed_in("alice"), signed_in("alice"), signed_in("bo")
+    assert sessions("end", "--user", " ALICE").stdout == "Ended 2 sign-ins.\n"
+    assert auth().authenticate(alice) is Denial.SIGNED_OUT
+    assert auth().authenticate(again) is Denial.SIGNED_OUT
+    assert isinstance(auth().authenticate(bo), Principal)
+    assert sessions("end", "--all").stdout == "Ended 1 sign-in.\n"
+    assert auth().authenticate(bo) is Denial.SIGNED_OUT
+    assert sessions("end", "--user", "nobody").stdout == "Ended 0 sign-ins.\n"
+
+
+@pytest.mark.parametrize("arguments", [(), ("--all", "--user", "alice")])
+def test_end_does_not_guess_whose(arguments: tuple[str, ...]) -> None:
+    """One of the two must be said."""
+    alice = signed_in("alice")
+    ended = sessions("end", *arguments)
+    assert ended.exit_code == 2
+    assert "Say --user NAME or --all." in ended.stderr
+    assert isinstance(auth().authenticate(alice), Principal)
+
+
+def test_a_state_that_cannot_be_used_is_one_line(tmp_path: Path) -> None:
+    """With exit 1."""
+    signed_in("alice")
+    (tmp_path / "state.sqlite3").chmod(0o644)
+    for arguments in (("list",), ("end", "--all")):
+        failed = sessions(*arguments)
+        assert failed.exit_code == 1
+        assert failed.stderr.splitlines()[-1].startswith(
+            f"Error: {tmp_path}/state.sqlite3: others may access it"
+        )
+
+
+def test_with_memory_the_command_says_that_it_cannot_know(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty list would be taken for nobody."""
+    monkeypatch.setenv("PANEL_STATE_URL", "memory://")
+    failed = sessions("list")
+    assert failed.exit_code == 1
+    assert "only the panel itself knows" in failed.stderr
