@@ -1,0 +1,242 @@
+"""Two processes of the panel, as real ones, behind no stickiness: one panel, with a file as with Redis."""
+
+import asyncio
+import json
+import signal
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from bench.viewer import Viewer
+from tests.harness import (
+    COMMAND,
+    PASSWORD,
+    Panel,
+    Server,
+    SimulatorProcess,
+    free_port,
+    run_panel,
+    run_simulator,
+    serve,
+)
+from tests.state.redis_server import RedisServer
+
+FIGURE = "Remaining: 7,500 credits"
+VIEWERS = 50
+
+
+@dataclass
+class Pair:
+    """Two panels with one store and one state."""
+
+    panel: Panel
+    folder: Path
+    settings: dict[str, str]
+    stack: ExitStack
+    servers: list[Server] = field(default_factory=list)
+
+    @property
+    def simulator(self) -> SimulatorProcess:
+        """Whom both ask."""
+        return self.panel.simulator
+
+    @property
+    def urls(self) -> list[str]:
+        """Of both."""
+        return [server.url for server in self.servers]
+
+    def start(self) -> str:
+        """One process more; its URL."""
+        port = free_port()
+        command = [*COMMAND, "serve", "--port", str(port)]
+        self.servers.append(self.stack.enter_context(serve(command, port, self.folder, self.settings)))
+        return self.servers[-1].url
+
+
+@pytest.fixture(params=["file", "redis"])
+def state_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Where both keep their state."""
+    if request.param == "file":
+        yield f"sqlite:///{tmp_path}/state.sqlite3"
+    else:
+        (tmp_path / "redis").mkdir()
+        with RedisServer(tmp_path / "redis") as server:
+            yield server.url
+
+
+@pytest.fixture
+def ttl() -> int:
+    """How long readings are good."""
+    return 300
+
+
+@pytest.fixture
+def pair(tmp_path: Path, state_url: str, ttl: int) -> Iterator[Pair]:
+    """Two panels, once they answer."""
+    with ExitStack() as stack:
+        simulator = stack.enter_context(run_simulator(tmp_path))
+        settings = {"PANEL_STATE_URL": state_url, "PANEL_CACHE_TTL_SECONDS": str(ttl)}
+        panel = stack.enter_context(run_panel(tmp_path, simulator, **settings))
+        own = {name: text for name, text in panel.environment.items() if name.startswith(("IMAI_", "PANEL_"))}
+        both = Pair(panel, tmp_path, own, stack, [panel.server])
+        both.start()
+        yield both
+
+
+def ask(url: str, path: str, *, cookie: str = "", ticket: str | None = None) -> tuple[int, str, str]:
+    """Status, body and cookie of an answer."""
+    request = urllib.request.Request(f"{url}{path}", headers={"Cookie": cookie, "Origin": url})
+    if ticket is not None:
+        request.data = json.dumps({"ticket": ticket}).encode()
+        request.add_header("Content-Type", "application/json")
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return answer.status, answer.read().decode(), str(answer.headers["Set-Cookie"]).partition(";")[0]
+    except urllib.error.HTTPError as error:
+        return error.code, "", ""
+
+
+async def try_password(url: str, password: str) -> tuple[str, list[str]]:
+    """The ticket that the form gives, if it does, and what it says."""
+    async with Viewer(url, timeout=60) as form:
+        await form.first_visit()
+        form.fill("Username", "alice")
+        form.fill("Password", password)
+        await form.click("Login")
+        found = [item for item in form.screen.items() if item.kind == "bidi_component"]
+        return (json.loads(found[0].content.json)["ticket"] if found else ""), form.texts()
+
+
+def signed_in(form: str, exchange: str) -> str:
+    """The cookie of a sign-in whose form one process drew and whose ticket another one exchanges."""
+    ticket, _ = asyncio.run(try_password(form, PASSWORD))
+    status, _, cookie = ask(exchange, "/integrations/session", ticket=ticket)
+    assert status == 204
+    assert ask(exchange, "/integrations/session", ticket=ticket)[0] == 401
+    assert ask(form, "/integrations/session", ticket=ticket)[0] == 401
+    return cookie
+
+
+async def page(url: str, cookie: str, *, text: str, press: str | None = None) -> list[str]:
+    """What a page reads once the text stands on it, and after a click."""
+    async with Viewer(url, cookie, timeout=60) as viewer:
+        await viewer.open()
+        await viewer.until(text)
+        await viewer.finished()
+        if press is not None:
+            await viewer.click(press)
+        return viewer.texts()
+
+
+def test_a_sign_in_is_good_in_both_and_ends_in_both(pair: Pair) -> None:
+    """Form, ticket, check and page may each meet another process; so may log-out, and a change of the roles."""
+    one, other = pair.urls
+    cookie = signed_in(one, other)
+    for url in (one, other):
+        assert ask(url, "/integrations/session", cookie=cookie)[0] == 204
+        assert any(FIGURE in text for text in asyncio.run(page(url, cookie, text=FIGURE)))
+    asyncio.run(page(one, cookie, text=FIGURE, press="Log out"))
+    for url in (other, one):
+        assert ask(url, "/integrations/usage", cookie=cookie)[0] == 401
+    cookie = signed_in(other, one)
+    pair.panel.users("role", "alice", "viewer", "admin")
+    for url in (one, other):
+        assert ask(url, "/integrations/usage", cookie=cookie)[0] == 401
+
+
+def test_guesses_are_counted_over_both(pair: Pair) -> None:
+    """Five, wherever; then the right password is refused by both."""
+
+    async def guess() -> list[list[str]]:
+        return [(await try_password(pair.urls[number % 2], f"wrong {number}"))[1] for number in range(5)]
+
+    for texts in asyncio.run(guess()):
+        assert "Username or password is incorrect." in texts
+    for url in pair.urls:
+        ticket, texts = asyncio.run(try_password(url, PASSWORD))
+        assert not ticket
+        assert "Too many attempts. Try again later." in texts
+
+
+def test_fifty_viewers_of_each_make_one_call(pair: Pair) -> None:
+    """All at once, with nothing kept; after Refresh on one, the other shows what it gave."""
+    cookie = signed_in(*pair.urls)
+    pair.simulator.control(latency_seconds=1)
+
+    async def crowd() -> None:
+        pages = (page(url, cookie, text=FIGURE) for url in pair.urls for _ in range(VIEWERS))
+        await asyncio.gather(*pages)
+
+    asyncio.run(crowd())
+    assert pair.simulator.calls() == 1
+    pair.simulator.control(spend="100", latency_seconds=0)
+    time.sleep(2)  # clicks at once after a call ask nothing, and the processes have clocks of their own
+    asyncio.run(page(pair.urls[0], cookie, text=FIGURE, press="Refresh"))
+    assert "7400" in ask(pair.urls[1], "/integrations/usage", cookie=cookie)[1]
+    assert pair.simulator.calls() == 2
+
+
+def test_a_crowd_shares_a_failure(pair: Pair) -> None:
+    """Good or bad: one call."""
+    cookie = signed_in(*pair.urls)
+    pair.simulator.control(mode="internal_server_error", latency_seconds=0.5)
+    bodies: list[str] = []
+
+    def read(url: str) -> None:
+        bodies.append(ask(url, "/integrations/usage", cookie=cookie)[1])
+
+    threads = [threading.Thread(target=read, args=(url,)) for url in pair.urls * 25]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(bodies) == 50
+    assert all('"provider_unavailable"' in body for body in bodies)
+    assert pair.simulator.calls() == 1
+
+
+def test_when_the_asking_process_is_killed_another_one_asks(pair: Pair) -> None:
+    """The others have the figure within the deadline."""
+    cookie = signed_in(*pair.urls)
+    pair.simulator.control(latency_seconds=2)
+    asking = threading.Thread(target=lambda: _quietly(pair.urls[0], cookie))
+    asking.start()
+    while pair.simulator.calls() == 0:
+        time.sleep(0.01)
+    begun = time.monotonic()
+    pair.servers[0].process.running.send_signal(signal.SIGKILL)
+    status, body, _ = ask(pair.urls[1], "/integrations/usage", cookie=cookie)
+    assert (status, '"remainingQuota":7500' in body) == (200, True)
+    assert time.monotonic() - begun < 10
+    assert pair.simulator.calls() == 2
+    asking.join()
+
+
+def _quietly(url: str, cookie: str) -> None:
+    with suppress(OSError):  # its process was killed
+        ask(url, "/integrations/usage", cookie=cookie)
+
+
+@pytest.mark.parametrize("ttl", [1])
+def test_a_restart_with_the_provider_down_shows_the_last_good_figures(pair: Pair, ttl: int) -> None:
+    """At once and marked; nobody has to sign in anew, and nothing of it is a traceback."""
+    cookie = signed_in(*pair.urls)
+    asyncio.run(page(pair.urls[0], cookie, text=FIGURE))
+    for server in pair.servers:
+        server.process.running.send_signal(signal.SIGTERM)
+        server.process.running.wait(timeout=20)
+    pair.simulator.control(mode="internal_server_error")
+    url = pair.start()
+    texts = "\n".join(asyncio.run(page(url, cookie, text=FIGURE)))
+    assert "Last good reading" in texts
+    assert "Unable to fetch quota. Please try again." in texts
+    for server in pair.servers:
+        assert "Traceback" not in server.process.log
+        assert "fails" not in server.process.log
