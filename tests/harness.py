@@ -277,8 +277,6 @@ def run_panel(
 ) -> Iterator[Panel]:
     """A panel with an admin `alice` and a viewer `victor`, once it answers.
 
-    Two panels in one folder share store and state.
-
     Args:
         folder: for its store, state and log.
         simulator: whom it asks.

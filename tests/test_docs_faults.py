@@ -7,6 +7,29 @@ from tests.providers.faults import FAULTS
 
 DOCUMENT = (Path(__file__).parents[1] / "docs" / "faults.md").read_text(encoding="utf-8")
 
+PROVIDERS, STATE = DOCUMENT.split("\n# When the state fails\n")
+SHOWN_BY = {
+    "the file is removed": "test_a_removed_file_begins_anew_for_all",
+    "others may access the file": "test_a_file_that_others_may_read_is_refused",
+    "the file is damaged, or of another kind": "test_a_file_of_another_kind_is_refused",
+    "the file is of a newer version": "test_a_file_of_a_newer_version_is_refused",
+    "the file's folder is missing or read-only": "test_a_read_only_folder_is_refused",
+    "the disk is full": "test_a_full_disk_is_named",
+    "nothing can be written for another reason": "test_when_no_more_can_be_written_reading_goes_on",
+    "another program keeps the file locked": "test_a_foreign_lock_is_waited_for_two_seconds_and_once",
+    "the process that is asking a provider is killed": "test_when_the_asking_process_is_killed_another_one_asks",
+    "Redis is down": "test_a_redis_that_is_down_says_so_at_once",
+    "Redis goes and comes back": "test_a_redis_that_comes_up_is_used",
+    "Redis does not answer": "test_a_redis_that_hangs_is_waited_for_one_second_and_once",
+    "Redis closes a connection": "test_a_connection_that_redis_closed_is_opened_anew",
+    "Redis is out of memory": "test_a_full_redis_can_be_read_and_goes_on_by_itself",
+    "Redis refuses the password": "test_passwords",
+    "nobody vouches for Redis' certificate": "test_tls",
+    "Redis is of a version before 6.2": "test_an_old_redis_is_told_by_its_missing_command",
+    "Redis restarts without having kept anything": "test_a_redis_that_comes_up_is_used",
+    "a clock is set back, or clocks are 5 s apart": "test_a_clock_that_is_set_back",
+}
+
 
 def row(name: str, code: ErrorCode, *, retried: bool = False, wait: str | None = None) -> str:
     """A fault as a line of the table."""
@@ -16,9 +39,18 @@ def row(name: str, code: ErrorCode, *, retried: bool = False, wait: str | None =
 
 def test_the_table_is_the_list_of_faults() -> None:
     """Every fault that is tried stands there with what becomes of it, and no other."""
-    table = [line for line in DOCUMENT.splitlines() if line.startswith("| ")][1:]
+    table = [line for line in PROVIDERS.splitlines() if line.startswith("| ")][1:]
     expected = [row("nobody answers at the address", ErrorCode.NETWORK, retried=True)]
     expected += [row("nobody takes the connection", ErrorCode.TIMEOUT)]
     expected += [row(fault.name, fault.code, retried=fault.retried, wait=fault.wait) for fault in FAULTS]
     expected += [row("no API key is set", ErrorCode.NOT_CONFIGURED)]
     assert table == expected
+
+
+def test_each_fault_of_the_state_has_its_test() -> None:
+    """Every line of the table is tried, and nothing that is tried there is missing from it."""
+    names = [line.split(" | ")[0].removeprefix("| ") for line in STATE.splitlines() if line.startswith("| ")]
+    assert names[1:] == list(SHOWN_BY)
+    code = "".join(file.read_text(encoding="utf-8") for file in Path(__file__).parent.rglob("test_*.py"))
+    for test in SHOWN_BY.values():
+        assert f"def {test}(" in code

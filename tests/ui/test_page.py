@@ -1,6 +1,7 @@
 """The page as Streamlit runs it, with the real store and the simulator behind it."""
 
 from datetime import UTC, datetime, timedelta
+from typing import NoReturn
 
 import pytest
 import time_machine
@@ -9,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 from integrations import accounts, cache
 from integrations.access import Denial, Principal, auth
 from integrations.simulator import Simulator
+from integrations.state import StateError, state
 from tests.conftest import IMAI, AddUser
 from tests.providers import definitions
 from tests.providers.hostile import answer, hostile
@@ -147,3 +149,42 @@ def test_a_card_says_when_its_provider_may_be_asked_again(
         assert next(button for button in page.button if button.label == "Refresh").disabled
         press(page, "Refresh all")
         assert len(server.requests) == 1
+
+
+def test_a_log_out_that_could_not_be_done_says_so(
+    visit: Visit, imai: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The person is still signed in and must know; the next click tries again."""
+    session_id = signed_in()
+    page = visit(session_id)
+
+    def full(_key: str) -> NoReturn:
+        raise StateError("the disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(state(), "take", full)
+        press(page, "Log out")
+    assert [error.value for error in page.error] == ["You could not be logged out. Please try again."]
+    assert isinstance(auth().authenticate(session_id), Principal)
+    press(page, "Log out")
+    assert auth().authenticate(session_id) is Denial.SIGNED_OUT
+    assert not page.exception
+
+
+def test_without_the_state_the_page_says_that_sign_in_is_unavailable(
+    visit: Visit, imai: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To who is signed in as to who is not; no form to type a password into, no figure, no call; then all is back."""
+
+    def gone(_key: str) -> NoReturn:
+        raise StateError("gone")
+
+    session_id = signed_in()
+    with monkeypatch.context() as patch:
+        patch.setattr(state(), "get", gone)
+        for page in (visit(session_id), visit(None)):
+            assert [error.value for error in page.error] == ["Sign-in is unavailable."]
+            assert not page.text_input
+            assert not page.exception
+        assert imai.calls == 0
+    assert "Used: 2,500 / 10,000 credits" in written(visit(session_id))
