@@ -9,9 +9,10 @@ import threading
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from http.cookies import Morsel, SimpleCookie
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 import anyio
 import bcrypt
@@ -30,6 +31,7 @@ from websockets.sync.client import connect
 from websockets.typing import Origin
 
 from integrations.access import Principal, SignInRefused, auth
+from integrations.state import StateError, state
 from integrations.web.guard import OPEN_FOLDERS, OPEN_PATHS, RouteGuard
 from integrations.web.headers import SecurityHeaders
 from integrations.web.server import MIDDLEWARE, ROUTES, lifespan
@@ -252,6 +254,54 @@ def test_the_page_can_ask_whether_the_browser_kept_the_cookie(server: Server) ->
     assert server.ask("/integrations/session", Cookie=f"integrations-session={secret}").status == 401
     auth().sign_out(secret)
     assert server.ask("/integrations/session", Cookie=f"{COOKIE}={secret}").status == 401
+
+
+def test_without_the_state_an_exchange_and_a_check_say_that_there_is_no_telling(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """503, and no cookie: the page must not say that the browser kept none, or that the ticket was too old."""
+    kept, good = server.exchange(ticket()).cookie.value, ticket()
+
+    def gone(_key: str) -> NoReturn:
+        raise StateError("gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(state(), "get", gone)
+        patch.setattr(state(), "take", gone)
+        exchanged = server.exchange(good)
+        assert (exchanged.status, "set-cookie" in exchanged.headers) == (503, False)
+        assert server.ask("/integrations/session", Cookie=f"{COOKIE}={kept}").status == 503
+        assert server.ask("/integrations/usage", Cookie=f"{COOKIE}={kept}").status == 503
+    assert server.ask("/integrations/session", Cookie=f"{COOKIE}={kept}").status == 204
+    assert server.exchange(good).status == 204
+
+
+def test_a_slow_state_holds_up_nobody_else(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What waits for the state waits in a thread of its own: the server answers others meanwhile."""
+    reached, let_go = threading.Event(), threading.Event()
+
+    def slow(_key: str) -> None:
+        reached.set()
+        let_go.wait(timeout=10)
+
+    forged = f"{COOKIE}={'x' * 43}"
+    with monkeypatch.context() as patch:
+        patch.setattr(state(), "get", slow)
+        patch.setattr(state(), "take", slow)
+        for wait in (
+            partial(server.exchange, "x" * 43),
+            partial(server.ask, "/integrations/session", Cookie=forged),
+            partial(server.ask, "/integrations/usage", Cookie=forged),
+        ):
+            reached.clear()
+            let_go.clear()
+            waiting = threading.Thread(target=wait)
+            waiting.start()
+            assert reached.wait(timeout=10)
+            assert server.ask("/_stcore/health").status == 200
+            assert waiting.is_alive()
+            let_go.set()
+            waiting.join()
 
 
 def test_a_new_sign_in_ends_the_one_whose_cookie_it_replaces(server: Server) -> None:
