@@ -4,7 +4,6 @@ import re
 import shutil
 import signal
 import ssl
-import subprocess
 import threading
 import urllib.request
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.browser.conftest import sign_in, wait_for_clicks
-from tests.harness import COMMAND, ROOT, Panel, accepts, clean_environment, free_port, process, serve
+from tests.harness import COMMAND, ROOT, Panel, Process, accepts, clean_environment, free_port, process, serve
 from tests.transport.test_client import self_signed
 
 DOCUMENT = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
@@ -95,11 +94,11 @@ def test_a_rolling_restart_is_seen_by_nobody(chromium: Browser, panel: Panel, tm
 
     with ExitStack() as stack:
 
-        def start(port: int) -> "subprocess.Popen[bytes]":
+        def start(port: int) -> Process:
             command = [*COMMAND, "serve", "--port", str(port)]
-            return stack.enter_context(serve(command, port, tmp_path, own)).process.running
+            return stack.enter_context(serve(command, port, tmp_path, own)).process
 
-        running = [panel.server.process.running, start(ports[1])]
+        processes = [panel.server.process, start(ports[1])]
         panel.url = stack.enter_context(nginx(tmp_path, server, upstream))
         page = chromium.new_context(ignore_https_errors=True).new_page()
         sign_in(page, panel)
@@ -111,9 +110,9 @@ def test_a_rolling_restart_is_seen_by_nobody(chromium: Browser, panel: Panel, tm
         for reader in readers:
             reader.start()
         for index, port in enumerate(ports):
-            running[index].send_signal(signal.SIGTERM)
-            running[index].wait(timeout=20)
-            running[index] = start(port)
+            processes[index].running.send_signal(signal.SIGTERM)
+            processes[index].running.wait(timeout=20)
+            processes[index] = start(port)
         done.set()
         for reader in readers:
             reader.join()
