@@ -215,7 +215,7 @@ def test_a_crowd_at_the_end_of_a_failure_makes_one_call(
 
 
 def test_providers_are_read_side_by_side() -> None:
-    """Each of ten is being asked while all the others are, and they keep their order."""
+    """Each of ten is being asked while all the others are, they keep their order, and are not asked again."""
     all_of_them = threading.Barrier(10)
 
     class Meeting(type(IMAI)):  # type: ignore[misc]
@@ -230,6 +230,8 @@ def test_providers_are_read_side_by_side() -> None:
     usage = cache.current_of_all(providers)
     assert usage.all_active
     assert [reading.provider for reading in usage.integrations] == [provider.label for provider in providers]
+    all_of_them.abort()
+    assert cache.current_of_all(providers) == usage
 
 
 def test_the_last_good_reading_stays_through_failures_and_refreshes(

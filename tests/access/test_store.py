@@ -105,7 +105,7 @@ BROKEN: dict[str, tuple[str, str | bytes]] = {
     "usernames a list": ("credentials.usernames: ", "roles: {}\ncredentials: {usernames: [alice]}\n"),
     "integer username": ("credentials.usernames.4711.", change("alice:", "4711:")),
     "boolean username": ("credentials.usernames.", change("alice:", "true:")),
-    "username in capitals": ("credentials.usernames.Alice.", change("alice:", "Alice:")),
+    "username in capitals": ("credentials.usernames.Alice.[key]: a name is printable, in lower case, without", change("alice:", "Alice:")),
     "username with a space": ("credentials.usernames.alice .", change("alice:", "'alice ':")),
     "username with a line break": ("credentials.usernames.alice�b.", change("alice:", '"alice\\nb":')),
     "empty username": ("credentials.usernames..", change("alice:", "'':")),

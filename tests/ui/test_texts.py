@@ -104,6 +104,8 @@ def test_a_balance_outside_the_allowance_is_explained() -> None:
     overdrawn = "The account is overdrawn: more was used than the plan allows."
     for left, note in ((10001, above), (10000, None), (0, None), (-1, overdrawn)):
         assert texts.note(reading(remaining_quota=Decimal(left))) == note
+    for unknown in ("total_quota", "remaining_quota"):
+        assert texts.note(reading(**{unknown: None})) is None
 
 
 @pytest.mark.usefixtures("far_from_utc")
