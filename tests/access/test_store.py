@@ -90,6 +90,7 @@ def change(old: str, new: str) -> str:
 
 NAMED = "credentials.usernames.alice"
 NO_LINE = "holds a line break or another control character"
+NO_NAME = "a name is printable, in lower case, without spaces around it"
 NO_DIGEST = "tokens.monitor.sha256: not a SHA-256 in hexadecimal"
 BROKEN: dict[str, tuple[str, str | bytes]] = {
     "not YAML": ("line 1: ", "roles: [admin: {"),
@@ -105,7 +106,7 @@ BROKEN: dict[str, tuple[str, str | bytes]] = {
     "usernames a list": ("credentials.usernames: ", "roles: {}\ncredentials: {usernames: [alice]}\n"),
     "integer username": ("credentials.usernames.4711.", change("alice:", "4711:")),
     "boolean username": ("credentials.usernames.", change("alice:", "true:")),
-    "username in capitals": ("credentials.usernames.Alice.[key]: a name is printable, in lower case, without", change("alice:", "Alice:")),
+    "username in capitals": (f"credentials.usernames.Alice.[key]: {NO_NAME}", change("alice:", "Alice:")),
     "username with a space": ("credentials.usernames.alice .", change("alice:", "'alice ':")),
     "username with a line break": ("credentials.usernames.alice�b.", change("alice:", '"alice\\nb":')),
     "empty username": ("credentials.usernames..", change("alice:", "'':")),
