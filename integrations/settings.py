@@ -3,12 +3,21 @@
 import re
 from decimal import Decimal
 from functools import cache
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, create_model, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    create_model,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from integrations.errors import SettingsError
 
@@ -79,6 +88,10 @@ def _blank_is_absent(key: SecretStr | None) -> SecretStr | None:
     return key if key is not None and key.get_secret_value().strip() else None
 
 
+_AFTER_IPV6: Final = re.compile(r"^\[[^\]]+\](:\d+)?$")
+_HOST: Final = re.compile(r"(\*\.)?[a-z0-9-]+(\.[a-z0-9-]+)*|\[[0-9a-f:.]+\]")
+
+
 def _https_or_loopback(url: str) -> str:
     try:
         parts = urlsplit(url)
@@ -87,12 +100,39 @@ def _https_or_loopback(url: str) -> str:
         raise ValueError("not a URL") from None
     if not host or any(character <= " " or character > "~" for character in url):
         raise ValueError("not a URL")
+    if "[" in parts.netloc and _AFTER_IPV6.search(parts.netloc) is None:
+        raise ValueError("not a URL")  # urlsplit takes [::1]evil.example for ::1
     if parts.username is not None or parts.query or parts.fragment:
         raise ValueError("the URL must hold no user name, query or fragment")
     if parts.scheme != "https" and not (parts.scheme == "http" and host in LOOPBACK_HOSTS):
         raise ValueError("the URL must begin with https:// (plain http:// only for loopback hosts)")
     return url.rstrip("/")
 
+
+def _parts(text: object) -> object:
+    """A list as it is written in the environment: parts with commas between them, or the word none."""
+    if not isinstance(text, str):
+        return text
+    return [] if text.lower() == "none" else [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _address(text: str) -> str:
+    """An IP address or a network of them."""
+    try:
+        return str(ip_network(text)) if "/" in text else str(ip_network(text).network_address)
+    except ValueError:
+        raise ValueError(f"{text!r} is no IP address or network") from None
+
+
+def _host(text: str) -> str:
+    """A host's name as it stands in a Host header, without its port."""
+    if _HOST.fullmatch(text.lower()) is None:
+        raise ValueError(f"{text!r} is no host name; without scheme, port and path")
+    return text.lower()
+
+
+Addresses = Annotated[tuple[Annotated[str, AfterValidator(_address)], ...], NoDecode, BeforeValidator(_parts)]
+Hosts = Annotated[tuple[Annotated[str, AfterValidator(_host)], ...], NoDecode, BeforeValidator(_parts)]
 
 ApiKey = Annotated[SecretStr, AfterValidator(_http_header_value)]
 """A key that is never printed and can stand in a header."""
@@ -168,11 +208,24 @@ class PanelSettings(_Settings):
         default="INFO", description="DEBUG, INFO, WARNING, ERROR or CRITICAL"
     )
 
+    log_format: Literal["text", "json"] = Field(
+        default="text", description="text, or json for one object a line"
+    )
+    trusted_proxies: Addresses = Field(
+        default=("127.0.0.1", "::1"),
+        description="IP addresses or networks of your proxies, with commas between them, or none",
+    )
+    allowed_hosts: Hosts = Field(
+        default=(),
+        description="host names without port, with commas between them; *.example.com for all below",
+    )
+
     @model_validator(mode="before")
     @classmethod
-    def _upper_case_level(cls, values: dict[str, Any]) -> dict[str, Any]:
-        if isinstance(values.get("log_level"), str):
-            values["log_level"] = values["log_level"].upper()
+    def _as_spelt_in_any_case(cls, values: dict[str, Any]) -> dict[str, Any]:
+        for name, spell in (("log_level", str.upper), ("log_format", str.lower)):
+            if isinstance(values.get(name), str):
+                values[name] = spell(values[name])
         return values
 
     @model_validator(mode="after")

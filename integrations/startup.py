@@ -1,10 +1,16 @@
 """What is done once, before the panel serves: the log is set up and everything that must not be wrong is checked."""
 
 import logging
-import sys
+import os
+import stat
 from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from dotenv import dotenv_values
 
 from integrations import accounts
+from integrations import log as log_output
 from integrations.access.store import StoreError, StoreModeError
 from integrations.access.store import read as read_store
 from integrations.errors import SettingsError
@@ -13,6 +19,9 @@ from integrations.settings import PanelSettings, panel_settings
 from integrations.state import StateError, StateFileError, state
 
 log = logging.getLogger("integrations")
+
+_SECRET_NAMES: Final = ("_KEY", "_TOKEN", "_SECRET", "_PASSWORD")
+"""How the names of variables end whose values are secrets."""
 
 
 class StartError(Exception):
@@ -46,33 +55,40 @@ def _problems(load: Callable[[], object]) -> list[str]:
     return []
 
 
-def set_up_log(level: str) -> None:
-    """One line an event on standard error; uvicorn's warnings in the same format."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    log.handlers = [handler]
-    log.propagate = False
-    log.setLevel(level)
-    uvicorn = logging.getLogger("uvicorn.error")
-    uvicorn.handlers = [handler]
-    uvicorn.propagate = False
-    uvicorn.setLevel(logging.WARNING)
-    uvicorn.filters = [_is_no_false_alarm]
+def prepare_log(settings: PanelSettings) -> None:
+    """Set up the log as the settings say."""
+    log_output.set_up(settings.log_level, settings.log_format)
 
 
-def _is_no_false_alarm(record: logging.LogRecord) -> bool:
-    # uvicorn says so of each websocket that was refused with a response, which its own extension provides for.
-    return "without completing handshake" not in record.getMessage()
+def check_env_file(path: Path = Path(".env")) -> None:
+    """Look who else may read the keys in `.env`.
+
+    Raises:
+        StartError: it holds a secret, and not its owner alone may access it.
+    """
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return  # there is none; one that cannot be read is told of where it is read
+    if os.name != "posix" or not mode & 0o077:
+        return
+    secrets = [name for name, value in dotenv_values(path).items() if value and name.endswith(_SECRET_NAMES)]
+    if secrets:
+        raise StartError(
+            f"{path}: others may access it (mode {stat.S_IMODE(mode):04o}), and it holds {secrets[0]}. "
+            f"Run: chmod 600 {path}"
+        )
 
 
 def prepare() -> None:
     """Make ready to serve.
 
     Raises:
-        StartError: settings are wrong, others may read the store, or a person must mend the state's file.
+        StartError: settings are wrong, others may read the store or the keys, or a person must mend the state's file.
     """
     settings = check_settings()
-    set_up_log(settings.log_level)
+    prepare_log(settings)
+    check_env_file()
     if "providers_file" in settings.model_fields_set and not settings.providers_file.exists():
         log.warning(
             "PANEL_PROVIDERS_FILE: %s: there is no such file: IMAI alone is shown", settings.providers_file

@@ -4,6 +4,7 @@ Stricter than YAML: no aliases, no key twice, one document of at most 1 MiB. Clo
 `010` and `10:30` are text, and a number with a point is an exact Decimal.
 """
 
+import errno
 import os
 import re
 import stat
@@ -34,6 +35,16 @@ class YamlFileError(Exception):
         super().__init__(f"line {line}: {problem}" if line else problem)
         self.problem = problem
         self.line = line
+
+
+class YamlUnreachableError(YamlFileError):
+    """The system could not read the file just now, for want of descriptors, say; that tells nothing about the file."""
+
+
+_FILE_S_OWN_FAULTS: Final = frozenset(
+    {errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.ENAMETOOLONG}
+)
+"""Mended by a change of the file or its folder, which can be seen. Any other failure passes and leaves no trace there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +174,7 @@ def read_text(path: Path, *, check: Callable[[os.stat_result], None] | None = No
     Raises:
         FileNotFoundError: there is none.
         YamlFileError: it cannot be read.
+        YamlUnreachableError: the system failed; the file may be as good as before.
     """
     try:
         with open(path, "rb", opener=_open_at_once) as file:
@@ -179,7 +191,8 @@ def read_text(path: Path, *, check: Callable[[os.stat_result], None] | None = No
     except UnicodeDecodeError as error:
         raise YamlFileError(f"byte {error.start + 1}: not UTF-8 text") from None
     except OSError as error:
-        raise YamlFileError(str(error.strerror)) from None
+        kind = YamlFileError if error.errno in _FILE_S_OWN_FAULTS else YamlUnreachableError
+        raise kind(str(error.strerror)) from None
 
 
 def _open_at_once(path: str, flags: int) -> int:

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -15,6 +16,7 @@ from integrations import accounts, cache, service
 from integrations.access import authenticator, store_edit
 from integrations.access.passwords import hash_password
 from integrations.access.store import User
+from integrations.log import FORMATTERS
 from integrations.providers.imai import Imai
 from integrations.settings import panel_settings
 from integrations.simulator import Simulator
@@ -56,12 +58,14 @@ def _as_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _log_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Whatever a test of the start did to the log, `caplog` hears it through the root logger.
-    log = logging.getLogger("integrations")
-    monkeypatch.setattr(log, "propagate", True)
-    monkeypatch.setattr(log, "handlers", [])
-    log.setLevel(logging.INFO)  # and not by an attribute: loggers remember what their parents let pass
+def _log_is_heard() -> Iterator[None]:
+    """Whatever a test of the start did to the log is undone after it; `caplog` hears the root logger throughout."""
+    logging.getLogger("integrations").setLevel(logging.INFO)
+    yield
+    root = logging.getLogger()
+    root.handlers = [handler for handler in root.handlers if not isinstance(handler.formatter, FORMATTERS)]
+    logging.captureWarnings(capture=False)
+    threading.excepthook = threading.__excepthook__
 
 
 @pytest.fixture

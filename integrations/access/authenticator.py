@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import logging
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -14,6 +15,7 @@ from integrations.access.permissions import is_allowed, permissions_of
 from integrations.access.sessions import Session, Sessions
 from integrations.access.store import MAX_NAME, Store, StoreContent, StoreError, User, normal_name
 from integrations.access.throttle import Throttle
+from integrations.access.visitor import UNKNOWN_CLIENT, cookie_in
 from integrations.settings import PanelSettings, panel_settings
 from integrations.state import StateError, state
 
@@ -85,52 +87,66 @@ class Authenticator:
         # Its own: wrong tokens must not keep people from signing in.
         self._token_throttle = Throttle(self._state, "token")
 
-    def sign_in(self, name: str, password: str) -> str | SignInRefused:
-        """A ticket for the right password, or why not. Takes one bcrypt, whoever asks, until the limit is reached."""
+    def session_id_in(self, cookie_headers: Iterable[str]) -> str | None:
+        """The session id that a browser sent, from the values of all its `Cookie` headers; None without exactly one."""
+        return cookie_in(cookie_headers, self.cookie_name)
+
+    def sign_in(self, name: str, password: str, *, client: str = UNKNOWN_CLIENT) -> str | SignInRefused:
+        """A ticket for the right password, or why not. Takes one bcrypt, whoever asks, until the limit is reached.
+
+        Args:
+            name: as it was typed.
+            password: likewise.
+            client: the address that it came from, for the log; so wherever it stands below.
+        """
         name = normal_name(name)[: MAX_NAME + 1]  # one character too many stays unknown
         try:
-            return self._sign_in(name, password, self.store.content())
+            return self._sign_in(name, password, client, self.store.content())
         except (StoreError, StateError):
             return SignInRefused.UNAVAILABLE
 
-    def _sign_in(self, name: str, password: str, content: StoreContent) -> str | SignInRefused:
+    def _sign_in(self, name: str, password: str, client: str, content: StoreContent) -> str | SignInRefused:
         if not self._throttle.reserve(name):
             if self._throttle.is_new_lock(name):
-                audit.warning("sign-in locked: user=%a too many attempts", name)
+                audit.warning("sign-in locked: user=%a client=%s too many attempts", name, client)
             return SignInRefused.THROTTLED
         user = content.users.get(name)
         matches = check_password(password, user.password if user else None, highest_cost=content.highest_cost)
         if user is None or not matches:
-            audit.warning("sign-in failed: user=%a", name)
+            audit.warning("sign-in failed: user=%a client=%s", name, client)
             return SignInRefused.WRONG
         self._throttle.clear(name)
-        audit.info("sign-in: user=%a", name)
+        audit.info("sign-in: user=%a client=%s", name, client)
         return self.sessions.issue_ticket(name, _fingerprint(user))
 
-    def redeem(self, ticket: str, *, replaces: str | None = None) -> str | None:
+    def redeem(self, ticket: str, *, replaces: str | None = None, client: str = UNKNOWN_CLIENT) -> str | None:
         """The session id for a ticket, once and within 30 seconds; None otherwise.
 
         Args:
             ticket: as `sign_in` gave it.
             replaces: the session id whose place the new one takes in the browser; nobody could end it there later.
+            client: the address that it came from.
 
         Raises:
             StateError: there is no telling; the ticket may be used up.
         """
         session_id = self.sessions.redeem(ticket) if len(ticket) <= MAX_SECRET_CHARACTERS else None
         if session_id is not None:
-            self._end(replaces, "replaced by a new sign-in")
+            self._end(replaces, "replaced by a new sign-in", client)
         elif self._token_throttle.reserve_for_all():  # like wrong tokens, they cannot flood the log
-            audit.warning("ticket refused: unknown, used or too old")
+            audit.warning("ticket refused: client=%s unknown, used or too old", client)
         return session_id
 
-    def authenticate(self, session_id: str | None, *, touch: bool = False) -> Principal | Denial:
+    def authenticate(
+        self, session_id: str | None, *, touch: bool = False, client: str = UNKNOWN_CLIENT
+    ) -> Principal | Denial:
         """Who is behind a session id.
 
         Args:
             session_id: as the browser sent it, or None.
             touch: True for what a person did, which counts as use of the session; False for what a page does by
                 itself.
+            client: the address that it came from.
         """
         if not session_id or len(session_id) > MAX_SECRET_CHARACTERS:
             return Denial.SIGNED_OUT
@@ -144,7 +160,7 @@ class Authenticator:
         user = content.users.get(session.user)
         over = self.sessions.expiry(session) or _revoked(session, user)
         if user is None or over is not None:
-            self._end(session_id, over or "revoked")
+            self._end(session_id, over or "revoked", client)
             return Denial.SIGNED_OUT
         if touch:
             with suppress(StateError):  # the session then ends earlier, never later
@@ -153,16 +169,16 @@ class Authenticator:
             session.user, _display_name(session.user, user), permissions_of(user.roles, content.roles)
         )
 
-    def sign_out(self, session_id: str | None) -> None:
+    def sign_out(self, session_id: str | None, *, client: str = UNKNOWN_CLIENT) -> None:
         """End a session, in every tab.
 
         Raises:
             StateError: it could not be ended.
         """
         if session_id and (session := self.sessions.end(session_id)):
-            audit.info("sign-out: user=%a", session.user)
+            audit.info("sign-out: user=%a client=%s", session.user, client)
 
-    def bearer(self, token: str) -> Principal | Denial:
+    def bearer(self, token: str, *, client: str = UNKNOWN_CLIENT) -> Principal | Denial:
         """The machine behind a token, with the permissions of the token's roles; for the endpoint alone.
 
         The right token is never locked out; wrong ones are, all together, so that they cannot flood the log.
@@ -180,7 +196,7 @@ class Authenticator:
                 return Denial.THROTTLED
         except StateError:
             return Denial.UNAVAILABLE
-        audit.warning("token refused")
+        audit.warning("token refused: client=%s", client)
         return Denial.SIGNED_OUT
 
     def available(self) -> bool:
@@ -192,10 +208,10 @@ class Authenticator:
             return False
         return True
 
-    def _end(self, session_id: str | None, reason: str) -> None:
+    def _end(self, session_id: str | None, reason: str, client: str) -> None:
         with suppress(StateError):  # over by its own times or by the store, whether or not its record goes
             if session_id and (session := self.sessions.end(session_id)):
-                audit.info("session ended: user=%a %s", session.user, reason)
+                audit.info("session ended: user=%a client=%s %s", session.user, client, reason)
 
 
 def _revoked(session: Session, user: User | None) -> str | None:

@@ -16,7 +16,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from integrations import yaml_file
 from integrations.access.passwords import BCRYPT_HASH, COST, cost
 from integrations.access.permissions import PERMISSION
-from integrations.yaml_file import YamlFileError
+from integrations.yaml_file import YamlFileError, YamlUnreachableError
 
 MAX_NAME: Final = 64
 _SECRET: Final = re.compile(r"\$2[a-z]?\$[./$A-Za-z0-9]+|[0-9a-fA-F]{40,}")
@@ -30,6 +30,10 @@ class StoreError(Exception):
 
 class StoreMissingError(StoreError):
     """There is no store yet."""
+
+
+class StoreUnreachableError(StoreError):
+    """The system could not read the file just now; that says nothing about the file."""
 
 
 class StoreModeError(StoreError):
@@ -167,6 +171,8 @@ def read(path: Path) -> StoreContent:
         raise StoreMissingError(
             f"{path}: there is no store yet. Make the first user: integrations users add NAME --role admin"
         ) from None
+    except YamlUnreachableError as error:
+        raise StoreUnreachableError(f"{path}: {error}") from None
     except (StoreError, YamlFileError) as error:
         kind = type(error) if isinstance(error, StoreError) else StoreError
         raise kind(f"{path}: {error}") from None
@@ -197,6 +203,7 @@ class Store:
 
         Raises:
             StoreError: it cannot be used; logged once for each change of the file.
+            StoreUnreachableError: the system failed; the next look reads again.
         """
         signature = self._signature()
         kept = self._kept
@@ -214,6 +221,8 @@ class Store:
             return _Kept(signature, read(self.path))
         except StoreError as error:
             log.error("The sign-in store cannot be used: %s", error)  # noqa: TRY400 - the text is the message
+            if isinstance(error, StoreUnreachableError):
+                raise
             return _Kept(signature, error)
 
     def _signature(self) -> tuple[int, ...]:

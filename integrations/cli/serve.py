@@ -1,6 +1,7 @@
 """`integrations serve`: the panel."""
 
 import logging
+import os
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -37,7 +38,14 @@ def serve(  # noqa: PLR0913 - the options of the command
 
     Several workers need a state that they share. One that dies is replaced; SIGHUP replaces one after the other.
     """
+    startup.prepare_log(startup.check_settings())
+    # Read when the library is imported: its 8 KiB are less than the cookies that a browser may bring.
+    os.environ.setdefault("WEBSOCKETS_MAX_LINE_LENGTH", "65536")
+
     import uvicorn  # noqa: PLC0415 - heavy, and the other commands do without
+
+    from integrations.web.protocols import MAX_HEADER_BYTES, HttpProtocol, WebsocketProtocol  # noqa: PLC0415
+    from integrations.web.websocket_guard import MAX_MESSAGE_BYTES  # noqa: PLC0415
 
     sys.path.insert(0, str(ROOT))
     config = uvicorn.Config(
@@ -49,10 +57,15 @@ def serve(  # noqa: PLR0913 - the options of the command
         ssl_keyfile=ssl_keyfile,
         root_path=root_path,
         lifespan="on",
+        http=HttpProtocol,
+        h11_max_incomplete_event_size=MAX_HEADER_BYTES,
+        ws=WebsocketProtocol,
+        ws_max_size=MAX_MESSAGE_BYTES,
+        ws_per_message_deflate=False,  # as Streamlit's own server: compression state is 45 KiB a viewer
+        proxy_headers=False,  # the app does it itself, for the proxies that the settings name
         log_config=None,
         access_log=False,
         server_header=False,
-        ws_per_message_deflate=False,  # as Streamlit's own server: compression state is 45 KiB a viewer
         timeout_graceful_shutdown=5,
     )
     with suppress(KeyboardInterrupt):  # uvicorn has stopped gracefully by then

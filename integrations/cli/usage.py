@@ -17,7 +17,7 @@ _NOT_ALL_ACTIVE: Final = 2
 @click.option("--table", "as_table", is_flag=True, help="A table for people, instead of JSON.")
 def usage(*, as_table: bool) -> None:
     """Print the usage; exit 0 if every provider is active, 2 if one is not, 1 if settings are wrong."""
-    startup.set_up_log(startup.check_settings().log_level)
+    startup.prepare_log(startup.check_settings())
     found = service.get_all_integrations_usage()
     click.echo(_table(found) if as_table else found.model_dump_json(indent=2))
     if not found.all_active:

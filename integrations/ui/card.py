@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 import streamlit as st
 
@@ -80,7 +80,7 @@ def _small_print(reading: Reading, rests_until: datetime | None) -> str:
 def _viewer_zone() -> ZoneInfo | None:
     try:
         return ZoneInfo(st.context.timezone) if st.context.timezone else None
-    except (ZoneInfoNotFoundError, ValueError):  # the browser's word for it
+    except (KeyError, ValueError, OSError):  # the browser's word for it: unknown, no name, a folder, too long
         return None
 
 

@@ -14,7 +14,7 @@ from integrations import accounts, cache
 from integrations.access import INTEGRATION_READ, Denial, Principal, SignInRefused, auth
 from integrations.providers.base import Provider
 from integrations.state import StateError
-from integrations.ui import card, sign_in
+from integrations.ui import card, sign_in, visitor
 
 NO_PERMISSION: Final = "You don't have permission to view integrations."
 _IMAGES: Final = Path(__file__).parent / "images"
@@ -26,11 +26,7 @@ _PULSE_SECONDS: Final = 45
 def draw() -> None:
     """Draw the page for whoever looks at it."""
     st.set_page_config(page_title="Integrations", page_icon=_icon())
-    principal = (
-        auth().authenticate(_session_id(), touch=True)
-        if _opened_by_a_person()
-        else auth().authenticate(_session_id())
-    )
+    principal = visitor.authenticate(touch=_opened_by_a_person())
     if principal is Denial.UNAVAILABLE:
         st.error(str(SignInRefused.UNAVAILABLE), icon=":material/lock:")
         _pulse()
@@ -46,10 +42,6 @@ def _icon() -> str:
     return f"data:image/png;base64,{b64encode((_IMAGES / 'icon.png').read_bytes()).decode()}"
 
 
-def _session_id() -> str | None:
-    return st.context.cookies.get(auth().cookie_name)
-
-
 def _opened_by_a_person() -> bool:
     """Whether this run is the page's opening; that and its buttons are a session's use, and nothing else is.
 
@@ -63,7 +55,7 @@ def _opened_by_a_person() -> bool:
 
 
 def _may_read() -> bool:
-    principal = auth().authenticate(_session_id())
+    principal = visitor.authenticate()
     return isinstance(principal, Principal) and principal.may(INTEGRATION_READ)
 
 
@@ -140,7 +132,7 @@ def _draw_provider(provider: Provider[Any]) -> None:
 @st.fragment(run_every=_PULSE_SECONDS)
 def _pulse() -> None:
     """Notice that the state of affairs has changed: draw the page anew where it has."""
-    now = auth().authenticate(_session_id())
+    now = visitor.authenticate()
     state = now if isinstance(now, Denial) else (now.name, now.may(INTEGRATION_READ))
     if st.session_state.setdefault("pulse", state) != state:
         del st.session_state["pulse"]
@@ -149,14 +141,14 @@ def _pulse() -> None:
 
 def _refresh(provider: Provider[Any]) -> None:
     # A callback runs before the page's first line, so it checks for itself; so does _refresh_all.
-    principal = auth().authenticate(_session_id(), touch=True)
+    principal = visitor.authenticate(touch=True)
     if isinstance(principal, Principal) and principal.may(INTEGRATION_READ):
         st.session_state[_requested(provider)] = _REFRESH
         cache.refresh(provider)
 
 
 def _refresh_all() -> None:
-    principal = auth().authenticate(_session_id(), touch=True)
+    principal = visitor.authenticate(touch=True)
     if isinstance(principal, Principal) and principal.may(INTEGRATION_READ):
         for provider in accounts.current():
             if cache.rests_until(provider) is None:
@@ -167,6 +159,6 @@ def _refresh_all() -> None:
 
 def _log_out() -> None:
     try:
-        auth().sign_out(_session_id())
+        auth().sign_out(visitor.session_id(), client=visitor.client())
     except StateError:
         st.session_state[_STILL_SIGNED_IN] = True

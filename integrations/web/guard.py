@@ -4,18 +4,24 @@ Streamlit serves more than the panel uses (uploads that take 200 MB into memory,
 and a later release may add to it. So the list below says what is open; whatever is not in it answers 404.
 """
 
+import logging
 from collections.abc import Iterable
 from typing import Final
 
-from starlette.datastructures import Headers
+from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+log = logging.getLogger(__name__)
+
+STREAM: Final = "/_stcore/stream"
+"""Where the page's websocket is."""
 
 OPEN_PATHS: Final = frozenset(
     {
         "/",
         "/favicon.png",
-        "/_stcore/stream",
+        STREAM,
         "/_stcore/health",
         "/_stcore/host-config",
     }
@@ -46,25 +52,50 @@ class RouteGuard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on what is open."""
-        if scope["type"] not in {"http", "websocket"} or self._is_open(scope):
+        if scope["type"] not in {"http", "websocket"}:
             await self._app(scope, receive, send)
-        elif scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 1008})
-        else:
-            await Response(status_code=404)(scope, receive, send)
-
-    def _is_open(self, scope: Scope) -> bool:
+            return
         path = scope["path"].removeprefix(scope.get("root_path", "")) or "/"
-        if path not in self._open and not path.startswith(OPEN_FOLDERS):
-            return False
-        return scope["type"] == "http" or _may_connect(Headers(scope=scope))
+        is_open = path in self._open or path.startswith(OPEN_FOLDERS)
+        if scope["type"] == "websocket":
+            if is_open and _may_connect(HTTPConnection(scope)):
+                await self._app(scope, receive, send)
+            else:
+                await send({"type": "websocket.close", "code": 1008})
+        elif not is_open:
+            await Response(status_code=404)(scope, receive, send)
+        elif path == STREAM:
+            log.warning("A plain request for %s came: the proxy must pass Upgrade and Connection on", STREAM)
+            await Response(status_code=426, headers={"Upgrade": "websocket"})(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
 
 
-def _may_connect(headers: Headers) -> bool:
+def _may_connect(request: HTTPConnection) -> bool:
     # A browser sends Origin with every websocket. Who sends none is a script, and has no cookie of a person's browser.
-    return "origin" not in headers or is_own_origin(headers)
+    if "origin" not in request.headers or is_own_origin(request):
+        return True
+    log.warning(
+        "Websocket refused: its Origin is %a, and the request came for %s://%a. The proxy must pass on Host as the "
+        "browser sent it, port included, and X-Forwarded-Proto",
+        request.headers["origin"][:_MAX_LOGGED],
+        _scheme(request),
+        request.headers.get("host", "")[:_MAX_LOGGED],
+    )
+    return False
 
 
-def is_own_origin(headers: Headers) -> bool:
-    """Whether the Origin header names the host that was asked."""
-    return headers.get("origin", "").partition("://")[2] == headers.get("host", "")
+_MAX_LOGGED: Final = 100
+
+
+def is_own_origin(request: HTTPConnection) -> bool:
+    """Whether the Origin header names the host that was asked, and no weaker scheme.
+
+    A request over plain HTTP may have been HTTPS to a proxy that does not say so.
+    """
+    scheme, _, host = request.headers.get("origin", "").partition("://")
+    return host == request.headers.get("host", "") and scheme in {"https", _scheme(request)}
+
+
+def _scheme(request: HTTPConnection) -> str:
+    return "https" if request.scope["scheme"] in {"https", "wss"} else "http"

@@ -1,20 +1,28 @@
 """The routes and headers that the page's server has beside Streamlit's own."""
 
 import gc
+import logging
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
+import streamlit.logger
 from starlette.middleware import Middleware
 from starlette.routing import Route
 
+from integrations import log as log_output
 from integrations.access import auth
+from integrations.web import descriptors
 from integrations.web.assets import Assets
+from integrations.web.client import AllowedHosts, TrustedProxies
 from integrations.web.guard import RouteGuard
 from integrations.web.headers import SecurityHeaders
 from integrations.web.session import check_session, exchange_ticket
 from integrations.web.usage import UsageEndpoint
+from integrations.web.websocket_guard import WebsocketGuard
+
+log = logging.getLogger(__name__)
 
 ROUTES: Final = (
     Route("/integrations/usage", UsageEndpoint),
@@ -24,16 +32,31 @@ ROUTES: Final = (
 
 MIDDLEWARE: Final = (
     Middleware(SecurityHeaders),
+    Middleware(TrustedProxies),
+    Middleware(AllowedHosts),
     Middleware(RouteGuard, own=frozenset(route.path for route in ROUTES)),
+    Middleware(WebsocketGuard),
     Middleware(Assets),
 )
+
+_FEW_WEBSOCKETS: Final = 200
 
 
 @asynccontextmanager
 async def lifespan(_app: object) -> AsyncIterator[dict[str, Any]]:
     """Answer at once, and meanwhile import what the first visitor would wait for."""
+    _hand_over_streamlit_s_log()
+    descriptors.raise_limit()
+    if (limit := descriptors.max_websockets()) < _FEW_WEBSOCKETS:
+        log.warning("No more than %d pages can be open at once: raise the hard limit of open files", limit)
     threading.Thread(target=_warm_up, name="warm-up", daemon=True).start()
     yield {}
+
+
+def _hand_over_streamlit_s_log() -> None:
+    """Streamlit gives each of its loggers a handler of its own, the later ones, too; ours writes their records."""
+    streamlit.logger.setup_formatter = log_output.hand_over
+    streamlit.logger.update_formatter()
 
 
 def _warm_up() -> None:

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from integrations import cache
 from integrations.access import INTEGRATION_READ, Denial, Principal, auth
+from integrations.web.client import authenticate, client_of
 
 _NO_STORE: Final = {"Cache-Control": "no-store"}
 _MAX_WAITING: Final = 64
@@ -64,8 +65,8 @@ def _who(request: Request) -> Principal | Denial:
     """Who asks: a machine by its token, else a person by the session's cookie."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
-        return auth().bearer(token.strip())
-    return auth().authenticate(request.cookies.get(auth().cookie_name))
+        return auth().bearer(token.strip(), client=client_of(request))
+    return authenticate(request)
 
 
 def _refusal(denial: Denial) -> Response:

@@ -11,7 +11,7 @@ from typing import Any
 import bcrypt
 import pytest
 import time_machine
-from streamlit.runtime.context import ContextProxy, StreamlitCookies
+from streamlit.runtime.context import ContextProxy, StreamlitHeaders
 from streamlit.testing.v1 import AppTest
 
 from integrations.access import SignInRefused, auth, store_edit
@@ -28,8 +28,8 @@ def visit(monkeypatch: pytest.MonkeyPatch) -> Visit:
     """Opens the page in a browser that holds this session id: `visit(session_id)`."""
 
     def open_page(session_id: str | None = None) -> AppTest:
-        cookies = {auth().cookie_name: session_id} if session_id else {}
-        monkeypatch.setattr(ContextProxy, "cookies", property(lambda _self: StreamlitCookies(cookies)))
+        cookie = [("Cookie", f"{auth().cookie_name}={session_id}")] if session_id else []
+        monkeypatch.setattr(ContextProxy, "headers", property(lambda _self: StreamlitHeaders(cookie)))
         return AppTest.from_file(str(APP), default_timeout=20).run()
 
     return open_page
@@ -108,7 +108,8 @@ def test_a_cookie_of_any_other_name_gets_the_form(
     monkeypatch: pytest.MonkeyPatch, name: str, content: str
 ) -> None:
     """A neighbour on another port or subdomain can set one; no part of the sign-in reads it."""
-    monkeypatch.setattr(ContextProxy, "cookies", property(lambda _self: StreamlitCookies({name: content})))
+    cookie = [("Cookie", f"{name}={content}")]
+    monkeypatch.setattr(ContextProxy, "headers", property(lambda _self: StreamlitHeaders(cookie)))
     assert_only_the_form(AppTest.from_file(str(APP), default_timeout=20).run())
 
 

@@ -1,0 +1,25 @@
+"""Who looks at the page: the session's cookie and the address, as the websocket's handshake brought them."""
+
+import streamlit as st
+
+from integrations.access import Denial, Principal, auth
+from integrations.access.visitor import client_address
+
+
+def session_id() -> str | None:
+    """The session id in the cookie."""
+    return auth().session_id_in(st.context.headers.get_all("Cookie"))
+
+
+def client() -> str:
+    """The address, for the log."""
+    return client_address(st.context.ip_address or "127.0.0.1")  # Streamlit gives None for a loopback address
+
+
+def authenticate(*, touch: bool = False) -> Principal | Denial:
+    """Who is signed in here now.
+
+    Args:
+        touch: True for what a person did, which counts as use of the session.
+    """
+    return auth().authenticate(session_id(), touch=touch, client=client())

@@ -1,0 +1,163 @@
+"""What a client may send over the websocket, how often, and how many websockets there may be.
+
+Whoever reaches the page's address can open a websocket, signed in or not, and no proxy sees what goes over it.
+Streamlit would obey everything: empty the cache, run `git`, log a client's text, take 200 MB. The page needs three
+kinds of message.
+"""
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Final
+
+from google.protobuf.message import DecodeError
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from streamlit.proto.BackMsg_pb2 import BackMsg
+
+from integrations.access.visitor import client_network
+from integrations.providers import PROVIDERS
+from integrations.web.descriptors import max_websockets
+
+log = logging.getLogger(__name__)
+
+OPEN_KINDS: Final = frozenset({"rerun_script", "app_heartbeat", "stop_script"})
+"""Streamlit's messages that the page needs."""
+
+MAX_MESSAGE_BYTES: Final = 65_536
+"""A page of 40 cards sends 4 KB at the most."""
+
+MAX_WIDGETS: Final = 1_000
+"""Widgets in one message. A card has one button; empty states of two bytes would cost Streamlit far more than us."""
+
+BURST: Final = 150
+BURST_PER_CARD: Final = 2
+"""All cards of a page send at the same moment, and twice where a tab comes back from the background."""
+
+PER_SECOND: Final = 20.0
+PULSE_SECONDS: Final = 45.0
+"""A person clicks up to ten times a second, a key held down repeats 30 times; a card by itself sends every 45 s."""
+
+_POLICY_VIOLATION: Final = 1008
+_TRY_AGAIN_LATER: Final = 1013
+
+
+class Bucket:
+    """A token bucket: so many messages at once, and then so many a second.
+
+    Args:
+        cards: on the page, whose pulses come on top of what a person does.
+        clock: seconds; only differences count.
+    """
+
+    __slots__ = ("_at", "_burst", "_clock", "_left", "_per_second")
+
+    def __init__(self, cards: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._burst = self._left = float(BURST + BURST_PER_CARD * cards)
+        self._per_second = PER_SECOND + cards / PULSE_SECONDS
+        self._clock = clock
+        self._at = clock()
+
+    def take(self) -> bool:
+        """Take one token, if there is one."""
+        now = self._clock()
+        self._left = min(self._left + (now - self._at) * self._per_second, self._burst)
+        self._at = now
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True
+
+
+def fault_of(data: bytes | None) -> str | None:
+    """Why a message is not one of the page's, or None where it is.
+
+    The message is read whole: of several kinds in one message the last counts, so its first bytes tell nothing.
+
+    Args:
+        data: what was sent; None for a text.
+    """
+    if data is None:
+        return "a text"
+    if len(data) > MAX_MESSAGE_BYTES:
+        return "too large a message"
+    try:
+        message = BackMsg.FromString(data)
+    except DecodeError:
+        return "not a message of Streamlit's"
+    kind = message.WhichOneof("type")
+    if kind not in OPEN_KINDS:
+        return f"a message of the kind {kind}"
+    if len(message.rerun_script.widget_states.widgets) > MAX_WIDGETS:
+        return "too many widgets in a message"
+    return None
+
+
+class WebsocketGuard:
+    """Refuses a websocket beyond the limits, and closes one that sends what the page does not."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._open: Counter[str] = Counter()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Count and watch a websocket; pass on all else."""
+        if scope["type"] != "websocket":
+            await self._app(scope, receive, send)
+            return
+        client = client_network(scope["client"][0] if scope.get("client") else None)
+        if not self._has_room(client):
+            await send({"type": "websocket.close", "code": _TRY_AGAIN_LATER})
+            return
+        self._open[client] += 1
+        try:
+            await self._app(scope, *_watched(client, receive, send))
+        finally:
+            self._open[client] -= 1
+            if not self._open[client]:
+                del self._open[client]
+
+    def _has_room(self, client: str) -> bool:
+        limit = max_websockets()
+        if self._open.total() >= limit:
+            log.warning("Websocket refused: %d are open, more would take the last descriptors", limit)
+            return False
+        if self._open[client] >= limit_per_client(limit):
+            log.warning(
+                "Websocket refused: client=%s has %d open. If that is your proxy's address, "
+                "name it in PANEL_TRUSTED_PROXIES and let it send X-Forwarded-For",
+                client,
+                self._open[client],
+            )
+            return False
+        return True
+
+
+def limit_per_client(limit: int) -> int:
+    """How many websockets one client may have open, of so many in all: half, so that nobody can take every one."""
+    return max(limit // 2, 1)
+
+
+def _watched(client: str, receive: Receive, send: Send) -> tuple[Receive, Send]:
+    """The two ends of a websocket: what comes is checked, and after the guard's own close nothing goes out."""
+    bucket = Bucket(len(PROVIDERS))
+    closed = False
+
+    async def checked_receive() -> Message:
+        nonlocal closed
+        message = await receive()
+        if message["type"] != "websocket.receive" or closed:
+            return message
+        fault = fault_of(message.get("bytes")) if bucket.take() else "too many messages"
+        if fault is None:
+            return message
+        closed = True
+        log.warning("Websocket closed: client=%s sent %s", client, fault)
+        await send({"type": "websocket.close", "code": _POLICY_VIOLATION})
+        return {"type": "websocket.disconnect", "code": _POLICY_VIOLATION}
+
+    async def open_send(message: Message) -> None:
+        if not closed:
+            await send(message)
+
+    return checked_receive, open_send
