@@ -49,7 +49,7 @@ def set_up(level: str, style: Format) -> None:
     for name in ("integrations", "uvicorn", "uvicorn.error"):
         hand_over(logging.getLogger(name))
     requests = logging.getLogger("uvicorn.access")  # a line for each request is the proxy's to write
-    requests.handlers, requests.propagate = [], False
+    requests.handlers, requests.propagate, requests.disabled = [], False, True
     logging.captureWarnings(capture=True)
     threading.excepthook = _log_uncaught
 

@@ -24,6 +24,9 @@ DEFAULTS = {
     "PANEL_SESSION_IDLE_MINUTES": "60",
     "PANEL_COOKIE_SECURE": "true",
     "PANEL_LOG_LEVEL": "INFO",
+    "PANEL_LOG_FORMAT": "text",
+    "PANEL_TRUSTED_PROXIES": "127.0.0.1,::1",
+    "PANEL_ALLOWED_HOSTS": "",
     "IMAI_API_BASE_URL": "https://imai.co/api",
     "IMAI_RENEWAL_TIME": "00:00",
 }
@@ -37,6 +40,8 @@ def text_of(value: object) -> str:
         return f"{value:g}"
     if isinstance(value, SecretStr):
         return value.get_secret_value()
+    if isinstance(value, tuple):
+        return ",".join(value)
     return value.strftime("%H:%M") if hasattr(value, "strftime") else str(value)
 
 

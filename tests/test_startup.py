@@ -1,6 +1,5 @@
 """What is checked before the panel serves."""
 
-import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -131,21 +130,6 @@ def test_every_wrong_setting_has_its_line(monkeypatch: pytest.MonkeyPatch) -> No
     assert "test key" not in str(stopped.value)
 
 
-def test_the_log_is_one_line_an_event_at_the_wanted_level(capsys: pytest.CaptureFixture[str]) -> None:
-    """Ours at its level, the server's from warnings on, each once."""
-    startup.set_up_log("WARNING")
-    startup.set_up_log("WARNING")
-    logging.getLogger("integrations.audit").info("quiet")
-    logging.getLogger("integrations.audit").warning("ours")
-    logging.getLogger("uvicorn.error").info("quiet")
-    logging.getLogger("uvicorn.error").warning("the server's")
-    logging.getLogger("uvicorn.error").error("ASGI callable returned without completing handshake.")
-    assert [line.partition(" WARNING ")[2] for line in capsys.readouterr().err.splitlines()] == [
-        "integrations.audit: ours",
-        "uvicorn.error: the server's",
-    ]
-
-
 def test_every_defect_of_the_providers_file_stops_the_start(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -181,3 +165,28 @@ def test_a_providers_file_that_is_named_and_missing_is_warned_about(
     startup.prepare()
     (line,) = capsys.readouterr().err.splitlines()
     assert "none.yaml: there is no such file: IMAI alone is shown" in line
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o602])
+def test_a_key_that_others_may_read_stops_the_start(tmp_path: Path, add_user: AddUser, mode: int) -> None:
+    """The line names the file, its mode, the variable and the cure, and not the key."""
+    add_user("alice", roles=["admin"])
+    file = tmp_path / ".env"
+    file.write_text("PANEL_DEADLINE_SECONDS=3\nIMAI_API_KEY='test-key-not-secret'\n", encoding="utf-8")
+    file.chmod(mode)
+    with pytest.raises(startup.StartError) as stopped:
+        startup.prepare()
+    assert str(stopped.value) == (
+        f".env: others may access it (mode {mode:04o}), and it holds IMAI_API_KEY. Run: chmod 600 .env"
+    )
+    file.chmod(0o600)
+    startup.prepare()
+
+
+def test_an_env_file_without_a_key_may_be_read_by_others(tmp_path: Path, add_user: AddUser) -> None:
+    """There is nothing in it to take."""
+    add_user("alice", roles=["admin"])
+    file = tmp_path / ".env"
+    file.write_text("IMAI_API_KEY=\nPANEL_DEADLINE_SECONDS=3\n", encoding="utf-8")
+    file.chmod(0o644)
+    startup.prepare()

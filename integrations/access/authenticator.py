@@ -108,7 +108,7 @@ class Authenticator:
     def _sign_in(self, name: str, password: str, client: str, content: StoreContent) -> str | SignInRefused:
         if not self._throttle.reserve(name):
             if self._throttle.is_new_lock(name):
-                audit.warning("sign-in locked: user=%a client=%s too many attempts", name, client)
+                audit.warning("sign-in locked: user=%a too many attempts client=%s", name, client)
             return SignInRefused.THROTTLED
         user = content.users.get(name)
         matches = check_password(password, user.password if user else None, highest_cost=content.highest_cost)
@@ -134,7 +134,7 @@ class Authenticator:
         if session_id is not None:
             self._end(replaces, "replaced by a new sign-in", client)
         elif self._token_throttle.reserve_for_all():  # like wrong tokens, they cannot flood the log
-            audit.warning("ticket refused: client=%s unknown, used or too old", client)
+            audit.warning("ticket refused: unknown, used or too old client=%s", client)
         return session_id
 
     def authenticate(
@@ -196,7 +196,7 @@ class Authenticator:
                 return Denial.THROTTLED
         except StateError:
             return Denial.UNAVAILABLE
-        audit.warning("token refused: client=%s", client)
+        audit.warning("token refused client=%s", client)
         return Denial.SIGNED_OUT
 
     def available(self) -> bool:
@@ -211,7 +211,7 @@ class Authenticator:
     def _end(self, session_id: str | None, reason: str, client: str) -> None:
         with suppress(StateError):  # over by its own times or by the store, whether or not its record goes
             if session_id and (session := self.sessions.end(session_id)):
-                audit.info("session ended: user=%a client=%s %s", session.user, client, reason)
+                audit.info("session ended: user=%a %s client=%s", session.user, reason, client)
 
 
 def _revoked(session: Session, user: User | None) -> str | None:

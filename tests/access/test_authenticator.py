@@ -224,7 +224,7 @@ def test_a_stolen_cookie_is_dead_after_a_change(
     assert authenticator.authenticate(stolen) is Denial.SIGNED_OUT
     assert authenticator.authenticate(mine, touch=True) is Denial.SIGNED_OUT
     assert isinstance(authenticator.authenticate(other), Principal)
-    assert audit_lines(caplog)[-2:] == [f"session ended: user='alice' {reason}"] * 2
+    assert audit_lines(caplog)[-2:] == [f"session ended: user='alice' {reason} client=unknown"] * 2
     (tmp_path / "auth.yaml").write_bytes(before)
     assert authenticator.authenticate(stolen) is Denial.SIGNED_OUT
 
@@ -272,7 +272,7 @@ def test_an_unused_session_ends_and_looking_is_no_use(
         assert isinstance(authenticator.authenticate(session_id), Principal)
     clock.shift(60)
     assert authenticator.authenticate(session_id) is Denial.SIGNED_OUT
-    assert audit_lines(caplog)[-1] == "session ended: user='alice' unused for too long"
+    assert audit_lines(caplog)[-1] == "session ended: user='alice' unused for too long client=unknown"
 
 
 def test_use_keeps_a_session_until_its_longest_life(
@@ -285,7 +285,7 @@ def test_use_keeps_a_session_until_its_longest_life(
         assert isinstance(authenticator.authenticate(session_id, touch=True), Principal)
     clock.shift(30 * 60)
     assert authenticator.authenticate(session_id, touch=True) is Denial.SIGNED_OUT
-    assert audit_lines(caplog)[-1] == "session ended: user='alice' too old"
+    assert audit_lines(caplog)[-1] == "session ended: user='alice' too old client=unknown"
 
 
 def test_a_new_sign_in_ends_the_session_whose_cookie_it_replaces(
@@ -296,7 +296,7 @@ def test_a_new_sign_in_ends_the_session_whose_cookie_it_replaces(
     new = authenticator.redeem(authenticator.sign_in("alice", PASSWORD), replaces=old)
     assert authenticator.authenticate(old) is Denial.SIGNED_OUT
     assert isinstance(authenticator.authenticate(new), Principal)
-    assert "session ended: user='alice' replaced by a new sign-in" in audit_lines(caplog)
+    assert "session ended: user='alice' replaced by a new sign-in client=unknown" in audit_lines(caplog)
 
 
 def test_a_bad_ticket_ends_no_session(authenticator: Authenticator) -> None:
@@ -429,19 +429,21 @@ def test_wrong_tokens_lock_out_neither_people_nor_the_right_token(authenticator:
 def test_the_log_has_a_line_for_each_event(
     authenticator: Authenticator, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Sign-in, sign-out, failure and lock, each with the user, a lock once; a bad ticket and token without a name."""
-    authenticator.sign_out(signed_in(authenticator))
+    """Sign-in, sign-out, failure and lock, each with user and client; a lock once, however often it is tried."""
+    client = "192.0.2.7"
+    ticket = authenticator.sign_in("alice", PASSWORD, client=client)
+    authenticator.sign_out(authenticator.redeem(ticket, client=client), client=client)
     for _ in range(8):
-        authenticator.sign_in("victor", "wrong")
-    authenticator.redeem("rubbish")
-    authenticator.bearer("rubbish")
+        authenticator.sign_in("victor", "wrong", client=client)
+    authenticator.redeem(ticket, client=client)
+    authenticator.bearer("wrong", client=client)
     assert audit_lines(caplog) == [
-        "sign-in: user='alice'",
-        "sign-out: user='alice'",
-        *["sign-in failed: user='victor'"] * 5,
-        "sign-in locked: user='victor' too many attempts",
-        "ticket refused: unknown, used or too old",
-        "token refused",
+        "sign-in: user='alice' client=192.0.2.7",
+        "sign-out: user='alice' client=192.0.2.7",
+        *["sign-in failed: user='victor' client=192.0.2.7"] * 5,
+        "sign-in locked: user='victor' too many attempts client=192.0.2.7",
+        "ticket refused: unknown, used or too old client=192.0.2.7",
+        "token refused client=192.0.2.7",
     ]
 
 

@@ -25,11 +25,12 @@ Visit = Callable[..., AppTest]
 
 @pytest.fixture
 def visit(monkeypatch: pytest.MonkeyPatch) -> Visit:
-    """Opens the page in a browser that holds this session id: `visit(session_id)`."""
+    """Opens the page in a browser that holds this session id: `visit(session_id)`; further headers may follow."""
 
-    def open_page(session_id: str | None = None) -> AppTest:
+    def open_page(session_id: str | None = None, *headers: tuple[str, str]) -> AppTest:
         cookie = [("Cookie", f"{auth().cookie_name}={session_id}")] if session_id else []
-        monkeypatch.setattr(ContextProxy, "headers", property(lambda _self: StreamlitHeaders(cookie)))
+        sent = StreamlitHeaders([*cookie, *headers])
+        monkeypatch.setattr(ContextProxy, "headers", property(lambda _self: sent))
         return AppTest.from_file(str(APP), default_timeout=20).run()
 
     return open_page
@@ -258,17 +259,16 @@ def test_what_the_page_runs_by_itself_is_no_use(visit: Visit) -> None:
 
 
 def test_a_page_that_comes_back_after_a_lost_connection_is_no_use(
-    visit: Visit, monkeypatch: pytest.MonkeyPatch
+    visit: Visit,
 ) -> None:
     """Where the server has forgotten the page meanwhile, its first run is still not a person's."""
-    lost = {"Sec-WebSocket-Protocol": "streamlit, token, 6f1c-the-session-it-had"}
     with time_machine.travel(1_800_000_000, tick=False) as clock:
         session_id = signed_in()
-        monkeypatch.setattr(ContextProxy, "headers", property(lambda _self: lost))
+        lost = ("Sec-WebSocket-Protocol", "streamlit, token, 6f1c-the-session-it-had")
         clock.shift(59 * 60)
-        assert visit(session_id).title
+        assert visit(session_id, lost).title
         clock.shift(60)
-        assert_only_the_form(visit(session_id))
+        assert_only_the_form(visit(session_id, lost))
 
 
 @pytest.mark.parametrize("signed_in_before", [False, True])

@@ -1,0 +1,187 @@
+"""The log: one line an event, whoever writes it, and no flood."""
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+import streamlit.logger
+
+from integrations import log
+from integrations.web import server
+
+HOSTILE = "eve\r\n2026-11-24 INFO integrations.audit: sign-in: user='alice'\x1b[2K\x85\u2028\u202e\x00\ud800"
+
+
+class Clock:
+    """A clock that is moved by hand."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        """Seconds."""
+        return self.now
+
+
+class FakeTimer:
+    """Runs when the test says."""
+
+    daemon = False
+
+    def __init__(self, timers: list["FakeTimer"], seconds: float, then: Callable[[], None]) -> None:
+        assert seconds == 60
+        self.then = then
+        timers.append(self)
+
+    def start(self) -> None:
+        """Nothing happens yet."""
+
+
+@pytest.fixture
+def streamlit_s_own_log() -> Iterator[None]:
+    """Streamlit's loggers have their handlers again after the test."""
+    own = streamlit.logger.setup_formatter
+    yield
+    streamlit.logger.setup_formatter = own
+    for logger in streamlit.logger._loggers.values():
+        logger.propagate = False
+    streamlit.logger.update_formatter()
+
+
+def lines(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """What was written since the last look, without the times."""
+    return [line.partition(" ")[2] for line in capsys.readouterr().err.splitlines()]
+
+
+def test_ours_at_its_level_and_others_from_warnings_on_each_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """However often the log is set up."""
+    log.set_up("INFO", "text")
+    log.set_up("WARNING", "text")
+    for name in ("integrations.audit", "uvicorn.error", "uvicorn.access", "asyncio", "anything"):
+        logging.getLogger(name).info("quiet")
+        logging.getLogger(name).warning("heard")
+    logging.getLogger("uvicorn.error").error("ASGI callable returned without completing handshake.")
+    assert lines(capsys) == [
+        "WARNING integrations.audit: heard",
+        "WARNING uvicorn.error: heard",
+        "WARNING asyncio: heard",
+        "WARNING anything: heard",
+    ]
+
+
+@pytest.mark.usefixtures("streamlit_s_own_log")
+def test_streamlit_s_records_come_once_and_in_our_format(capsys: pytest.CaptureFixture[str]) -> None:
+    """Those of loggers that it made before, and of those that it makes later."""
+    log.set_up("INFO", "text")
+    before = streamlit.logger.get_logger("streamlit.made_before")
+    server._hand_over_streamlit_s_log()
+    before.warning("one\ntwo")
+    streamlit.logger.get_logger("streamlit.made_later").warning("one\ntwo")
+    assert lines(capsys) == [
+        r"WARNING streamlit.made_before: one\ntwo",
+        r"WARNING streamlit.made_later: one\ntwo",
+    ]
+
+
+def test_what_a_client_sent_makes_no_line_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    """Line ends, terminal controls and marks of direction are escaped, in the message and in a traceback."""
+    log.set_up("INFO", "text")
+    logging.getLogger("integrations").error("failed: %s", HOSTILE, exc_info=RuntimeError(HOSTILE))
+    written = capsys.readouterr().err
+    first, *trace = written.splitlines()
+    assert r"eve\r\n2026" in first
+    assert r"user='alice'\x1b[2K\x85\u2028\u202e\x00\ud800" in first
+    assert all(line.startswith("  | ") for line in trace)
+    assert all(character.isprintable() or character == "\n" for character in written)
+
+
+def test_json_is_one_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """With the same fields, the time in UTC, and the traceback as one text."""
+    log.set_up("INFO", "json")
+    logging.getLogger("integrations.audit").info("sign-in: user=%s", HOSTILE)
+    logging.getLogger("integrations").error("failed", exc_info=RuntimeError("of the inside"))
+    written = capsys.readouterr().err
+    assert written.isascii()
+    signed_in, failed = map(json.loads, written.splitlines())
+    assert list(signed_in) == ["time", "level", "logger", "message"]
+    assert signed_in["message"] == f"sign-in: user={HOSTILE}"
+    assert signed_in["time"].endswith("Z")
+    assert failed["exception"].endswith("RuntimeError: of the inside")
+
+
+def test_the_time_is_utc(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever the server stands."""
+    monkeypatch.setenv("TZ", "Australia/Sydney")
+    time.tzset()
+    record = logging.makeLogRecord({"created": 1_800_000_000.5, "msecs": 500.0, "msg": "x"})
+    written = log.TextFormatter().format(record)
+    monkeypatch.undo()
+    time.tzset()
+    assert written.startswith("2027-01-15T08:00:00.500Z ")
+
+
+def test_a_long_message_is_cut() -> None:
+    """Whatever a record holds, its line stays within some thousand characters."""
+    record = logging.makeLogRecord({"msg": "x" * 100_000})
+    assert len(log.TextFormatter().format(record)) < 5000
+    assert len(log.JsonFormatter().format(record)) < 5000
+
+
+def test_the_same_record_is_written_ten_times_and_then_counted() -> None:
+    """The texts of a flood need not be alike; another place's records are not held up by it."""
+    clock, written = Clock(), list[str]()
+    repeats = log.RepeatFilter(lambda record: written.append(record.getMessage()), clock=clock)
+    passed = [repeats.filter(record("flood %d", 7, number)) for number in range(50)]
+    assert passed == [True] * 10 + [False] * 40
+    assert repeats.filter(record("another", 8))
+    clock.now = 59.0
+    assert not repeats.filter(record("flood %d", 7, 99))
+    assert written == []
+    clock.now = 60.0
+    assert repeats.filter(record("another", 8))
+    assert written == ["41 more like this within a minute: flood 0"]
+    assert repeats.filter(record("flood %d", 7, 100))
+
+
+def test_lines_that_differ_in_whom_they_name_are_not_the_same() -> None:
+    """A provider's outage or somebody's sign-in must not be lost behind those of others."""
+    repeats = log.RepeatFilter(lambda _record: None, clock=Clock())
+    for name in ("integrations.audit", "integrations.service"):
+        assert all(repeats.filter(record("of %d", 7, number, name=name)) for number in range(50))
+        passed = [repeats.filter(record("of %d", 7, 1, name=name)) for _ in range(20)]
+        assert sum(passed) == 9
+
+
+def test_the_count_comes_even_where_nothing_else_is_logged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A timer writes it when the minute is over."""
+    timers: list[FakeTimer] = []
+    monkeypatch.setattr(threading, "Timer", lambda *arguments: FakeTimer(timers, *arguments))
+    clock, written = Clock(), list[str]()
+    repeats = log.RepeatFilter(lambda record: written.append(record.getMessage()), clock=clock)
+    for _ in range(13):
+        repeats.filter(record("flood", 7))
+    assert len(timers) == 1
+    assert timers[0].daemon
+    clock.now = 60.0
+    timers[0].then()
+    assert written == ["3 more like this within a minute: flood"]
+
+
+def test_what_a_thread_dies_of_is_a_record(capsys: pytest.CaptureFixture[str]) -> None:
+    """Python's own report would stand on the error stream as it is."""
+    log.set_up("INFO", "text")
+
+    def fail() -> None:
+        raise RuntimeError("one\ntwo")
+
+    thread = threading.Thread(target=fail)
+    thread.start()
+    thread.join()
+    assert "ERROR integrations: A thread failed" in capsys.readouterr().err
+
+
+def record(text: str, line: int, *arguments: object, name: str = "anything") -> logging.LogRecord:
+    """A record that was written at this line of some file."""
+    return logging.LogRecord(name, logging.WARNING, "file.py", line, text, arguments, None)
