@@ -44,7 +44,7 @@ class YamlUnreachableError(YamlFileError):
 _FILE_S_OWN_FAULTS: Final = frozenset(
     {errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.ENAMETOOLONG}
 )
-"""Mended by a change of the file or its folder, which can be seen. Any other failure passes and leaves no trace there."""
+"""Mended by a change of the file or its folder, which can be seen. Any other failure passes without a trace there."""
 
 
 @dataclass(frozen=True, slots=True)

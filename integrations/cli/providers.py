@@ -110,7 +110,7 @@ def try_(account: str) -> None:
     Example:
       integrations providers try "OpenRouter Marketing"
     """  # noqa: D301 - click leaves the lines after this mark as they are
-    startup.set_up_log(startup.check_settings().log_level)
+    startup.prepare_log(startup.check_settings())
     by_label = {provider.label: provider for provider in accounts.current()}
     provider = by_label.get(account)
     if provider is None:

@@ -4,8 +4,10 @@ A first visit takes some 70 of them and 2.7 MB. Streamlit opens each from disk f
 and it asks for the files of a button or a progress bar only when the first one is to be drawn.
 """
 
+import fnmatch
 import gzip
 import importlib.util
+import os
 from dataclasses import dataclass
 from functools import cache
 from mimetypes import guess_type
@@ -51,7 +53,13 @@ class _Asset:
 def _files() -> dict[str, Path]:
     """Every hashed file by its path below `static/`: what is not in here is not served from here."""
     folder = directory() / "static"
-    return {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+    # Later releases of Python leave out of `rglob` what they cannot read just then, and this list is kept for good.
+    found = [Path(parent, name) for parent, _, names in os.walk(folder, onerror=_fail) for name in names]
+    return {path.relative_to(folder).as_posix(): path for path in found}
+
+
+def _fail(error: OSError) -> None:
+    raise error
 
 
 def _load(path: Path) -> _Asset:
@@ -63,11 +71,11 @@ def _load(path: Path) -> _Asset:
 @cache
 def preload_links() -> str:
     """The value of a Link header (RFC 8288) that names what the page will need."""
-    folder = directory() / "static"
-    scripts = [path for pattern in _NEEDED_SOON for path in sorted((folder / "js").glob(pattern))]
-    fonts = sorted((folder / "media").glob("MaterialSymbols-Rounded.*.woff2"))
-    links = [f"<./static/js/{path.name}>; rel=modulepreload" for path in scripts]
-    links += [f"<./static/media/{path.name}>; rel=preload; as=font; crossorigin" for path in fonts]
+    names = sorted(_files())
+    scripts = [name for pattern in _NEEDED_SOON for name in fnmatch.filter(names, f"js/{pattern}")]
+    fonts = fnmatch.filter(names, "media/MaterialSymbols-Rounded.*.woff2")
+    links = [f"<./static/{name}>; rel=modulepreload" for name in scripts]
+    links += [f"<./static/{name}>; rel=preload; as=font; crossorigin" for name in fonts]
     return ", ".join(links)
 
 

@@ -15,8 +15,8 @@ from google.protobuf.message import DecodeError
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit.proto.BackMsg_pb2 import BackMsg
 
+from integrations import accounts
 from integrations.access.visitor import client_network
-from integrations.providers import PROVIDERS
 from integrations.web.descriptors import max_websockets
 
 log = logging.getLogger(__name__)
@@ -140,7 +140,7 @@ def limit_per_client(limit: int) -> int:
 
 def _watched(client: str, receive: Receive, send: Send) -> tuple[Receive, Send]:
     """The two ends of a websocket: what comes is checked, and after the guard's own close nothing goes out."""
-    bucket = Bucket(len(PROVIDERS))
+    bucket = Bucket(len(accounts.current()))
     closed = False
 
     async def checked_receive() -> Message:
