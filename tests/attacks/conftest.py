@@ -1,11 +1,13 @@
 """A panel as a process, and a client that speaks to it what no browser would."""
 
+import asyncio
 import http.client
+import json
 import socket
 import time
+import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
+from contextlib import ExitStack, closing, contextmanager
 from urllib.parse import urlsplit
 
 import pytest
@@ -13,7 +15,8 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
-from tests.harness import Panel, SimulatorProcess, run_panel, run_simulator
+from bench.viewer import Viewer
+from tests.harness import PASSWORD, Panel, SimulatorProcess, run_panel, run_simulator
 
 QUICK = 2.0
 """Seconds within which the panel answers, attacked or not; far more than it takes, for busy machines."""
@@ -31,13 +34,6 @@ def panel(tmp_path_factory: pytest.TempPathFactory, simulator_process: Simulator
     """One panel for a file of attacks."""
     simulator_process.control(mode="ok", credits="7500")
     with run_panel(tmp_path_factory.mktemp("panel"), simulator_process) as running:
-        yield running
-
-
-@contextmanager
-def own_panel(folder: Path, simulator: SimulatorProcess, **settings: str) -> Iterator[Panel]:
-    """A panel for one attack, which it may not survive."""
-    with run_panel(folder, simulator, **settings) as running:
         yield running
 
 
@@ -88,14 +84,16 @@ def rerun(**fields: object) -> bytes:
     return asked.SerializeToString()
 
 
+def ask(panel: Panel, method: str, path: str, body: str | None, headers: Mapping[str, str]) -> int:
+    """One request on a connection of its own. The status of its answer."""
+    with closing(http.client.HTTPConnection(*address(panel), timeout=30)) as connection:
+        connection.request(method, path, body, dict(headers))
+        return connection.getresponse().status
+
+
 def status_of(panel: Panel, path: str, **headers: str) -> int:
     """The status of the answer to a GET; `Host="a"` is a header."""
-    connection = http.client.HTTPConnection(*address(panel), timeout=30)
-    try:
-        connection.request("GET", path, headers=headers)
-        return connection.getresponse().status
-    finally:
-        connection.close()
+    return ask(panel, "GET", path, None, headers)
 
 
 def answer_time(panel: Panel) -> float:
@@ -103,6 +101,24 @@ def answer_time(panel: Panel) -> float:
     began = time.monotonic()
     assert status_of(panel, "/_stcore/health") == 200
     return time.monotonic() - began
+
+
+def session_of(panel: Panel) -> str:
+    """The session id of alice, who signs in as the page's script does."""
+    body = json.dumps({"ticket": asyncio.run(_ticket(panel))}).encode()
+    headers = {"Content-Type": "application/json", "Origin": panel.url}
+    request = urllib.request.Request(f"{panel.url}/integrations/session", data=body, headers=headers)
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return str(answer.headers["Set-Cookie"]).partition("=")[2].partition(";")[0]
+
+
+async def _ticket(panel: Panel) -> str:
+    async with Viewer(panel.url, timeout=30) as viewer:
+        await viewer.first_visit()
+        viewer.fill("Username", "alice")
+        viewer.fill("Password", PASSWORD)
+        await viewer.click("Login")
+        return str(json.loads(viewer.find("bidi_component").content.json)["ticket"])
 
 
 def raw(panel: Panel, sent: bytes, seconds: float) -> tuple[bytes, float]:

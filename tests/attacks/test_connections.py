@@ -41,12 +41,12 @@ os.execv(sys.argv[1], sys.argv[1:])
 def test_websockets_are_limited_by_the_descriptors_and_nobody_is_locked_out(poor_panel: Panel) -> None:
     """One client gets half of them; the store can be read and changed all the while, and the log stays small."""
     with ExitStack() as stack:
-        for number in range(18):
+        for _ in range(18):
             stack.enter_context(stream(poor_panel)).send(rerun())
         with pytest.raises(InvalidStatus, match="403"), stream(poor_panel):
             pass
         elsewhere = {"X-Forwarded-For": "192.0.2.7"}
-        for number in range(18):
+        for _ in range(18):
             stack.enter_context(stream(poor_panel, elsewhere)).send(rerun())
         for number in range(20):
             with (
