@@ -70,18 +70,19 @@ def close_code(opened: ClientConnection, seconds: float = 10) -> int:
     raise TimeoutError("the websocket is still open")
 
 
-def message(kind: str, **fields: object) -> bytes:
+def message(kind: str) -> bytes:
     """A message of Streamlit's, of the kinds that are a flag: `message("clear_cache")`."""
-    return BackMsg(**{kind: True, **fields}).SerializeToString()
+    made = BackMsg()
+    setattr(made, kind, True)
+    return bytes(made.SerializeToString())
 
 
-def rerun(**fields: object) -> bytes:
+def rerun(*, query_string: str = "", fragment_id: str = "") -> bytes:
     """The message with which a page asks for its run."""
-    asked = BackMsg()
-    asked.rerun_script.query_string = ""
-    for name, text in fields.items():
-        setattr(asked.rerun_script, name, text)
-    return asked.SerializeToString()
+    made = BackMsg()
+    made.rerun_script.query_string = query_string
+    made.rerun_script.fragment_id = fragment_id
+    return bytes(made.SerializeToString())
 
 
 def ask(panel: Panel, method: str, path: str, body: str | None, headers: Mapping[str, str]) -> int:
