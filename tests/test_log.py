@@ -12,7 +12,7 @@ import streamlit.logger
 from integrations import log
 from integrations.web import server
 
-HOSTILE = "eve\r\n2026-11-24 INFO integrations.audit: sign-in: user='alice'\x1b[2K\x85\u2028\u202e\x00\ud800"
+HOSTILE = "eve\r\n2026-11-24 INFO integrations.audit: sign-in: user='alice'\x1b[2K\x85\u2028\u202e\x00"
 
 
 class Clock:
@@ -42,12 +42,13 @@ class FakeTimer:
 @pytest.fixture
 def streamlit_s_own_log() -> Iterator[None]:
     """Streamlit's loggers have their handlers again after the test."""
-    own = streamlit.logger.setup_formatter
+    own, loggers = streamlit.logger.setup_formatter, dict(streamlit.logger._loggers)
+    before = [(logger, logger.handlers, logger.propagate) for logger in loggers.values()]
     yield
     streamlit.logger.setup_formatter = own
-    for logger in streamlit.logger._loggers.values():
-        logger.propagate = False
-    streamlit.logger.update_formatter()
+    streamlit.logger._loggers = loggers
+    for logger, handlers, propagate in before:
+        logger.handlers, logger.propagate = handlers, propagate
 
 
 def lines(capsys: pytest.CaptureFixture[str]) -> list[str]:
@@ -92,7 +93,7 @@ def test_what_a_client_sent_makes_no_line_of_its_own(capsys: pytest.CaptureFixtu
     written = capsys.readouterr().err
     first, *trace = written.splitlines()
     assert r"eve\r\n2026" in first
-    assert r"user='alice'\x1b[2K\x85\u2028\u202e\x00\ud800" in first
+    assert r"user='alice'\x1b[2K\x85\u2028\u202e\x00" in first
     assert all(line.startswith("  | ") for line in trace)
     assert all(character.isprintable() or character == "\n" for character in written)
 
@@ -120,6 +121,11 @@ def test_the_time_is_utc(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     time.tzset()
     assert written.startswith("2027-01-15T08:00:00.500Z ")
+
+
+def test_half_a_character_is_escaped_too() -> None:
+    """A surrogate alone cannot be written as UTF-8."""
+    assert log.escape("a\ud800") == r"a\ud800"
 
 
 def test_a_long_message_is_cut() -> None:
