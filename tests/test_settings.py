@@ -128,6 +128,47 @@ def test_a_wrong_value_is_one_line_with_variable_problem_and_fix(
     assert "\n" not in line
 
 
+def test_proxies_and_hosts_are_lists_with_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Addresses, networks and names; none trusts nobody."""
+    monkeypatch.setenv("PANEL_TRUSTED_PROXIES", "10.0.0.0/8, 2001:DB8::1")
+    monkeypatch.setenv("PANEL_ALLOWED_HOSTS", "Panel.example.com, *.example.org,[::1]")
+    settings = PanelSettings.load()
+    assert settings.trusted_proxies == ("10.0.0.0/8", "2001:db8::1")
+    assert settings.allowed_hosts == ("panel.example.com", "*.example.org", "[::1]")
+    monkeypatch.setenv("PANEL_TRUSTED_PROXIES", "none")
+    assert PanelSettings.load().trusted_proxies == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PANEL_TRUSTED_PROXIES", "nginx"),
+        ("PANEL_TRUSTED_PROXIES", "*"),
+        ("PANEL_TRUSTED_PROXIES", "10.0.0.1/8"),
+        ("PANEL_ALLOWED_HOSTS", "https://panel.example.com"),
+        ("PANEL_ALLOWED_HOSTS", "panel.example.com:8501"),
+        ("PANEL_ALLOWED_HOSTS", "panel.*.com"),
+        ("PANEL_ALLOWED_HOSTS", "*"),
+    ],
+)
+def test_what_is_no_proxy_or_host_is_told(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    """A slip would otherwise trust nobody, or answer nobody, without a word."""
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError, match=rf"^{name}: '.*' is no .*\. Expected: "):
+        PanelSettings.load()
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://[::1]evil.test", "http://[::1]evil.test:80/x", "https://[::1].evil.test", "http://[::1]:8501x"],
+)
+def test_an_address_with_something_behind_it_is_no_url(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    """Where the host ends is read by one program in one way and by the next in another."""
+    monkeypatch.setenv("IMAI_API_BASE_URL", url)
+    with pytest.raises(SettingsError, match=r"^IMAI_API_BASE_URL: not a URL"):
+        ImaiSettings.load()
+
+
 def test_the_levels_must_be_in_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
     """A critical level below the warning would never be seen."""
     monkeypatch.setenv("PANEL_WARNING_PERCENT", "95")

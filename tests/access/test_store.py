@@ -1,7 +1,9 @@
 """The YAML credential/role store: one defect of any kind, and nobody gets in."""
 
+import errno
 import logging
 import os
+import re
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,7 +12,14 @@ from pathlib import Path
 import pytest
 
 from integrations.access import Authenticator, SignInRefused, store
-from integrations.access.store import Store, StoreContent, StoreError, StoreMissingError, StoreModeError
+from integrations.access.store import (
+    Store,
+    StoreContent,
+    StoreError,
+    StoreMissingError,
+    StoreModeError,
+    StoreUnreachableError,
+)
 from integrations.settings import panel_settings
 from tests.conftest import HASHED, PASSWORD
 from tests.races import races
@@ -335,3 +344,40 @@ def test_hashes_are_not_in_what_is_printed(path: Path) -> None:
 def test_a_name_is_found_however_it_is_typed(name: str, typed: str) -> None:
     """Case, spaces around a name and the way of composing accents make no other user."""
     assert store.normal_name(typed) == name
+
+
+@pytest.mark.parametrize("failure", [errno.EMFILE, errno.ENFILE, errno.EIO, errno.ENOMEM, errno.ESTALE])
+def test_a_failure_of_the_system_is_not_kept_as_the_stores(
+    path: Path, monkeypatch: pytest.MonkeyPatch, failure: int
+) -> None:
+    """The file changes while no descriptor is left, say: when one is, the next look reads it, untouched as it is."""
+    store = Store(path)
+    write(path, GOOD)
+    store.content()
+    write(path, GOOD + "\n")
+
+    def fail(*_: object) -> int:
+        raise OSError(failure, os.strerror(failure))
+
+    with monkeypatch.context() as without_descriptors:
+        without_descriptors.setattr(os, "open", fail)
+        for _ in range(2):
+            with pytest.raises(StoreUnreachableError, match=re.escape(os.strerror(failure))):
+                store.content()
+    assert "alice" in store.content().users
+
+
+def test_a_fault_of_the_file_itself_is_read_once(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only a change of the file mends it, so nothing is read again before."""
+    store, opened = Store(path), list[str]()
+    write(path, GOOD)
+
+    def refuse(name: str, *_: object) -> int:
+        opened.append(name)
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(os, "open", refuse)
+    for _ in range(3):
+        with pytest.raises(StoreError, match="Permission denied"):
+            store.content()
+    assert len(opened) == 1

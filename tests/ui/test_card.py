@@ -2,8 +2,10 @@
 
 import pytest
 import time_machine
+from streamlit.runtime.context import ContextProxy
 from streamlit.testing.v1 import AppTest
 
+from integrations.ui import card
 from tests.ui.gallery import NOW, STATES
 
 
@@ -106,3 +108,12 @@ def test_what_a_provider_is_called_is_never_read_as_markdown() -> None:
     page = AppTest.from_function(draw).run()
     assert r"\*\*X\*\* \<b\> \:red\[y\] \$z\$" in str(page.header[0].value)
     assert r"\`u\`" in str(page.subheader[0].value)
+
+
+@pytest.mark.parametrize(
+    "zone", ["America", "../../etc/passwd", "x" * 5000, "Nowhere/At_All", "\0", "/etc/localtime"]
+)
+def test_a_zone_that_is_none_is_left_out(monkeypatch: pytest.MonkeyPatch, zone: str) -> None:
+    """The browser says what it likes: a folder's name, one that is too long, one that is no name at all."""
+    monkeypatch.setattr(ContextProxy, "timezone", property(lambda _self: zone))
+    assert card._viewer_zone() is None
