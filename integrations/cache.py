@@ -205,10 +205,19 @@ def current(provider: Provider[Any]) -> Readings:
 
 def latest(provider: Provider[Any]) -> Readings:
     """The readings of the last fetch, however old. Asks the provider only where there was none."""
-    known = _entry(provider).record()
-    if known is None:
-        return current(provider)
-    return service.readings_of(provider, known.last, known.last_good)
+    return known(provider) or current(provider)
+
+
+def known(provider: Provider[Any]) -> Readings:
+    """`latest`, but nothing where there was no fetch yet. Never asks and never waits."""
+    record = _entry(provider).record()
+    return () if record is None else service.readings_of(provider, record.last, record.last_good)
+
+
+def is_due(provider: Provider[Any]) -> bool:
+    """Whether `current` would ask the provider, or wait for somebody who asks it."""
+    record = _entry(provider).record()
+    return record is None or record.wanted(datetime.now(UTC)) > record.number
 
 
 def rests_until(provider: Provider[Any]) -> datetime | None:

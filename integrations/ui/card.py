@@ -1,6 +1,7 @@
-"""The card of a provider."""
+"""The card of a reading."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -12,7 +13,7 @@ from integrations.models import Reading
 from integrations.providers.base import Provider
 from integrations.ui import texts
 
-HEIGHT = 264
+HEIGHT = 170
 """Pixels of a usual card, for what stands in its place meanwhile."""
 
 
@@ -27,43 +28,62 @@ def draw(
 
     Args:
         provider: whose reading it is.
-        reading: with figures or without.
+        reading: with figures or without; its name is that of no other card.
         on_refresh: called on a click of Refresh or Retry, and must check access itself; None while that is under way.
         rests_until: before this moment a click asks nothing, because readings may be taken only so often.
     """
     state = texts.badge(reading) if on_refresh else texts.REFRESHING
-    with st.container(border=True, gap="small"):
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.header(f"{provider.icon} {escape(reading.provider)}", anchor=False)
-            st.badge(state.word, icon=state.icon, color=state.color)
+    with st.container(border=True, gap="xsmall"):
+        with st.container(horizontal=True, wrap=False):
+            with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
+                st.header(
+                    escape(reading.provider), icon=provider.icon, anchor=anchor(reading), width="content"
+                )
+                st.badge(state.word, icon=state.icon, color=state.color)
             if on_refresh is not None:  # meanwhile the old button stays in its place, and keeps the focus
                 st.button(
                     "Refresh" if reading.status is Status.ACTIVE else "Retry",
                     key=f"refresh {reading.provider}",
                     icon=":material/refresh:",
+                    type="tertiary",  # in every state: a button of another type is a new one, without the focus
                     on_click=on_refresh,
                     disabled=rests_until is not None,
                 )
         if reading.error is not None:
             st.text(reading.error.message)
         if reading.has_figures:
-            _figures(provider, reading)
+            _figures(provider, reading, refreshing=on_refresh is None)
         if small_print := _small_print(reading, rests_until):
             st.caption(escape(small_print))
 
 
-def announcement(readings: tuple[Reading, ...]) -> str:
+def anchor(reading: Reading) -> str:
+    """The card's address on the page: its name, with every other character as its number, so that no two are alike."""
+    name = re.sub(r"\W", lambda sign: "-" if sign[0] == " " else f"-{ord(sign[0]):x}-", reading.provider)
+    return f"card-{name}"
+
+
+def announcement(readings: Iterable[Reading]) -> str:
     """What a refresh brought, for those who hear the page instead of seeing it."""
     return escape(" ".join(texts.announcement(reading) for reading in readings))
 
 
-def _figures(provider: Provider[Any], reading: Reading) -> None:
-    st.subheader(escape(texts.remaining(reading)), anchor=False)
-    if reading.usage_percentage is not None:
-        share = min(float(reading.usage_percentage) / 100, 1.0)
-        st.progress(share, text=f"{texts.percentage(reading.usage_percentage)} used")
-    if line := texts.used(reading, total_hint=provider.total_hint):
-        st.text(line)
+def _figures(provider: Provider[Any], reading: Reading, *, refreshing: bool) -> None:
+    if reading.remaining_quota is None:
+        st.subheader(f"**{texts.remaining(reading)}**", anchor=False)
+    else:  # the style sheet makes the bold part large
+        figure, unit = texts.figure_and_unit(reading.remaining_quota, reading.unit)
+        st.subheader(f"Remaining: **{escape(figure)}** {escape(unit)}".rstrip(), anchor=False)
+    used = texts.used(reading, total_hint=provider.total_hint)
+    if reading.usage_percentage is not None and used is not None:
+        # The key is the bar's class in the style sheet. A key may stand once in a run, and a card that is refreshed
+        # is drawn twice in one.
+        key = f"bar-{texts.tone(reading)}-{reading.provider}{'-refreshing' * refreshing}"
+        with st.container(key=key):
+            share = min(float(reading.usage_percentage) / 100, 1.0)
+            st.progress(share, text=f"{escape(used)} **{texts.percentage(reading.usage_percentage)}**")
+    elif used is not None:
+        st.markdown(f":small[{escape(used)}]")
 
 
 def _small_print(reading: Reading, rests_until: datetime | None) -> str:

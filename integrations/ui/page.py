@@ -1,7 +1,9 @@
 """The one page: who may see it, its sidebar and its cards."""
 
 import functools
+import time
 from base64 import b64encode
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -13,19 +15,23 @@ from streamlit.errors import StreamlitAPIException
 from integrations import accounts, cache
 from integrations.access import INTEGRATION_READ, Denial, Principal, SignInRefused, auth
 from integrations.providers.base import Provider
+from integrations.settings import panel_settings
 from integrations.state import StateError
-from integrations.ui import card, sign_in, visitor
+from integrations.ui import card, overview, sign_in, texts, visitor
 
 NO_PERMISSION: Final = "You don't have permission to view integrations."
-_IMAGES: Final = Path(__file__).parent / "images"
+_ICON: Final = Path(__file__).parent / "images" / "icon.png"
+_SIDEBAR_WIDTH: Final = 256
 _STILL_SIGNED_IN: Final = "still signed in"
 _PULSE_SECONDS: Final = 45
 """How often an open page looks whether its session still stands and its ages are right."""
+_GLANCE_SECONDS: Final = 0.1
+"""How often the overview looks what has come, while providers are asked."""
 
 
 def draw() -> None:
     """Draw the page for whoever looks at it."""
-    st.set_page_config(page_title="Integrations", page_icon=_icon())
+    st.set_page_config(page_title="Integrations", initial_sidebar_state=_SIDEBAR_WIDTH)
     principal = visitor.authenticate(touch=_opened_by_a_person())
     if principal is Denial.UNAVAILABLE:
         st.error(str(SignInRefused.UNAVAILABLE), icon=":material/lock:")
@@ -39,7 +45,7 @@ def draw() -> None:
 @functools.cache
 def _icon() -> str:
     """The icon as part of the page: an address that Streamlit makes up for a picture is good in one process alone."""
-    return f"data:image/png;base64,{b64encode((_IMAGES / 'icon.png').read_bytes()).decode()}"
+    return f"data:image/png;base64,{b64encode(_ICON.read_bytes()).decode()}"
 
 
 def _opened_by_a_person() -> bool:
@@ -66,11 +72,12 @@ def _draw_signed_in(principal: Principal) -> None:
     )
     st.logo(_icon(), size="large")
     with st.sidebar:
-        st.text(principal.display_name)
         if allowed:
-            st.page_link(page, label="Integrations", icon=":material/monitoring:")
+            st.page_link(page, label="Integrations", icon=":material/monitoring:", width="stretch")
             st.button("Refresh all", icon=":material/refresh:", on_click=_refresh_all, width="stretch")
-        st.button("Log out", icon=":material/logout:", on_click=_log_out, width="stretch")
+        with st.container(horizontal=True, wrap=False, vertical_alignment="center", key="principal"):
+            st.text(principal.display_name, width="stretch", wrap=False)
+            st.button("Log out", icon=":material/logout:", type="tertiary", on_click=_log_out)
     if st.session_state.pop(_STILL_SIGNED_IN, False):
         st.error("You could not be logged out. Please try again.", icon=":material/error:")
     page.run()
@@ -83,42 +90,74 @@ def _draw_refusal() -> None:
 
 
 def _draw_cards() -> None:
-    st.title("Integrations", anchor=False)
+    with st.container(horizontal=True, wrap=False, vertical_alignment="center", key="top"):
+        st.title("Integrations", anchor=False)
+        # The style sheet shows it where the sidebar, which has the same, is closed: on a phone.
+        st.button(
+            "Refresh all",
+            key="refresh-all",
+            icon=":material/refresh:",
+            type="tertiary",
+            on_click=_refresh_all,
+        )
     if not accounts.current():
         st.info("No integrations are set up.")
         _pulse()
-    for provider in accounts.current():
-        st.session_state.setdefault(_requested(provider), _OPEN)
-        _draw_provider(provider)
+    place = None
+    if _has_overview():
+        with st.container(key="overview"):
+            place = _draw_overview()
+    with st.container(key="cards"):
+        for provider in accounts.current():
+            st.session_state.setdefault(_requested(provider), _OPEN)
+            _card_fragment(provider.label)(provider)
+    _follow(place)
+
+
+def _follow(place: Any) -> None:  # noqa: ANN401 - Streamlit's own type
+    """Keep the overview true while the cards are drawn, each in a thread of its own; tell what a refresh brought."""
+    refreshed = st.session_state.pop(_REFRESHED_ALL, False)
+    if place is None and not refreshed:
+        return
+    for waiting in _answers():
+        if place is not None:
+            _draw_overview_in(place, waiting=waiting)
+    if refreshed:
+        st.toast(card.escape(texts.summary(_known())))
 
 
 _OPEN: Final = "open"
 _REFRESH: Final = "refresh"
+_OVERVIEW: Final = "overview"
+_REFRESHED_ALL: Final = "refreshed all"
+"""Session key: whether this run of the page is to tell what a refresh of everything brought."""
 
 
 def _requested(provider: Provider[Any]) -> str:
-    """Where it stands what a person asked of a card: to be opened, to be refreshed; absent in the page's own runs."""
-    return f"wish {provider.label}"
+    """Session key: whether the page was opened or these cards are to be refreshed; absent on the page's own looks."""
+    return f"requested {provider.label}"
 
 
-@st.fragment(parallel=True, run_every=_PULSE_SECONDS)
+def _fragment_key(label: str) -> str:
+    return f"cards of {label}"
+
+
+@functools.cache
+def _card_fragment(label: str) -> Callable[[Provider[Any]], None]:
+    """A provider's cards as a fragment with a key of its own, by which a click can ask for them."""
+    decorate = st.fragment(parallel=True, run_every=_PULSE_SECONDS, key=_fragment_key(label))
+    return decorate(_draw_provider)
+
+
 def _draw_provider(provider: Provider[Any]) -> None:
     if not _may_read():
         st.rerun()
-    wish = st.session_state.pop(_requested(provider), None)
+    requested = st.session_state.pop(_requested(provider), None)
     place = st.empty()
-    if wish == _REFRESH:
-        with place.container():
-            for reading in cache.latest(provider):
-                card.draw(provider, reading, on_refresh=None)
-        readings = cache.current(provider)
-        with suppress(StreamlitAPIException):  # from cards that run side by side no word leaves the card
+    readings = cache.latest(provider) if requested is None else _asked(provider, place)
+    if requested == _REFRESH:
+        with suppress(StreamlitAPIException):  # st.toast raises in a parallel fragment: then _follow tells it
             st.toast(card.announcement(readings))
-    elif wish == _OPEN:
-        with place.container(), st.skeleton(height=card.HEIGHT):
-            readings = cache.current(provider)
-    else:
-        readings = cache.latest(provider)
     with place.container():
         for reading in readings:
             card.draw(
@@ -127,6 +166,62 @@ def _draw_provider(provider: Provider[Any]) -> None:
                 on_refresh=partial(_refresh, provider),
                 rests_until=cache.rests_until(provider),
             )
+
+
+def _asked(provider: Provider[Any], place: Any) -> cache.Readings:  # noqa: ANN401 - Streamlit's own type
+    """The readings that hold now; meanwhile those before stand in their place, marked, or a skeleton."""
+    if cache.is_due(provider):
+        if known := cache.known(provider):
+            with place.container():
+                for reading in known:
+                    card.draw(provider, reading, on_refresh=None)
+        else:
+            with place.container(), st.skeleton(height=card.HEIGHT):
+                return cache.current(provider)
+    return cache.current(provider)
+
+
+@st.fragment(run_every=_PULSE_SECONDS, key=_OVERVIEW)
+def _draw_overview() -> Any:  # noqa: ANN401 - Streamlit's own type
+    if not _may_read():
+        st.rerun()
+    place = st.empty()
+    _draw_overview_in(place, waiting=0)
+    return place
+
+
+def _draw_overview_in(place: Any, *, waiting: int) -> None:  # noqa: ANN401 - Streamlit's own type
+    readings = _known()
+    if len(accounts.current()) > 1 or len(readings) > 1:
+        with place.container():
+            overview.draw(readings, waiting=waiting)
+
+
+def _has_overview() -> bool:
+    """From two cards on; where a single provider was not asked yet, it may turn out to have several."""
+    providers = accounts.current()
+    return len(providers) > 1 or (len(providers) == 1 and len(cache.known(providers[0])) != 1)
+
+
+def _known() -> cache.Readings:
+    return tuple(reading for provider in accounts.current() for reading in cache.known(provider))
+
+
+def _answers() -> Iterator[int]:
+    """How many providers are being asked: now, and after each answer, down to none. Nothing where nobody is asked.
+
+    The threads of the cards ask. Should one of them not come so far, this ends with the deadline.
+    """
+    end = time.monotonic() + panel_settings().deadline_seconds
+    waiting = [provider for provider in accounts.current() if cache.is_due(provider)]
+    if waiting:
+        yield len(waiting)
+    while waiting and time.monotonic() < end:
+        time.sleep(_GLANCE_SECONDS)
+        still = [provider for provider in waiting if cache.is_due(provider)]
+        if len(still) < len(waiting):
+            waiting = still
+            yield len(waiting)
 
 
 @st.fragment(run_every=_PULSE_SECONDS)
@@ -145,6 +240,8 @@ def _refresh(provider: Provider[Any]) -> None:
     if isinstance(principal, Principal) and principal.may(INTEGRATION_READ):
         st.session_state[_requested(provider)] = _REFRESH
         cache.refresh(provider)
+        with suppress(StreamlitAPIException):  # on a page without overview: then the card's own fragment runs
+            st.rerun([_fragment_key(provider.label), _OVERVIEW])
 
 
 def _refresh_all() -> None:
@@ -153,6 +250,7 @@ def _refresh_all() -> None:
         for provider in accounts.current():
             if cache.rests_until(provider) is None:
                 st.session_state[_requested(provider)] = _REFRESH
+        st.session_state[_REFRESHED_ALL] = True
         cache.refresh_all()
         st.toast("Refreshing all integrations.")
 

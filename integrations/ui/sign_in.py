@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import cache
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any, Final
 
 import streamlit as st
@@ -20,6 +20,38 @@ _REFUSED_COOKIE: Final = (
 _EXPIRED_TICKET: Final = "The sign-in could not be completed. Please try again."
 _NOTES: Final = {"refused": _REFUSED_COOKIE, "unavailable": str(SignInRefused.UNAVAILABLE)}
 """What to say of the outcomes that session.js tells; of any other, that it expired."""
+_WIDTH: Final = 400
+"""Pixels of the form; less on a phone."""
+_AUTOCOMPLETE: Final = {"Username": "username", "Password": "current-password"}
+
+
+class _Form:
+    """What the library draws its form with, so that it is narrow, begins with an h1 and is known to password managers.
+
+    The library switches off the browser's autocomplete, where WCAG 2.2, 1.3.5 asks for the purpose of each field.
+    """
+
+    def __init__(self, key: str, *, clear_on_submit: bool) -> None:
+        self._form = st.form(key, clear_on_submit=clear_on_submit, width=_WIDTH)
+
+    def subheader(self, title: str) -> None:
+        self._form.title(title, anchor=False)
+        self._form.caption("Integrations Usage Panel")
+
+    def text_input(self, label: str, **options: Any) -> str:  # noqa: ANN401 - the library's own
+        return str(self._form.text_input(label, **{**options, "autocomplete": _AUTOCOMPLETE[label]}))
+
+    def form_submit_button(self, label: str) -> bool:
+        return self._form.form_submit_button(label, type="primary", width="stretch")
+
+
+class _Streamlit(ModuleType):
+    """Streamlit as the library's form sees it."""
+
+    form = _Form
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(st, name)
 
 
 @cache
@@ -31,6 +63,9 @@ def _form_class() -> Any:  # noqa: ANN401 - the library ships no types
     and a password and hands them on.
     """
     import streamlit_authenticator  # noqa: PLC0415
+    from streamlit_authenticator.views import authentication_view  # noqa: PLC0415
+
+    authentication_view.st = _Streamlit("streamlit")
 
     class SignInForm(streamlit_authenticator.Authenticate):  # type: ignore[misc]
         def __init__(self, on_submit: Callable[..., bool]) -> None:
@@ -60,11 +95,12 @@ def draw() -> None:
     if not auth().available():
         st.error(str(SignInRefused.UNAVAILABLE), icon=":material/lock:")
         return
-    message = _draw_form()
-    if st.session_state.get(_TICKET):
-        st.rerun()
-    if message is not None:
-        st.error(message, icon=":material/error:")
+    with st.container(key="sign-in", horizontal_alignment="center"):
+        message = _draw_form()
+        if st.session_state.get(_TICKET):
+            st.rerun()
+        if message is not None:
+            st.error(message, icon=":material/error:", width=_WIDTH)
 
 
 def _draw_form() -> str | None:

@@ -1,5 +1,6 @@
 """The words on a card, from a reading. Pure: no Streamlit, no clock of its own."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
@@ -12,9 +13,20 @@ from integrations.errors import ErrorCode, Status
 from integrations.models import Level, Reading
 
 Color = Literal["green", "orange", "red", "gray"]
+Tone = Literal["ok", "warning", "critical", "stale"]
+"""What a bar is coloured by."""
 
 _JUST_NOW: Final = timedelta(minutes=1)
 _DAYS_IN_WORDS: Final = 62
+_MINUTE: Final = 60
+_SIGNS: Final = {
+    "USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥", "CNY": "CN¥", "INR": "₹", "KRW": "₩", "BRL": "R$",
+    "AUD": "A$", "CAD": "CA$", "NZD": "NZ$", "HKD": "HK$", "TWD": "NT$", "MXN": "MX$", "ILS": "₪",
+    "VND": "₫", "PHP": "₱", "UAH": "₴", "NGN": "₦",
+}  # fmt: skip
+"""Signs of currencies (ISO 4217) that are written before the figure; a code without one stays behind it."""
+_WITHOUT_CENTS: Final = frozenset({"JPY", "KRW", "VND"})
+_CENTS: Final = Decimal("0.01")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +46,21 @@ _FAILED: Final = {
     Status.UNAVAILABLE: Badge("Unavailable", ":material/cloud_off:", "orange"),
     Status.ERROR: Badge("Error", ":material/error:", "red"),
 }
-_ACTIVE: Final = Badge("Active", ":material/check_circle:", "green")
+ACTIVE: Final = Badge("Active", ":material/check_circle:", "green")
+"""Nothing to do: figures were read, and enough is left."""
+
 _LEVELS: Final = {
-    Level.OK: _ACTIVE,
+    Level.OK: ACTIVE,
     Level.WARNING: Badge("Low", ":material/warning:", "orange"),
     Level.CRITICAL: Badge("Almost exhausted", ":material/running_with_errors:", "red"),
     Level.EXHAUSTED: Badge("Exhausted", ":material/block:", "red"),
 }
+
+
+_URGENCY: Final = (
+    "Exhausted", "Almost exhausted", "Error", "Unavailable", "Not configured", "Low", "Active",
+)  # fmt: skip
+"""The badges' words, the one that needs a person first at the front."""
 
 
 def badge(reading: Reading) -> Badge:
@@ -49,7 +69,24 @@ def badge(reading: Reading) -> Badge:
         return _NOT_CONFIGURED
     if reading.status is not Status.ACTIVE:
         return _FAILED[reading.status]
-    return _LEVELS[reading.level] if reading.level is not None else _ACTIVE
+    return _LEVELS[reading.level] if reading.level is not None else ACTIVE
+
+
+def by_urgency(readings: Iterable[Reading]) -> list[tuple[Badge, list[Reading]]]:
+    """The readings by their state, the most urgent state first; within a state in the order of the cards."""
+    groups: dict[Badge, list[Reading]] = {}
+    for reading in readings:
+        groups.setdefault(badge(reading), []).append(reading)
+    return sorted(groups.items(), key=lambda group: _URGENCY.index(group[0].word))
+
+
+def tone(reading: Reading) -> Tone:
+    """How the bar is coloured: by the level, and as stale where the figures are older than the last attempt."""
+    if reading.stale:
+        return "stale"
+    if reading.level in {Level.CRITICAL, Level.EXHAUSTED}:
+        return "critical"
+    return "warning" if reading.level is Level.WARNING else "ok"
 
 
 def amount(figure: Decimal) -> str:
@@ -59,11 +96,30 @@ def amount(figure: Decimal) -> str:
     return f"{figure.normalize():,f}"
 
 
+def figure_and_unit(figure: Decimal, unit: str) -> tuple[str, str]:
+    """A figure as people write it, and the unit where it stands apart: 7,500 and credits; $74.75 and nothing."""
+    sign = _SIGNS.get(unit)
+    if sign is not None:
+        return f"{'-' if figure < 0 else ''}{sign}{_money(abs(figure), unit)}", ""
+    return (f"{amount(figure)}%", "") if unit == "%" else (amount(figure), unit)
+
+
+def _money(figure: Decimal, unit: str) -> str:
+    """With two decimals at least, and more where the figure has more: nothing is rounded away."""
+    if unit in _WITHOUT_CENTS or figure != figure.quantize(_CENTS):
+        return amount(figure)
+    return f"{figure:,.2f}"
+
+
+def _quantity(figure: Decimal, unit: str) -> str:
+    return " ".join(part for part in figure_and_unit(figure, unit) if part)
+
+
 def remaining(reading: Reading) -> str:
     """The first line of a card with figures."""
     if reading.remaining_quota is None:
         return "No limit" if reading.unlimited else "Remaining: unknown"
-    return f"Remaining: {amount(reading.remaining_quota)} {reading.unit}"
+    return f"Remaining: {_quantity(reading.remaining_quota, reading.unit)}"
 
 
 def used(reading: Reading, *, total_hint: str | None) -> str | None:
@@ -74,9 +130,10 @@ def used(reading: Reading, *, total_hint: str | None) -> str | None:
         total_hint: the setting that would tell the total, where the provider has one.
     """
     if reading.total_quota is not None and reading.used_quota is not None:
-        return f"Used: {amount(reading.used_quota)} / {amount(reading.total_quota)} {reading.unit}"
+        figure, _ = figure_and_unit(reading.used_quota, reading.unit)
+        return f"Used: {figure} / {_quantity(reading.total_quota, reading.unit)}"
     if reading.used_quota is not None:
-        return f"Used: {amount(reading.used_quota)} {reading.unit}"
+        return f"Used: {_quantity(reading.used_quota, reading.unit)}"
     if reading.unlimited:
         return None
     return f"Total unknown: set {total_hint} to see usage." if total_hint else "Total unknown."
@@ -106,6 +163,11 @@ def _rounded(wait: timedelta) -> timedelta:
     return wait
 
 
+def _in_words(time: timedelta) -> str:
+    """Up to a year in days: humanize would call 16 days a month."""
+    return humanize.naturaldelta(time, months=False)
+
+
 def _clock_time(moment: datetime) -> str:
     return f"{moment.day} {moment:%b %Y, %H:%M}"
 
@@ -122,19 +184,27 @@ def renewal(renews_at: datetime, *, now: datetime, zone: tzinfo | None) -> str:
         return f"Was to renew {_clock_time(utc)} UTC; this reading is older"
     text = f"Renews {_clock_time(utc)} UTC (in {_in_words(_rounded(utc - now))})"
     if zone is not None and utc.astimezone(zone).utcoffset():
-        text += f", {_clock_time(utc.astimezone(zone))} your time"
+        local = utc.astimezone(zone)
+        same_day = local.date() == utc.date()
+        text += f", {f'{local:%H:%M}' if same_day else _clock_time(local)} your time"
     return text
 
 
 def ago(moment: datetime, *, now: datetime) -> str:
-    """In words: just now, 3 minutes ago."""
+    """In words: just now, 3 minutes ago. Never smaller later than it was earlier."""
     age = now - moment
-    return "just now" if age < _JUST_NOW else humanize.naturaltime(age)
+    return "just now" if age < _JUST_NOW else f"{_in_words(age)} ago"
 
 
 def announcement(reading: Reading) -> str:
     """What a refresh brought, in a few words: the card has the rest."""
     return f"{reading.provider}: {'a new reading' if reading.error is None else 'no new reading'}."
+
+
+def summary(readings: Iterable[Reading]) -> str:
+    """What a refresh of everything brought: who has no new reading, by name."""
+    failed = [reading.provider for reading in readings if reading.error is not None]
+    return f"No new reading: {', '.join(failed)}." if failed else "All integrations: new readings."
 
 
 def freshness(reading: Reading, *, now: datetime) -> str | None:
@@ -157,5 +227,8 @@ def pause(reading: Reading) -> str | None:
     error = reading.error
     if error is None or not error.retry_after or error.code is ErrorCode.RATE_LIMITED:
         return None
-    wait = humanize.naturaldelta(_rounded(timedelta(seconds=error.retry_after)))
-    return f"It asked for a pause: next attempt in {wait}."
+    seconds = error.retry_after
+    whole = (
+        seconds if seconds < _MINUTE else ceil(seconds / _MINUTE) * _MINUTE
+    )  # who comes then is not too early
+    return f"It asked for a pause: next attempt in {_in_words(timedelta(seconds=whole))}."

@@ -1,13 +1,18 @@
-"""Streamlit's browser files, compressed once and served from memory, and told to the browser early.
+"""The page and Streamlit's browser files, compressed once and served from memory, and told to the browser early.
 
 A first visit takes some 70 of them and 2.7 MB. Streamlit opens each from disk for each visitor and sends it as it is;
 and it asks for the files of a button or a progress bar only when the first one is to be drawn.
+
+The page is Streamlit's index.html with our style sheet and script in its head: there they cost no element of a run,
+no request, and nothing is drawn before they are.
 """
 
 import fnmatch
 import gzip
 import importlib.util
 import os
+from base64 import b64encode
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from mimetypes import guess_type
@@ -15,9 +20,9 @@ from pathlib import Path
 from typing import Final
 
 import anyio
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 _PREFIX: Final = "/static/"
 _COMPRESSED_SUFFIXES: Final = frozenset({".js", ".css", ".svg", ".json"})
@@ -31,6 +36,8 @@ _NEEDED_SOON: Final = (
 )
 """The parts that Streamlit would ask for last: those of the sign-in and of a card."""
 _IMMUTABLE: Final = "public, immutable, max-age=31536000"
+_REVALIDATE: Final = "no-cache"
+_UI: Final = Path(__file__).resolve().parent.parent / "ui"
 
 
 @cache
@@ -42,11 +49,34 @@ def directory() -> Path:
     return (Path(spec.origin).parent / "static").resolve()
 
 
+@cache
+def index() -> str:
+    """The page: Streamlit's, with our title, icon, style sheet and script.
+
+    Raises:
+        RuntimeError: Streamlit's page is not as it was.
+    """
+    icon = b64encode((_UI / "images" / "icon.png").read_bytes()).decode()
+    style = (_UI / "browser" / "panel.css").read_text(encoding="utf-8").replace("ICON", icon)
+    script = (_UI / "browser" / "panel.js").read_text(encoding="utf-8")
+    page = (directory() / "index.html").read_text(encoding="utf-8")
+    for theirs, ours in (
+        ("<title>Streamlit</title>", "<title>Integrations</title>"),
+        ('href="./favicon.png"', f'href="data:image/png;base64,{icon}"'),
+        ("</head>", f"<style>{style}</style><script>{script}</script></head>"),
+    ):
+        if page.count(theirs) != 1:
+            raise RuntimeError(f"Streamlit's index.html does not hold {theirs} once")
+        page = page.replace(theirs, ours)
+    return page
+
+
 @dataclass(frozen=True, slots=True)
 class _Asset:
     plain: bytes
     compressed: bytes | None
     media_type: str
+    headers: Mapping[str, str]
 
 
 @cache
@@ -65,7 +95,15 @@ def _fail(error: OSError) -> None:
 def _load(path: Path) -> _Asset:
     plain = path.read_bytes()
     compressed = gzip.compress(plain, 6, mtime=0) if path.suffix in _COMPRESSED_SUFFIXES else None
-    return _Asset(plain, compressed, guess_type(path.name)[0] or "application/octet-stream")
+    media_type = guess_type(path.name)[0] or "application/octet-stream"
+    return _Asset(plain, compressed, media_type, {"Cache-Control": _IMMUTABLE})
+
+
+@cache
+def _page() -> _Asset:
+    plain = index().encode()
+    headers = {"Cache-Control": _REVALIDATE, "Link": preload_links()}
+    return _Asset(plain, gzip.compress(plain, 6, mtime=0), "text/html", headers)
 
 
 @cache
@@ -80,44 +118,35 @@ def preload_links() -> str:
 
 
 class Assets:
-    """Answers for Streamlit's hashed files, and adds the hints to the page itself; passes on all else."""
+    """Answers for the page and for Streamlit's hashed files; passes on all else."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
         self._loaded: dict[Path, _Asset] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a file from memory, or pass the request on."""
-        if scope["type"] != "http" or scope["method"] not in {"GET", "HEAD"}:
+        """Serve from memory, or pass the request on."""
+        asset = None
+        if scope["type"] == "http" and scope["method"] in {"GET", "HEAD"}:
+            asset = await self._find(scope["path"].removeprefix(scope.get("root_path", "")))
+        if asset is None:
             await self._app(scope, receive, send)
-            return
-        path = scope["path"].removeprefix(scope.get("root_path", ""))
-        if path.startswith(_PREFIX):
-            file = _files().get(path.removeprefix(_PREFIX))
-            if file is not None:
-                await _response(await self._load(file), Headers(scope=scope))(scope, receive, send)
-                return
-        await self._app(scope, receive, _with_hints(send) if path in {"", "/"} else send)
+        else:
+            await _response(asset, Headers(scope=scope))(scope, receive, send)
 
-    async def _load(self, file: Path) -> _Asset:
-        if file not in self._loaded:
+    async def _find(self, path: str) -> _Asset | None:
+        if path in {"", "/"}:
+            return _page()
+        file = _files().get(path.removeprefix(_PREFIX)) if path.startswith(_PREFIX) else None
+        if file is not None and file not in self._loaded:
             self._loaded[file] = await anyio.to_thread.run_sync(_load, file)
-        return self._loaded[file]
+        return self._loaded.get(file) if file is not None else None
 
 
 def _response(asset: _Asset, headers: Headers) -> Response:
-    own = {"Cache-Control": _IMMUTABLE, "Vary": "Accept-Encoding"}
+    own = {**asset.headers, "Vary": "Accept-Encoding"}
     if asset.compressed is not None and "gzip" in headers.get("accept-encoding", ""):
         return Response(
             asset.compressed, headers={**own, "Content-Encoding": "gzip"}, media_type=asset.media_type
         )
     return Response(asset.plain, headers=own, media_type=asset.media_type)
-
-
-def _with_hints(send: Send) -> Send:
-    async def send_with_hints(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            MutableHeaders(scope=message)["Link"] = preload_links()
-        await send(message)
-
-    return send_with_hints

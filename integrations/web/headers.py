@@ -21,9 +21,8 @@ _SECONDS_OF_A_YEAR: Final = 31_536_000
 
 @cache
 def _content_security_policy() -> str:
-    """As strict as Streamlit works with: its styles are inline, its one inline script is named by hash."""
-    index = assets.directory() / "index.html"
-    scripts = re.findall(r"<script>(.*?)</script>", index.read_text(encoding="utf-8"), re.DOTALL)
+    """As strict as Streamlit works with: its styles are inline, and each inline script is named by hash."""
+    scripts = re.findall(r"<script>(.*?)</script>", assets.index(), re.DOTALL)
     hashes = " ".join(
         f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
         for script in scripts

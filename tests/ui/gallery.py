@@ -1,7 +1,9 @@
-"""Every state of a card, by name: for the tests, for axe and for screenshots. Run by Streamlit it draws them all."""
+"""Every state of a card, by name: for the tests, for axe and for screenshots. `streamlit run` shows them all."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+
+import streamlit as st
 
 from integrations.errors import ErrorCode
 from integrations.models import Quota, Reading, Thresholds
@@ -38,6 +40,11 @@ def _unlimited() -> Reading:
     return Reading.measured("IMAI", quota, at=NOW, thresholds=Thresholds())
 
 
+def _money(remaining: str, total: str) -> Reading:
+    quota = Quota(remaining=Decimal(remaining), total=Decimal(total), unit="USD")
+    return Reading.measured("IMAI", quota, at=NOW, thresholds=Thresholds())
+
+
 def _renews_today() -> Reading:
     return measured("120").model_copy(update={"renews_at": NOW + timedelta(hours=3)})
 
@@ -52,6 +59,9 @@ STATES: dict[str, Reading] = {
     "above the allowance": measured("12000"),
     "fractional": measured("7499.98"),
     "huge": measured("9999999999.98", "20000000000"),
+    "money": _money("74.75", "100.5"),
+    "with a name of forty characters or a few": measured("999999999999", "1000000000000"),
+    "بوابة الدفع الإلكتروني": measured("7500"),
     "total unknown": measured("7500", None),
     "total unknown, nothing left": measured("0", None),
     "no limit": _unlimited(),
@@ -66,16 +76,26 @@ STATES: dict[str, Reading] = {
 
 
 def draw() -> None:
-    """All of them, one below the other, as several cards stand on the page."""
-    import streamlit as st  # noqa: PLC0415 - the tests read STATES alone
+    """All of them, one below the other, as several cards stand on the page, and the overview of them."""
+    from integrations.ui import card, overview  # noqa: PLC0415 - the tests read STATES alone
 
-    from integrations.ui import card  # noqa: PLC0415
-
+    named = [reading.model_copy(update={"provider": f"IMAI, {name}"}) for name, reading in STATES.items()]
     st.set_page_config(page_title="Gallery")
-    st.title("Gallery", anchor=False)
-    for name, reading in STATES.items():
-        card.draw(IMAI, reading.model_copy(update={"provider": f"IMAI, {name}"}), on_refresh=lambda: None)
+    with st.container(key="top"):
+        st.title("Gallery", anchor=False)
+    with st.container(key="overview"):
+        overview.draw(named, waiting=1)
+    with st.container(key="cards"):
+        for reading in named:
+            card.draw(IMAI, reading, on_refresh=lambda: None)
+        card.draw(IMAI, measured("7500").model_copy(update={"provider": "IMAI, refreshing"}), on_refresh=None)
 
 
 if __name__ == "__main__":
     draw()
+elif "." not in __name__:  # imported by the server, not by a test
+    from starlette.middleware import Middleware
+
+    from integrations.web.assets import Assets
+
+    app = st.App(__file__, middleware=[Middleware(Assets)])

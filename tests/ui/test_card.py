@@ -32,7 +32,8 @@ def written(page: AppTest) -> str:
         for kind in ("header", "subheader", "markdown", "text", "caption")
         for element in page.get(kind)
     ]
-    return "\n".join(parts).replace("\\", "")
+    parts += [element.proto.text for element in page.get("progress")]
+    return "\n".join(parts).replace("\\", "").replace("**", "")
 
 
 def bars(page: AppTest) -> list[int]:
