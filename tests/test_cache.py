@@ -356,3 +356,17 @@ def test_a_short_every_leaves_the_ttl_as_it_is(
         clock(200)
         cache.current(provider)
         assert len(server.requests) == 1
+
+
+def test_whether_a_visit_would_ask_is_known_without_asking(
+    imai: Simulator, clock: Callable[[float], None]
+) -> None:
+    """Due before the first reading and when it has run out; meanwhile it is known what to show."""
+    assert cache.is_due(IMAI)
+    assert cache.known(IMAI) == ()
+    read()
+    assert not cache.is_due(IMAI)
+    clock(301)
+    assert cache.is_due(IMAI)
+    assert cache.known(IMAI)[0].remaining_quota == 7500
+    assert imai.calls == 1

@@ -17,8 +17,6 @@ Tone = Literal["ok", "warning", "critical", "stale"]
 """What a bar is coloured by."""
 
 _JUST_NOW: Final = timedelta(minutes=1)
-_DAYS_IN_WORDS: Final = 62
-_MINUTE: Final = 60
 _SIGNS: Final = {
     "USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥", "CNY": "CN¥", "INR": "₹", "KRW": "₩", "BRL": "R$",
     "AUD": "A$", "CAD": "CA$", "NZD": "NZ$", "HKD": "HK$", "TWD": "NT$", "MXN": "MX$", "ILS": "₪",
@@ -172,11 +170,6 @@ def _clock_time(moment: datetime) -> str:
     return f"{moment.day} {moment:%b %Y, %H:%M}"
 
 
-def _in_words(wait: timedelta) -> str:
-    """Days up to two months: humanize calls 16 days a month."""
-    return f"{wait.days} days" if 1 < wait.days < _DAYS_IN_WORDS else humanize.naturaldelta(wait)
-
-
 def renewal(renews_at: datetime, *, now: datetime, zone: tzinfo | None) -> str:
     """When the quota is filled again: in UTC, from now, and in the viewer's zone where that differs."""
     utc = renews_at.astimezone(UTC)
@@ -227,8 +220,5 @@ def pause(reading: Reading) -> str | None:
     error = reading.error
     if error is None or not error.retry_after or error.code is ErrorCode.RATE_LIMITED:
         return None
-    seconds = error.retry_after
-    whole = (
-        seconds if seconds < _MINUTE else ceil(seconds / _MINUTE) * _MINUTE
-    )  # who comes then is not too early
-    return f"It asked for a pause: next attempt in {_in_words(timedelta(seconds=whole))}."
+    wait = _in_words(_rounded(timedelta(seconds=error.retry_after)))
+    return f"It asked for a pause: next attempt in {wait}."

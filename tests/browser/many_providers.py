@@ -13,7 +13,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from integrations import providers
+from integrations import accounts
+from integrations.cli.main import main
 from integrations.errors import ErrorCode, ProviderError
 from integrations.models import Quota
 from integrations.providers.base import Provider
@@ -49,16 +50,13 @@ def _quota(answer: dict[str, Any]) -> Quota:
     )
 
 
-def install(script: Path) -> None:
-    """Put the file's providers in the place of IMAI, before any other module has read the tuple."""
+def providers(script: Path) -> tuple[Scripted, ...]:
+    """Those of the file, in its order."""
     labels = json.loads(script.read_text(encoding="utf-8"))
     kinds = (type("One", (Scripted,), {"label": label, "script": script}) for label in labels)
-    vars(providers)["PROVIDERS"] = tuple(kind() for kind in kinds)
+    return tuple(kind() for kind in kinds)
 
 
 if __name__ == "__main__":
-    install(Path(sys.argv.pop(1)))
-
-    from integrations.cli.main import main
-
+    accounts.replace(providers(Path(sys.argv.pop(1))))
     main()

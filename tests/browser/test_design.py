@@ -13,8 +13,9 @@ import pytest
 from playwright.sync_api import Browser, Page, StorageState, expect
 
 from integrations.ui import texts
-from tests.browser.conftest import Panel, SimulatorProcess, gallery_server, run_panel, sign_in
+from tests.browser.conftest import sign_in, wait_for_clicks
 from tests.browser.test_look import violations
+from tests.harness import Panel, SimulatorProcess, run_gallery, run_panel
 from tests.ui.gallery import STATES
 
 ANSWERS: dict[str, Any] = {
@@ -88,7 +89,7 @@ def opened(chromium: Browser, stage: Stage, **options: Any) -> Iterator[Page]:  
 @pytest.fixture(scope="module")
 def gallery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of a page with every state."""
-    with gallery_server(tmp_path_factory.mktemp("gallery")) as url:
+    with run_gallery(tmp_path_factory.mktemp("gallery")) as url:
         yield url
 
 
@@ -135,7 +136,7 @@ def test_the_overview_leads_to_what_needs_a_person_and_every_refresh_keeps_it_tr
         expect(retry).to_have_accessible_description("Bright Data")
 
         stage.answer("IMAI", remaining="300", total="10000", seconds=0.7)
-        page.wait_for_timeout(2000)  # a Refresh within two seconds of the last call asks nothing, by contract
+        wait_for_clicks(page)
         refresh = page.get_by_role("button", name="Refresh", exact=True).first
         refresh.focus()
         page.keyboard.press("Enter")
@@ -147,7 +148,7 @@ def test_the_overview_leads_to_what_needs_a_person_and_every_refresh_keeps_it_tr
         expect(page.get_by_role("alertdialog")).to_have_text("IMAI: a new reading.")
 
         stage.answer("IMAI", **ANSWERS["IMAI"])
-        page.wait_for_timeout(2000)
+        wait_for_clicks(page)
         page.get_by_role("button", name="Refresh all").click()
         expect(page.get_by_text("Remaining: 7,500 credits")).to_be_visible()
         expect(page.get_by_text("No new reading: Mapbox.")).to_have_count(1)
@@ -155,8 +156,9 @@ def test_the_overview_leads_to_what_needs_a_person_and_every_refresh_keeps_it_tr
 
 
 def test_opening_never_waits_for_a_provider(chromium: Browser, tmp_path: Path) -> None:
-    """A reading that has run out is there as soon as a fresh one, marked; then the new one, by one call; and without
-    the server the page says that it cannot follow any more.
+    """A reading that has run out is there as soon as a fresh one, marked; then the new one, by one call.
+
+    And without the server the page says that it cannot follow any more.
     """
     answers = {"Slow": {"remaining": "7500", "total": "10000"}, "Quick": {"remaining": "1", "total": "2"}}
     with staged(tmp_path, chromium, answers, PANEL_CACHE_TTL_SECONDS="3") as stage:
@@ -203,7 +205,7 @@ def test_a_phone_refreshes_everything_with_one_tap(chromium: Browser, stage: Sta
             assert box is not None
             assert box["height"] >= 24
         before = stage.calls("SendGrid")
-        page.wait_for_timeout(2000)
+        wait_for_clicks(page)
         everything.tap()
         expect(page.get_by_text("No new reading: Mapbox.")).to_be_visible()
         assert stage.calls("SendGrid") == before + 1
@@ -310,7 +312,7 @@ def test_everything_is_heard_by_its_name(chromium: Browser, gallery: str) -> Non
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_in_a_contrast_theme_the_bars_stay(chromium: Browser, gallery: str, scheme: Any) -> None:  # noqa: ANN401
-    """`forced-colors` paints over backgrounds: the track has a border, the fill the colour of text; axe finds nothing."""
+    """`forced-colors` paints over backgrounds: the track gets a border, the fill the colour of text."""
     with hung(chromium, gallery, forced_colors="active", color_scheme=scheme, viewport=WIDE) as page:
         text = {"light": "rgb(0, 0, 0)", "dark": "rgb(255, 255, 255)"}[scheme]
         assert {(colour, border) for colour, border, _ in page.evaluate(FILL)} == {(text, "1px")}

@@ -1,6 +1,9 @@
 """The page as Streamlit runs it, with the real store and the simulator behind it."""
 
+import json
+import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
@@ -11,6 +14,7 @@ from integrations import accounts, cache
 from integrations.access import Denial, Principal, auth
 from integrations.simulator import Simulator
 from integrations.state import StateError, state
+from tests.browser import many_providers
 from tests.conftest import IMAI, AddUser
 from tests.providers import definitions
 from tests.providers.hostile import answer, hostile
@@ -188,3 +192,48 @@ def test_without_the_state_the_page_says_that_sign_in_is_unavailable(
             assert not page.exception
         assert imai.calls == 0
     assert "Used: 2,500 / 10,000 credits" in written(visit(session_id))
+
+
+def scripted(path: Path, **answers: dict[str, object]) -> None:
+    """Show these providers, which answer what is said."""
+    path.write_text(json.dumps(answers))
+    accounts.replace(many_providers.providers(path))
+
+
+def overview(page: AppTest) -> str:
+    """The overview's lines, without icons and addresses; empty where there is none."""
+    lines = next((one.value for one in page.markdown if one.value.startswith("- ")), "")
+    return re.sub(r":\w+-badge\[:material/\w+: ([^\]]+)\]|\(#[^)]*\)|[\[\]]", r"\1", lines).replace("- ", "")
+
+
+CARD = {"remaining": "7500", "total": "10000"}
+
+
+@pytest.mark.usefixtures("no_click_pause")
+def test_from_two_cards_on_there_is_an_overview_and_refresh_keeps_it_true(
+    visit: Visit, tmp_path: Path
+) -> None:
+    """The most urgent first, linked; the active ones as a number; with one card there is none."""
+    scripted(tmp_path / "one.json", One=CARD)
+    assert overview(visit(signed_in())) == ""
+    script = tmp_path / "answers.json"
+    scripted(script, Aa=CARD, Bb={"remaining": "0", "total": "5"}, Cc={"error": "timeout"}, Dd=CARD)
+    page = visit(signed_in())
+    assert not page.exception
+    assert overview(page) == "Exhausted Bb\nUnavailable Cc\nActive 2"
+    assert "[Bb](#card-Bb)" in page.markdown[0].value
+    script.write_text(
+        json.dumps({"Aa": {"remaining": "1", "total": "100"}, "Bb": CARD, "Cc": CARD, "Dd": CARD})
+    )
+    page = press(page, "Refresh all")
+    assert overview(page) == "Almost exhausted Aa\nActive 3"
+    assert "All integrations\\: new readings\\." in [toast.value for toast in page.toast]
+
+
+def test_one_provider_of_two_quotas_has_an_overview(visit: Visit, tmp_path: Path) -> None:
+    """A card is a reading, not a provider."""
+    two = [CARD | {"name": "Searches"}, {"remaining": "0", "total": "5", "name": "Exports"}]
+    scripted(tmp_path / "answers.json", Hunter=two)  # type: ignore[arg-type]
+    page = visit(signed_in())
+    assert overview(page) == "Exhausted Hunter Exports\nActive 1"
+    assert overview(page.run()) == "Exhausted Hunter Exports\nActive 1"

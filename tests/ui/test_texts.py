@@ -1,10 +1,13 @@
 """The words on a card."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from integrations.errors import ErrorCode, Status
 from integrations.models import Level, Quota, Reading, Thresholds, UsageError
@@ -34,7 +37,7 @@ def error(code: ErrorCode, retry_after: int | None = None) -> UsageError:
 
 
 def test_the_usual_card() -> None:
-    """The lines of a card with a good reading are worded as the requirements say."""
+    """The contract's words, to the letter."""
     assert texts.remaining(READING) == "Remaining: 7,500 credits"
     assert texts.used(READING, total_hint="X") == "Used: 2,500 / 10,000 credits"
     assert texts.percentage(Decimal(25)) == "25%"
@@ -56,7 +59,7 @@ def test_the_usual_card() -> None:
     ],
 )
 def test_an_amount_is_grouped_and_has_decimals_only_where_there_are_any(figure: str, text: str) -> None:
-    """Thousands are separated by commas, and trailing zeros are left out."""
+    """As people write figures."""
     assert texts.amount(Decimal(figure)) == text
 
 
@@ -79,14 +82,14 @@ def test_an_amount_is_grouped_and_has_decimals_only_where_there_are_any(figure: 
     ],
 )
 def test_the_badge(changes: dict[str, object], word: str, color: str) -> None:
-    """Each state has a word, a colour and an icon, and a failure goes before the level."""
+    """A word, a colour and an icon for each state; a failure goes before the level."""
     badge = texts.badge(reading(**changes))
     assert (badge.word, badge.color) == (word, color)
     assert badge.icon.startswith(":material/")
 
 
 def test_what_is_unknown_is_said() -> None:
-    """An unknown total and a missing limit are each told in words and never as a figure."""
+    """No total, no limit: each in its own words, and never a figure."""
     unknown = reading(total_quota=None, used_quota=None, usage_percentage=None, level=None)
     assert texts.used(unknown, total_hint="IMAI_TOTAL_CREDITS") == (
         "Total unknown: set IMAI_TOTAL_CREDITS to see usage."
@@ -104,13 +107,11 @@ def test_a_balance_outside_the_allowance_is_explained() -> None:
     overdrawn = "The account is overdrawn: more was used than the plan allows."
     for left, note in ((10001, above), (10000, None), (0, None), (-1, overdrawn)):
         assert texts.note(reading(remaining_quota=Decimal(left))) == note
-    for unknown in ("total_quota", "remaining_quota"):
-        assert texts.note(reading(**{unknown: None})) is None
 
 
 @pytest.mark.usefixtures("far_from_utc")
 def test_the_renewal_in_utc_and_in_the_viewers_time() -> None:
-    """It is told in UTC, in the viewer's own time where that differs, and as past once it is over."""
+    """The contract's words; the viewer's own time only where it differs; the past is not promised."""
     at = datetime(2026, 11, 27, 3, tzinfo=UTC)
     plain = "Renews 27 Nov 2026, 03:00 UTC (in 4 days)"
     assert texts.renewal(at, now=NOW, zone=None) == plain
@@ -130,12 +131,12 @@ def test_the_renewal_in_utc_and_in_the_viewers_time() -> None:
     [(0, "just now"), (59, "just now"), (60, "a minute ago"), (200, "3 minutes ago"), (7200, "2 hours ago")],
 )
 def test_ages(seconds: int, text: str) -> None:
-    """An age is told in whole minutes or hours, and below a minute as just now."""
+    """Coarse enough to stay true until the page looks again."""
     assert texts.ago(NOW - timedelta(seconds=seconds), now=NOW) == text
 
 
 def test_a_stale_reading_says_so_with_its_age() -> None:
-    """The age is that of the figures and not that of the failure."""
+    """The age is that of the figures, not of the failure."""
     stale = reading(stale=True, fetched_at=NOW - timedelta(hours=2))
     assert texts.freshness(stale, now=NOW) == "Last good reading 2 hours ago"
     assert texts.freshness(reading(fetched_at=None), now=NOW) is None
@@ -201,9 +202,109 @@ def test_a_refresh_that_failed_is_announced_as_such() -> None:
 
 
 @pytest.mark.parametrize(
-    ("days", "wait"), [(1, "a day"), (2, "2 days"), (16, "16 days"), (61, "61 days"), (62, "2 months")]
+    ("figure", "unit", "text"),
+    [
+        ("74.75", "USD", "$74.75"),
+        ("100.5", "USD", "$100.50"),
+        ("100", "USD", "$100.00"),
+        ("0", "USD", "$0.00"),
+        ("-12.5", "USD", "-$12.50"),
+        ("1234567.891", "USD", "$1,234,567.891"),
+        ("0.07", "EUR", "€0.07"),
+        ("1500", "JPY", "¥1,500"),
+        ("74.75", "CHF", "74.75 CHF"),
+        ("12", "%", "12%"),
+        ("7500", "credits", "7,500 credits"),
+        ("5", "usd", "5 usd"),
+    ],
 )
-def test_days_are_days_for_two_months(days: int, wait: str) -> None:
-    """Sixteen of them are no month."""
-    text = texts.renewal(NOW + timedelta(days=days), now=NOW, zone=None)
-    assert f"(in {wait})" in text
+def test_money_stands_behind_its_sign(figure: str, unit: str, text: str) -> None:
+    """Two decimals at least and none rounded away; a currency without a sign, or any other unit, follows the figure."""
+    assert texts.remaining(reading(remaining_quota=Decimal(figure), unit=unit)) == f"Remaining: {text}"
+
+
+def test_what_is_used_of_a_sum_has_the_sign_twice() -> None:
+    """As people write it."""
+    money = reading(used_quota=Decimal("25.75"), total_quota=Decimal("100.5"), unit="USD")
+    assert texts.used(money, total_hint=None) == "Used: $25.75 / $100.50"
+
+
+def test_the_viewers_time_does_not_repeat_the_day() -> None:
+    """On the same day the hour is enough."""
+    at = datetime(2026, 11, 27, 3, tzinfo=UTC)
+    told = texts.renewal(at, now=NOW, zone=ZoneInfo("Europe/Berlin"))
+    assert told == "Renews 27 Nov 2026, 03:00 UTC (in 4 days), 04:00 your time"
+
+
+@pytest.mark.parametrize(
+    ("days", "text"), [(15, "15 days"), (17, "17 days"), (52, "52 days"), (400, "1 year")]
+)
+def test_days_are_not_called_months(days: int, text: str) -> None:
+    """17 days are no month, neither behind nor ahead."""
+    assert texts.ago(NOW - timedelta(days=days), now=NOW).startswith(text)
+    assert f"(in {text}" in texts.renewal(NOW + timedelta(days=days), now=NOW, zone=None)
+
+
+@given(st.integers(0, 2 * 365 * 86_400), st.integers(0, 86_400))
+def test_relative_times_never_jump_backwards(seconds: int, later: int) -> None:
+    """What was some time ago is never less long ago later; what is some time ahead is never further ahead later."""
+    age = [texts.ago(NOW - timedelta(seconds=total), now=NOW) for total in (seconds, seconds + later)]
+    assert _seconds(age[0]) <= _seconds(age[1])
+    ahead = [
+        texts.renewal(NOW + timedelta(seconds=1 + total), now=NOW, zone=None).partition("(in ")[2]
+        for total in (seconds, seconds + later)
+    ]
+    assert _seconds(ahead[0]) <= _seconds(ahead[1])
+
+
+def _seconds(text: str) -> int:
+    """How long the words say that it is."""
+    units = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400, "year": 365 * 86_400}
+    found = re.findall(r"(\d+|an?) (second|minute|hour|day|year)", text)
+    return sum((1 if count in {"a", "an"} else int(count)) * units[unit] for count, unit in found)
+
+
+def test_what_needs_a_person_comes_first() -> None:
+    """The states by urgency; within one the order of the cards."""
+    states = {
+        "a": {},
+        "b": {"level": Level.WARNING},
+        "c": {"status": Status.ERROR, "error": error(ErrorCode.NOT_CONFIGURED)},
+        "d": {"status": Status.UNAVAILABLE, "error": error(ErrorCode.TIMEOUT)},
+        "e": {"status": Status.ERROR, "error": error(ErrorCode.INVALID_RESPONSE)},
+        "f": {"level": Level.CRITICAL},
+        "g": {"level": Level.EXHAUSTED},
+        "h": {"level": Level.EXHAUSTED},
+    }
+    groups = texts.by_urgency(reading(provider=name, **changes) for name, changes in states.items())
+    assert [(badge.word, [one.provider for one in group]) for badge, group in groups] == [
+        ("Exhausted", ["g", "h"]),
+        ("Almost exhausted", ["f"]),
+        ("Error", ["e"]),
+        ("Unavailable", ["d"]),
+        ("Not configured", ["c"]),
+        ("Low", ["b"]),
+        ("Active", ["a"]),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "tone"),
+    [
+        ({}, "ok"),
+        ({"level": Level.WARNING}, "warning"),
+        ({"level": Level.CRITICAL}, "critical"),
+        ({"level": Level.EXHAUSTED}, "critical"),
+        ({"level": Level.EXHAUSTED, "stale": True}, "stale"),
+    ],
+)
+def test_the_tone_of_a_bar(changes: dict[str, object], tone: str) -> None:
+    """The level's; but figures that may no longer hold are told from those that do."""
+    assert texts.tone(reading(**changes)) == tone
+
+
+def test_a_refresh_of_everything_is_told_in_one_sentence() -> None:
+    """Who has no new reading is named."""
+    failed = reading(provider="Mapbox", error=error(ErrorCode.TIMEOUT))
+    assert texts.summary([READING, failed]) == "No new reading: Mapbox."
+    assert texts.summary([READING]) == "All integrations: new readings."

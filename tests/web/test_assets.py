@@ -1,8 +1,11 @@
 """Streamlit's browser files from memory."""
 
 import gzip
+import re
+from base64 import b64encode
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
 from pathlib import Path
 
 import anyio
@@ -11,6 +14,7 @@ from starlette.datastructures import Headers
 from starlette.types import Message, Receive, Scope, Send
 
 from integrations.web import assets
+from integrations.web.headers import SecurityHeaders
 
 Get = Callable[..., tuple[int, Headers, bytes]]
 JS = next((assets.directory() / "static" / "js").glob("index.*.js"))
@@ -93,3 +97,34 @@ def test_the_page_names_the_files_that_the_card_and_the_form_need(get: Get) -> N
         name = link[len("<./static/") : link.index(">")]
         assert (assets.directory() / "static" / Path(name)).is_file()
     assert "link" not in get("/_stcore/health")[1]
+
+
+def test_the_page_holds_our_style_sheet_and_script_and_the_policy_allows_no_other(get: Get) -> None:
+    """In the page itself, compressed, asked for anew each time; each inline script is named in the policy by hash."""
+    _, headers, body = get("/")
+    page = gzip.decompress(body).decode()
+    assert headers["cache-control"] == "no-cache"
+    assert "<title>Integrations</title>" in page
+    assert ".st-key-cards" in page.partition("<style>")[2].partition("</style>")[0]
+    scripts = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
+    assert any("aria-valuetext" in script for script in scripts)
+    hashes = {f"'sha256-{b64encode(sha256(script.encode()).digest()).decode()}'" for script in scripts}
+    policy = dict(
+        part.split(" ", 1) for part in headers_of_the_panel()["Content-Security-Policy"].split("; ")
+    )
+    assert set(policy["script-src"].split()) == {"'self'", *hashes}
+
+
+def headers_of_the_panel() -> dict[str, str]:
+    """What every answer of the panel carries."""
+    return SecurityHeaders(elsewhere)._headers
+
+
+def test_a_page_of_streamlit_s_that_is_not_as_it_was_stops_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without its end of the head our style sheet would silently be left out."""
+    (tmp_path / "index.html").write_text("<html></html>")
+    monkeypatch.setattr(assets, "directory", lambda: tmp_path)
+    with pytest.raises(RuntimeError, match="does not hold <title>"):
+        assets.index.__wrapped__()
