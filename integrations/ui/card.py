@@ -69,11 +69,13 @@ def announcement(readings: Iterable[Reading]) -> str:
 
 
 def _figures(provider: Provider[Any], reading: Reading, *, refreshing: bool) -> None:
-    if reading.remaining_quota is None:
-        st.subheader(f"**{texts.remaining(reading)}**", anchor=False)
-    else:  # the style sheet makes the bold part large
+    # The style sheet makes the bold part large.
+    if reading.remaining_quota is not None:
         figure, unit = texts.figure_and_unit(reading.remaining_quota, reading.unit)
         st.subheader(f"Remaining: **{escape(figure)}** {escape(unit)}".rstrip(), anchor=False)
+    else:
+        label, _, word = texts.remaining(reading).rpartition(": ")
+        st.subheader(f"{label}: **{word}**" if label else f"**{word}**", anchor=False)
     used = texts.used(reading, total_hint=provider.total_hint)
     if reading.usage_percentage is not None and used is not None:
         # The key is the bar's class in the style sheet. A key may stand once in a run, and a card that is refreshed

@@ -222,8 +222,9 @@ def test_what_comes_later_moves_nothing(chromium: Browser, stage: Stage, viewpor
         """window.shifts = []; window.first = Infinity;
         new PerformanceObserver(list => window.shifts.push(...list.getEntries().map(one => [one.startTime, one.value])))
           .observe({type: "layout-shift", buffered: true});
-        new MutationObserver(() => { if (document.querySelector(".st-key-cards h2"))
-          window.first = Math.min(window.first, performance.now()); })
+        new MutationObserver((_, watch) => { if (document.querySelector(".st-key-cards h2")) {
+          watch.disconnect();
+          requestAnimationFrame(() => requestAnimationFrame(() => { window.first = performance.now(); })); } })
           .observe(document, {childList: true, subtree: true});"""
     )
     page.goto(stage.panel.url)

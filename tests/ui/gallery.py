@@ -65,6 +65,7 @@ STATES: dict[str, Reading] = {
     "total unknown": measured("7500", None),
     "total unknown, nothing left": measured("0", None),
     "no limit": _unlimited(),
+    "remainder unknown": Reading.measured("IMAI", Quota(used=Decimal(37)), at=NOW, thresholds=Thresholds()),
     "renews today": _renews_today(),
     "an hour old": measured("7500", age=timedelta(hours=1)),
     "stale, unavailable": stale(ErrorCode.TIMEOUT),

@@ -49,7 +49,7 @@ def test_every_state_is_drawn_on_purpose(name: str) -> None:
     text = written(page)
     assert "IMAI" in text
     assert [button.label for button in page.button] == ["Refresh" if reading.error is None else "Retry"]
-    assert ("Remaining: " in text) == (reading.remaining_quota is not None)
+    assert ("Remaining: " in text) == (reading.has_figures and not reading.unlimited)
     assert len(bars(page)) == (reading.usage_percentage is not None)
     if reading.error is not None:
         assert reading.error.message in text
