@@ -13,7 +13,7 @@ import streamlit as st
 from streamlit.errors import StreamlitAPIException
 
 from integrations import accounts, cache
-from integrations.access import INTEGRATION_READ, Denial, Principal, SignInRefused, auth
+from integrations.access import INTEGRATION_READ, Denial, Principal, auth
 from integrations.providers.base import Provider
 from integrations.settings import panel_settings
 from integrations.state import StateError
@@ -34,7 +34,7 @@ def draw() -> None:
     st.set_page_config(page_title="Integrations", initial_sidebar_state=_SIDEBAR_WIDTH)
     principal = visitor.authenticate(touch=_opened_by_a_person())
     if principal is Denial.UNAVAILABLE:
-        st.error(str(SignInRefused.UNAVAILABLE), icon=":material/lock:")
+        sign_in.draw_unavailable()
         _pulse()
     elif isinstance(principal, Principal):
         _draw_signed_in(principal)

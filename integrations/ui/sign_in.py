@@ -93,7 +93,7 @@ def draw() -> None:
         _draw_exchange(ticket)
         return
     if not auth().available():
-        st.error(str(SignInRefused.UNAVAILABLE), icon=":material/lock:")
+        draw_unavailable()
         return
     with st.container(key="sign-in", horizontal_alignment="center"):
         message = _draw_form()
@@ -101,6 +101,12 @@ def draw() -> None:
             st.rerun()
         if message is not None:
             st.error(message, icon=":material/error:", width=_WIDTH)
+
+
+def draw_unavailable() -> None:
+    """That nobody can sign in now, in the form's place."""
+    with st.container(key="sign-in", horizontal_alignment="center"):
+        st.error(str(SignInRefused.UNAVAILABLE), icon=":material/lock:", width=_WIDTH)
 
 
 def _draw_form() -> str | None:

@@ -115,6 +115,14 @@ def test_a_cookie_of_any_other_name_gets_the_form(
     assert_only_the_form(AppTest.from_file(str(APP), default_timeout=20).run())
 
 
+def test_the_form_begins_with_a_heading_and_is_known_to_password_managers(visit: Visit) -> None:
+    """The library's form, drawn by ours: one h1, the purpose of each field, one primary button."""
+    page = visit()
+    assert [title.value for title in page.title] == ["Login"]
+    assert [box.proto.autocomplete for box in page.text_input] == ["username", "current-password"]
+    assert page.button[0].proto.type == "primary"
+
+
 def test_the_password_is_not_shown_while_it_is_typed(visit: Visit) -> None:
     """The field hides what is typed."""
     page = visit()
