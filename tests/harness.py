@@ -7,7 +7,6 @@ import json
 import os
 import re
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -131,7 +130,7 @@ class Process:
 def process(
     command: Sequence[str], log_file: Path, environment: Mapping[str, str], *, cwd: Path | None = None
 ) -> Iterator[Process]:
-    """A process of ours that is interrupted at the end of the block."""
+    """A process of ours that is ended, by SIGTERM, at the end of the block."""
     with log_file.open("wb") as output:
         running = subprocess.Popen(
             list(command), env=dict(environment), cwd=cwd, stdout=output, stderr=subprocess.STDOUT
@@ -140,7 +139,7 @@ def process(
             yield Process(running, log_file)
         finally:
             if running.poll() is None:
-                running.send_signal(signal.SIGINT)
+                running.terminate()
             try:
                 running.wait(timeout=_STOP_SECONDS)
             except subprocess.TimeoutExpired:
