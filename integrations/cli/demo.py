@@ -31,6 +31,9 @@ _DRAIN_SECONDS: Final = 2.0
 def demo(port: int | None) -> None:
     """Try the panel on loopback: nothing to configure, nothing kept."""
     startup.check_settings()
+    # SIGTERM ends the demo as Ctrl+C does. From the beginning: later it could come before there is a handler, and
+    # the panel would go on alone.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     port = port or _free_port()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="integrations-demo-")))
@@ -53,7 +56,6 @@ def demo(port: int | None) -> None:
 
 def _wait(panel: subprocess.Popen[bytes]) -> None:
     """Until the panel ends, or Ctrl+C or SIGTERM ends both."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with suppress(KeyboardInterrupt):
         panel.wait()
     panel.terminate()
