@@ -21,6 +21,8 @@ class ErrorCode(StrEnum):
     AUTHENTICATION_FAILED = "authentication_failed"
     PERMISSION_DENIED = "permission_denied"
     SUBSCRIPTION_INACTIVE = "subscription_inactive"
+    QUOTA_EXHAUSTED = "quota_exhausted"
+    """The provider refuses because nothing is left. It states no figure, so none is shown."""
     INVALID_RESPONSE = "invalid_response"
     RATE_LIMITED = "rate_limited"
     TIMEOUT = "timeout"
@@ -52,6 +54,7 @@ _SENTENCES: Final = {
     ErrorCode.AUTHENTICATION_FAILED: "Unable to fetch quota. {label} rejected the API key: check {key}.",
     ErrorCode.PERMISSION_DENIED: "Unable to fetch quota. The API key may not read the account.",
     ErrorCode.SUBSCRIPTION_INACTIVE: "Unable to fetch quota. The {label} subscription is not active.",
+    ErrorCode.QUOTA_EXHAUSTED: "Unable to fetch quota. {label} refuses requests: nothing is left of the quota.",
     ErrorCode.INVALID_RESPONSE: (
         "Unable to fetch quota. {label} sent an answer that could not be read; the log has the details."
     ),

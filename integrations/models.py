@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from enum import StrEnum
-from typing import Annotated, Final, Self
+from typing import Annotated, Any, Final, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
 from integrations.errors import ErrorCode, Status
@@ -29,10 +29,30 @@ def _aware(moment: datetime) -> datetime:
     return moment
 
 
-Figure = Annotated[Decimal, Field(allow_inf_nan=False), PlainSerializer(_number, when_used="json")]
+MAX_FIGURE: Final = 10**12
+MAX_DECIMALS: Final = 40
+"""More than any float prints; a 1e-999999 would be a million characters on the card."""
+
+
+def _is_too_large(figure: Decimal) -> bool:
+    exponent = figure.as_tuple().exponent
+    return abs(figure) > MAX_FIGURE or not isinstance(exponent, int) or -exponent > MAX_DECIMALS
+
+
+Figure = Annotated[
+    Decimal,
+    Field(allow_inf_nan=False),
+    PlainSerializer(_number, when_used="json"),
+    WithJsonSchema({"type": "number"}),
+]
 """An exact amount. In JSON a number."""
 
-Moment = Annotated[datetime, AfterValidator(_aware), PlainSerializer(_timestamp, when_used="json")]
+Moment = Annotated[
+    datetime,
+    AfterValidator(_aware),
+    PlainSerializer(_timestamp, when_used="json"),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
 """A point in time with its zone. In JSON RFC 3339, UTC, to the second."""
 
 
@@ -79,11 +99,14 @@ class Quota:
         """Refuse what no account can hold.
 
         Raises:
-            ValueError: a figure is not finite, the total or the used amount is negative, or nothing is stated.
+            ValueError: a figure is not finite, is beyond ±10¹² or has more than 40 decimals; the total or the used
+                amount is negative; or nothing is stated.
         """
         figures = (self.remaining, self.total, self.used)
         if any(figure is not None and not figure.is_finite() for figure in figures):
             raise ValueError("a figure is not a finite number")
+        if any(figure is not None and _is_too_large(figure) for figure in figures):
+            raise ValueError("a figure is beyond what any account holds")
         if any(figure is not None and figure < 0 for figure in (self.total, self.used)):
             raise ValueError("the total and the used amount cannot be negative")
         if self.remaining is None and self.used is None and not self.unlimited:
@@ -145,13 +168,16 @@ class _Document(BaseModel):
         validate_by_name=True,
         serialize_by_alias=True,
         extra="forbid",
+        json_schema_serialization_defaults_required=True,
     )
 
 
 class UsageError(_Document):
     """Why the last fetch failed, without detail of the inside."""
 
-    code: ErrorCode = Field(description="What went wrong; the same word for every provider.")
+    code: Annotated[
+        ErrorCode, WithJsonSchema({"type": "string", "examples": [code.value for code in ErrorCode]})
+    ] = Field(description="What went wrong; the same word for every provider. More may be added.")
     message: str = Field(description="A sentence for people.")
     retry_after: int | None = Field(
         default=None,
@@ -175,7 +201,9 @@ class Reading(_Document):
         description="The share used, at most one decimal; over 100 when overdrawn; null if unknown.",
     )
     status: Status = Field(description="How the last fetch ended.")
-    unit: str = Field(default="credits", description="What the figures count.")
+    unit: str | None = Field(
+        default=None, description="What the figures count; null when it is unknown before the first reading."
+    )
     level: Level | None = Field(
         default=None, description="How close to the end; null when it cannot be known."
     )
@@ -218,9 +246,15 @@ class Reading(_Document):
         )
 
     @classmethod
-    def without_figures(cls, label: str, error: UsageError) -> Self:
-        """The reading of a provider that has never answered: every figure unknown."""
-        return cls(provider=label, status=error.code.status, error=error)
+    def without_figures(cls, label: str, error: UsageError, *, unit: str | None = None) -> Self:
+        """The reading of a provider that has never answered: every figure unknown.
+
+        Args:
+            label: the provider's name for people.
+            error: why.
+            unit: what its figures would count, where that is known beforehand.
+        """
+        return cls(provider=label, status=error.code.status, unit=unit, error=error)
 
     def after_failure(self, error: UsageError) -> Self:
         """The same figures, marked stale with the reason."""
@@ -246,3 +280,14 @@ class UsageReport(_Document):
     def all_active(self) -> bool:
         """Whether every provider answered the last time it was asked."""
         return all(reading.status is Status.ACTIVE for reading in self.integrations)
+
+
+def usage_schema() -> dict[str, Any]:
+    """The JSON Schema (2020-12) of the document: what is always there, and room for fields that may be added."""
+    schema = UsageReport.model_json_schema(mode="serialization")
+    for described in (schema, *schema["$defs"].values()):
+        described.pop("additionalProperties", None)
+        for field in described.get("properties", {}).values():
+            field.pop("title", None)
+            field.pop("default", None)  # each is always sent
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

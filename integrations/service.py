@@ -184,7 +184,7 @@ def readings_of(provider: Provider[Any], last: Outcome, last_good: Outcome | Non
         return last.readings
     error = last.failure.to_error(provider, now=datetime.now(UTC))
     if last_good is None:
-        return (Reading.without_figures(provider.label, error),)
+        return (Reading.without_figures(provider.label, error, unit=provider.unit),)
     return tuple(reading.after_failure(error) for reading in last_good.readings)
 
 

@@ -7,9 +7,11 @@ from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from integrations.errors import ErrorCode
-from integrations.models import Reading, UsageError, UsageReport
+from integrations.models import Reading, UsageError, UsageReport, usage_schema
+from tests.ui import gallery
 
 DOCUMENT = (Path(__file__).parents[1] / "docs" / "usage-json.md").read_text(encoding="utf-8")
 
@@ -60,3 +62,45 @@ def test_the_example_is_a_document_of_ours() -> None:
     assert block
     usage = UsageReport.model_validate_json(block[1])
     assert usage.model_dump(mode="json") == json.loads(block[1])
+
+
+SCHEMA = json.loads((Path(__file__).parents[1] / "docs" / "usage.schema.json").read_text(encoding="utf-8"))
+
+
+def test_the_schema_is_made_from_the_models() -> None:
+    """`integrations usage --schema > docs/usage.schema.json` changes nothing."""
+    Draft202012Validator.check_schema(SCHEMA)
+    assert usage_schema() == SCHEMA
+
+
+def test_every_field_is_in_the_schema_and_always_sent() -> None:
+    """Named, described and required; others may join them."""
+    for name, model in (("Reading", Reading), ("UsageError", UsageError)):
+        described = SCHEMA["$defs"][name]
+        names = [field.alias for field in model.model_fields.values()]
+        assert list(described["properties"]) == described["required"] == names
+        assert all("description" in field for field in described["properties"].values())
+        assert "additionalProperties" not in described
+
+
+@pytest.mark.parametrize("state", sorted(gallery.STATES))
+def test_a_reading_in_any_state_is_valid(state: str) -> None:
+    """As the endpoint sends it."""
+    report = UsageReport(integrations=[gallery.STATES[state]])
+    Draft202012Validator(SCHEMA).validate(json.loads(report.model_dump_json()))
+
+
+@pytest.mark.parametrize(
+    "defect",
+    [{"provider": None}, {"remainingQuota": "7500"}, {"status": "fine"}, {"stale": None}, {"error": {}}],
+)
+def test_the_schema_notices_what_is_no_document(defect: dict[str, object]) -> None:
+    """A wrong type, an unknown status, an error without its parts, a missing key."""
+    (good,) = json.loads(UsageReport(integrations=[gallery.STATES["25 % used"]]).model_dump_json())[
+        "integrations"
+    ]
+    validator = Draft202012Validator(SCHEMA)
+    assert validator.is_valid({"integrations": [good]})
+    assert not validator.is_valid({"integrations": [{**good, **defect}]})
+    good.pop(next(iter(defect)))
+    assert not validator.is_valid({"integrations": [good]})

@@ -9,6 +9,7 @@ SENTENCES = {
     "authentication_failed": "Unable to fetch quota. IMAI rejected the API key: check IMAI_API_KEY.",
     "permission_denied": "Unable to fetch quota. The API key may not read the account.",
     "subscription_inactive": "Unable to fetch quota. The IMAI subscription is not active.",
+    "quota_exhausted": "Unable to fetch quota. IMAI refuses requests: nothing is left of the quota.",
     "invalid_response": (
         "Unable to fetch quota. IMAI sent an answer that could not be read; the log has the details."
     ),

@@ -172,13 +172,16 @@ def test_what_follows_from_the_others_is_computed(
         {"remaining": Decimal("Infinity")},
         {"remaining": Decimal(1), "total": Decimal(-1)},
         {"used": Decimal(-1)},
+        {"remaining": Decimal("1e400")},
+        {"used": Decimal(1000000000001)},
+        {"remaining": Decimal(1), "total": Decimal("1e-41")},
     ],
 )
 def test_a_quota_that_no_account_can_hold_is_refused(figures: dict[str, Decimal]) -> None:
     """Figures that no account can have raise an error where the quota is made."""
     with pytest.raises(
         ValueError,
-        match=r"^(a figure is not|the total and the used|neither the remaining)",
+        match=r"^(a figure is (not|beyond)|the total and the used|neither the remaining)",
     ):
         Quota(**figures)  # type: ignore[arg-type]
 

@@ -1,27 +1,77 @@
-"""`integrations usage`: the endpoint's JSON without the endpoint, for cron and scripts."""
+"""`integrations usage`: the endpoint's JSON without the endpoint, for cron, scripts and monitors."""
 
+import json
 import sys
-from typing import Final
+from typing import Final, NoReturn
 
 import click
 
 from integrations import service, startup
-from integrations.cli import table
-from integrations.models import UsageReport
+from integrations.cli import nagios, table
+from integrations.models import Level, Thresholds, UsageReport, usage_schema
+from integrations.settings import PanelSettings
 from integrations.ui import texts
 
 _NOT_ALL_ACTIVE: Final = 2
+_LEVEL_REACHED: Final = 3
+_RISING: Final = (Level.OK, Level.WARNING, Level.CRITICAL, Level.EXHAUSTED)
 
 
 @click.command()
-@click.option("--table", "as_table", is_flag=True, help="A table for people, instead of JSON.")
-def usage(*, as_table: bool) -> None:
-    """Print the usage; exit 0 if every provider is active, 2 if one is not, 1 if settings are wrong."""
-    startup.prepare_log(startup.check_settings())
+@click.option("--table", "form", flag_value="table", help="A table for people, instead of JSON.")
+@click.option(
+    "--nagios",
+    "form",
+    flag_value="nagios",
+    help="A line for Nagios and its kin, and their exit codes: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.",
+)
+@click.option("--schema", "form", flag_value="schema", help="The JSON Schema of the document; asks nobody.")
+@click.option(
+    "--fail-on",
+    type=click.Choice([level.value for level in _RISING[1:]]),
+    help="Exit 3 if a quota has reached this level.",
+)
+def usage(form: str | None, fail_on: str | None) -> None:
+    """Print the usage.
+
+    Exit 0 if every provider is active, 2 if one is not, 1 if settings are wrong; with --fail-on, 3 if every provider
+    is active and a quota has reached the level.
+    """
+    if form == "nagios":
+        _print_for_nagios()
+    if form == "schema":
+        click.echo(json.dumps(usage_schema(), indent=2, ensure_ascii=False))
+        return
+    _prepare()
     found = service.get_all_integrations_usage()
-    click.echo(_table(found) if as_table else found.model_dump_json(indent=2))
+    click.echo(_table(found) if form == "table" else found.model_dump_json(indent=2))
     if not found.all_active:
         sys.exit(_NOT_ALL_ACTIVE)
+    if fail_on is not None and _has_reached(found, Level(fail_on)):
+        sys.exit(_LEVEL_REACHED)
+
+
+def _prepare() -> PanelSettings:
+    settings = startup.check_settings()
+    startup.prepare_log(settings)
+    return settings
+
+
+def _has_reached(found: UsageReport, level: Level) -> bool:
+    at_least = _RISING[_RISING.index(level) :]
+    return any(reading.level in at_least for reading in found.integrations)
+
+
+def _print_for_nagios() -> NoReturn:
+    try:
+        settings = _prepare()
+    except startup.StartError as error:
+        click.echo(nagios.line_of(nagios.State.UNKNOWN, str(error)))
+        sys.exit(nagios.State.UNKNOWN)
+    thresholds = Thresholds(warning=settings.warning_percent, critical=settings.critical_percent)
+    state, line = nagios.plugin_output(service.get_all_integrations_usage(), thresholds)
+    click.echo(line)
+    sys.exit(state)
 
 
 def _table(found: UsageReport) -> str:
@@ -34,7 +84,7 @@ def _table(found: UsageReport) -> str:
             reading.usage_percentage,
         )
         cells = ("-" if figure is None else texts.amount(figure) for figure in figures)
-        rows.append((reading.provider, texts.badge(reading).word, *cells, reading.unit))
+        rows.append((reading.provider, texts.badge(reading).word, *cells, reading.unit or "-"))
     failures = [
         f"{reading.provider}: {reading.error.message}" for reading in found.integrations if reading.error
     ]

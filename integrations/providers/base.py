@@ -11,16 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
 from integrations.errors import ErrorCode, ProviderError
-from integrations.models import Quota
+from integrations.models import MAX_DECIMALS, MAX_FIGURE, Quota
 from integrations.settings import ProviderSettings
 from integrations.transport.response import Response, code_for_status
 
 if TYPE_CHECKING:
     from integrations.transport.client import Client
-
-_MOST = 10**12
-_MOST_DECIMALS = 40
-"""More than any float prints; a 1e-999999 would be a million characters on the card."""
 
 
 def _json_number(value: object) -> Decimal:
@@ -32,7 +28,7 @@ def _json_number(value: object) -> Decimal:
 Amount = Annotated[
     Decimal,
     BeforeValidator(_json_number),
-    Field(allow_inf_nan=False, ge=-_MOST, le=_MOST, decimal_places=_MOST_DECIMALS),
+    Field(allow_inf_nan=False, ge=-MAX_FIGURE, le=MAX_FIGURE, decimal_places=MAX_DECIMALS),
 ]
 """A figure of an answer: a JSON number within ±10¹²; never a string, true, NaN or Infinity."""
 
@@ -59,7 +55,9 @@ class Provider(ABC, Generic[Settings]):
         every: it is asked no more often than this, however often people click; None for no such limit.
         settings_class: its settings, with a prefix of their own.
         total_setting: the field that holds the total, where the provider's API does not tell it.
+        unit: what all its figures count, where that is known before any answer.
         codes: the kind of failure behind each of the provider's own error codes.
+        status_codes: the kind of failure behind an HTTP status that means something else here than it usually does.
     """
 
     label: str
@@ -67,7 +65,9 @@ class Provider(ABC, Generic[Settings]):
     every: timedelta | None = None
     settings_class: type[Settings]
     total_setting: ClassVar[str | None] = None
+    unit: str | None = None
     codes: ClassVar[Mapping[str, ErrorCode]] = {}
+    status_codes: ClassVar[Mapping[int, ErrorCode]] = {}
 
     def __init__(self, name: str | None = None) -> None:
         """One of several accounts at the service has a name: behind the label, and behind its variables' prefix."""
@@ -143,15 +143,21 @@ class Provider(ABC, Generic[Settings]):
 
     def failure_in(self, response: Response) -> ProviderError | None:
         """The failure that an answer states by its HTTP status and the provider's own code together."""
+        by_status = self.status_codes.get(response.status)
+        stated = self._stated_in(response)
+        if stated is None:
+            return ProviderError(by_status, http_status=response.status) if by_status else None
+        by_status = by_status or code_for_status(response.status) or ErrorCode.INVALID_RESPONSE
+        code = self.codes.get(stated, by_status)
+        known = stated if stated in self.codes else "unknown"  # an unknown one could hold anything
+        return ProviderError(code, http_status=response.status, vendor_code=known)
+
+    def _stated_in(self, response: Response) -> str | None:
         try:
             document = response.json()
         except ProviderError:
             return None
         stated = self.vendor_code(document) if isinstance(document, dict) else None
-        if stated is None:
-            return None
-        stated = str(stated)  # a subclass may hand on what was sent, of whatever type
-        by_status = code_for_status(response.status) or ErrorCode.INVALID_RESPONSE
-        code = self.codes.get(stated, by_status)
-        known = stated if stated in self.codes else "unknown"  # an unknown one could hold anything
-        return ProviderError(code, http_status=response.status, vendor_code=known)
+        return (
+            None if stated is None else str(stated)
+        )  # a subclass may hand on what was sent, of whatever type

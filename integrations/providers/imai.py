@@ -50,6 +50,7 @@ class Imai(Provider[ImaiSettings]):
 
     label = "IMAI"
     icon = ":material/groups:"
+    unit = "credits"
     settings_class = ImaiSettings
     total_setting = "total_credits"
     codes: ClassVar[Mapping[str, ErrorCode]] = {
@@ -68,8 +69,8 @@ class Imai(Provider[ImaiSettings]):
         "rate_limit_exceeded": ErrorCode.RATE_LIMITED,
         "daily_tokens_limit_exceeded": ErrorCode.RATE_LIMITED,
         "retry_later": ErrorCode.PROVIDER_UNAVAILABLE,
-        "no_tokens_remaining": ErrorCode.PROVIDER_UNAVAILABLE,
-        "no_quota_remaining": ErrorCode.PROVIDER_UNAVAILABLE,
+        "no_tokens_remaining": ErrorCode.QUOTA_EXHAUSTED,
+        "no_quota_remaining": ErrorCode.QUOTA_EXHAUSTED,
         "internal_server_error": ErrorCode.PROVIDER_UNAVAILABLE,
     }
 

@@ -1,11 +1,17 @@
 """`integrations usage`, as cron calls it."""
 
 import json
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
+from integrations.cli import nagios
 from integrations.cli.main import main
+from integrations.errors import ErrorCode
+from integrations.models import Quota, Reading, Thresholds, UsageError, UsageReport
 from integrations.simulator import Simulator
 
 
@@ -56,3 +62,119 @@ def test_the_table_is_for_people(imai: Simulator) -> None:
     assert result.stdout.splitlines()[1].split() == ["IMAI", "Unavailable", "-", "-", "-", "-", "credits"]
     assert result.stdout.splitlines()[2] == "IMAI: Unable to fetch quota. Please try again."
     assert result.exit_code == 2
+
+
+def test_the_schema_is_printed_without_asking_anybody(imai: Simulator) -> None:
+    """The file of the documents, byte by byte."""
+    printed = usage("--schema")
+    file = Path(__file__).parents[2] / "docs" / "usage.schema.json"
+    assert printed.stdout == file.read_text(encoding="utf-8")
+    assert (printed.exit_code, imai.calls) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("credits_left", "fail_on", "exit_code"),
+    [
+        ("2100", "warning", 0),
+        ("2000", "warning", 3),
+        ("2000", "critical", 0),
+        ("500", "critical", 3),
+        ("500", "exhausted", 0),
+        ("0", "exhausted", 3),
+        ("-12.5", "exhausted", 3),
+        ("0", "warning", 3),
+    ],
+)
+def test_a_level_that_is_reached_is_exit_3(
+    imai: Simulator, credits_left: str, fail_on: str, exit_code: int
+) -> None:
+    """With --fail-on, and from this level upwards; the document is printed all the same."""
+    imai.credits = credits_left
+    result = usage("--fail-on", fail_on)
+    assert result.exit_code == exit_code
+    assert json.loads(result.stdout)["integrations"][0]["remainingQuota"] == float(credits_left)
+    assert usage().exit_code == 0
+
+
+def test_a_failed_provider_is_exit_2_whatever_the_levels(imai: Simulator) -> None:
+    """Its level is unknown, so 3 could not be told from 0."""
+    imai.mode = "http_500"
+    assert usage("--fail-on", "warning").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("left", "exit_code", "line"),
+    [
+        ("7500", 0, ("OK - IMAI: Active, Remaining: 7,500 credits, Used: 2,500 / 10,000 credits | "
+                    "'IMAI remaining'=7500;;;;10000 'IMAI used'=25%;80;95")),
+        ("1500", 1, ("WARNING - IMAI: Low, Remaining: 1,500 credits, Used: 8,500 / 10,000 credits | "
+                    "'IMAI remaining'=1500;;;;10000 'IMAI used'=85%;80;95")),
+        ("0.5", 2, ("CRITICAL - IMAI: Almost exhausted, Remaining: 0.5 credits, Used: 9,999.5 / 10,000 credits | "
+                   "'IMAI remaining'=0.5;;;;10000 'IMAI used'=99.9%;80;95")),
+        ("-12.5", 2, ("CRITICAL - IMAI: Exhausted, Remaining: -12.5 credits, Used: 10,012.5 / 10,000 credits | "
+                     "'IMAI remaining'=-12.5;;;;10000 'IMAI used'=100.1%;80;95")),
+    ],
+)  # fmt: skip
+def test_nagios_gets_its_codes_and_performance_data(
+    imai: Simulator, left: str, exit_code: int, line: str
+) -> None:
+    """One line; figures plain, without grouping or exponent."""
+    imai.credits = left
+    result = usage("--nagios")
+    assert (result.exit_code, result.stdout) == (exit_code, f"INTEGRATIONS {line}\n")
+
+
+@pytest.mark.parametrize(
+    ("mode", "exit_code", "line"),
+    [
+        ("http_500", 3, "UNKNOWN - IMAI: Unable to fetch quota. Please try again."),
+        ("no_tokens_remaining", 2,
+         "CRITICAL - IMAI: Unable to fetch quota. IMAI refuses requests: nothing is left of the quota."),
+    ],
+)  # fmt: skip
+def test_nagios_hears_of_a_failure_without_a_figure(
+    imai: Simulator, mode: str, exit_code: int, line: str
+) -> None:
+    """What was not read is UNKNOWN and has no performance data; an account that is said to be empty is CRITICAL."""
+    imai.mode = mode
+    result = usage("--nagios")
+    assert (result.exit_code, result.stdout) == (exit_code, f"INTEGRATIONS {line}\n")
+
+
+def test_nagios_cannot_judge_without_a_total(imai: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A share of an unknown total is not OK but UNKNOWN; what remains is told."""
+    monkeypatch.delenv("IMAI_TOTAL_CREDITS")
+    result = usage("--nagios")
+    assert result.exit_code == 3
+    assert result.stdout.endswith("Remaining: 7,500 credits, Total unknown. | 'IMAI remaining'=7500\n")
+    imai.credits = "0"
+    assert usage("--nagios").exit_code == 2
+
+
+def test_nagios_gets_wrong_settings_as_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On standard output, where it looks."""
+    monkeypatch.setenv("IMAI_TOTAL_CREDITS", "many")
+    result = usage("--nagios")
+    assert result.exit_code == 3
+    assert result.stdout.startswith("INTEGRATIONS UNKNOWN - IMAI_TOTAL_CREDITS: ")
+    assert result.stdout.count("\n") == 1
+
+
+def test_the_worst_state_of_several_is_the_plugins() -> None:
+    """CRITICAL, then WARNING, then UNKNOWN; and a name of whatever characters breaks no performance data."""
+
+    def reading(name: str, left: str) -> Reading:
+        quota = Quota(remaining=Decimal(left), total=Decimal(100))
+        return Reading.measured(name, quota, at=datetime.now(UTC), thresholds=Thresholds())
+
+    error = UsageError(code=ErrorCode.TIMEOUT, message="No answer.")
+    unknown = Reading.without_figures("C", error)
+    good, low, empty = reading("A", "90"), reading("B", "15"), reading("It's=|", "0")
+    states = [
+        nagios.plugin_output(UsageReport(integrations=some), Thresholds())[0]
+        for some in ([good], [good, unknown], [good, unknown, low], [good, unknown, low, empty], [])
+    ]
+    assert states == [0, 3, 1, 2, 3]
+    _, line = nagios.plugin_output(UsageReport(integrations=[empty]), Thresholds())
+    assert line.count("|") == 1
+    assert line.endswith("| 'It''s-/ remaining'=0;;;;100 'It''s-/ used'=100%;80;95")

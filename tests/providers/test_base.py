@@ -29,6 +29,7 @@ class Some(Provider[_Settings]):
     label = "Some"
     settings_class = _Settings
     codes: ClassVar[Mapping[str, ErrorCode]] = {"unpaid": ErrorCode.SUBSCRIPTION_INACTIVE}
+    status_codes: ClassVar[Mapping[int, ErrorCode]] = {456: ErrorCode.QUOTA_EXHAUSTED}
 
     def fetch(self, http: Client) -> Quota:
         """Nothing is fetched here."""
@@ -97,6 +98,8 @@ def test_another_shape_is_no_amount(body: bytes) -> None:
         (401, "[1]", ErrorCode.AUTHENTICATION_FAILED, "unknown"),
         (503, "{}", ErrorCode.PROVIDER_UNAVAILABLE, "unknown"),
         (200, "0", ErrorCode.INVALID_RESPONSE, "unknown"),
+        (456, '"new"', ErrorCode.QUOTA_EXHAUSTED, "unknown"),
+        (456, '"unpaid"', ErrorCode.SUBSCRIPTION_INACTIVE, "unpaid"),
     ],
 )
 def test_the_providers_own_code_goes_before_the_status(
@@ -112,6 +115,14 @@ def test_the_providers_own_code_goes_before_the_status(
 def test_an_answer_without_a_code_states_no_failure(body: bytes) -> None:
     """Then the status alone tells."""
     assert Some().failure_in(Response(503, {}, body)) is None
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"{}"])
+def test_a_bare_status_may_mean_what_the_provider_says_it_means(body: bytes) -> None:
+    """`status_codes` maps a status whose answer states no code."""
+    failure = Some().failure_in(Response(456, {}, body))
+    assert failure is not None
+    assert (failure.code, failure.http_status) == (ErrorCode.QUOTA_EXHAUSTED, 456)
 
 
 @pytest.mark.parametrize("key", [None, "", "  "])

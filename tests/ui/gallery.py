@@ -27,7 +27,7 @@ def measured(remaining: str, total: str | None = "10000", *, age: timedelta = ti
 def failed(code: ErrorCode, retry_after: int | None = None) -> Reading:
     """A failure before any reading."""
     retry_at = None if retry_after is None else NOW + timedelta(seconds=retry_after)
-    return Reading.without_figures("IMAI", Failure(code, retry_at).to_error(IMAI, now=NOW))
+    return Reading.without_figures("IMAI", Failure(code, retry_at).to_error(IMAI, now=NOW), unit=IMAI.unit)
 
 
 def stale(code: ErrorCode) -> Reading:

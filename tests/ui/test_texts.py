@@ -21,6 +21,7 @@ READING = Reading(
     used_quota=Decimal(2500),
     usage_percentage=Decimal(25),
     status=Status.ACTIVE,
+    unit="credits",
     level=Level.OK,
     fetched_at=NOW - timedelta(minutes=3),
 )

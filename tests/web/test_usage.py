@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import subprocess
 import time
 from collections.abc import Iterator
@@ -205,16 +206,52 @@ def test_polling_does_not_keep_a_session_alive(
     assert imai.calls >= 1
 
 
-@pytest.mark.usefixtures("imai")
-def test_the_documented_one_liner_works(server: Server) -> None:
-    """The shell line of docs/usage-json.md, as it stands there, with this server and a token."""
+def one_liner(server: Server, secret: str) -> str:
+    """What the shell line of docs/usage-json.md prints, as it stands there, with this server and a token."""
     document = (Path(__file__).parents[2] / "docs" / "usage-json.md").read_text(encoding="utf-8")
     line = next(line for line in document.splitlines() if line.startswith("curl ") and "| jq" in line)
     run = subprocess.run(
         ["/bin/sh", "-c", line],
-        env={"PATH": "/usr/bin:/bin", "PANEL": f"http://{server.host}", "TOKEN": token()},
+        env={"PATH": "/usr/bin:/bin", "PANEL": f"http://{server.host}", "TOKEN": secret},
         capture_output=True,
         text=True,
-        check=False,
+        check=True,
     )
-    assert (run.stdout, run.returncode) == ("IMAI: 7500 credits left (25% used)\n", 0)
+    return run.stdout
+
+
+def test_the_documented_one_liner_works(server: Server, imai: Simulator) -> None:
+    """With figures, without any, without a total, and with old ones: never a null."""
+    secret = token()
+    imai.mode = "http_500"
+    assert one_liner(server, secret) == "IMAI: Unable to fetch quota. Please try again.\n"
+    imai.mode = "ok"
+    with time_machine.travel(time.time() + 60):
+        assert one_liner(server, secret) == "IMAI: 7500 credits left (25% used)\n"
+    imai.mode = "http_500"
+    with time_machine.travel(time.time() + 600):
+        cache.refresh(PROVIDERS[0])
+        assert re.fullmatch(
+            r"IMAI: 7500 credits left \(25% used\), read at \S+Z\n", one_liner(server, secret)
+        )
+
+
+def test_the_one_liner_without_a_total(
+    server: Server, imai: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No share of an unknown total."""
+    monkeypatch.delenv("IMAI_TOTAL_CREDITS")
+    assert one_liner(server, token()) == "IMAI: 7500 credits left\n"
+    assert imai.calls == 1
+
+
+def test_the_unit_is_the_same_before_and_after_the_first_reading(server: Server, imai: Simulator) -> None:
+    """It is the provider's, not a guess that a reading corrects."""
+    cookie = cookie_of("alice")
+    imai.mode = "http_500"
+    before = json.loads(server.ask(USAGE, cookie=cookie).body)["integrations"][0]
+    imai.mode = "ok"
+    with time_machine.travel(time.time() + 60):
+        after = json.loads(server.ask(USAGE, cookie=cookie).body)["integrations"][0]
+    assert (before["remainingQuota"], after["remainingQuota"]) == (None, 7500)
+    assert before["unit"] == after["unit"] == "credits"

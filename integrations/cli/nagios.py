@@ -1,0 +1,86 @@
+"""A report in the form of Nagios, Icinga and their kin.
+
+Reference: Monitoring Plugins Development Guidelines, "Plugin Output for Nagios" and "Plugin Return Codes".
+"""
+
+from decimal import Decimal
+from enum import IntEnum
+from typing import Final
+
+from integrations.errors import ErrorCode
+from integrations.models import Level, Reading, Thresholds, UsageReport
+from integrations.ui import texts
+
+
+class State(IntEnum):
+    """A plugin's state and exit code."""
+
+    OK = 0
+    WARNING = 1
+    CRITICAL = 2
+    UNKNOWN = 3
+
+
+_WORST_FIRST: Final = (State.CRITICAL, State.WARNING, State.UNKNOWN, State.OK)
+_LEVELS: Final = {
+    Level.OK: State.OK,
+    Level.WARNING: State.WARNING,
+    Level.CRITICAL: State.CRITICAL,
+    Level.EXHAUSTED: State.CRITICAL,
+    None: State.UNKNOWN,
+}
+
+
+def plugin_output(report: UsageReport, thresholds: Thresholds) -> tuple[State, str]:
+    """The worst state, and the line with performance data.
+
+    Args:
+        report: every reading.
+        thresholds: the percentages that stand as warning and critical in the performance data.
+    """
+    states = {_state(reading) for reading in report.integrations}
+    worst = next((state for state in _WORST_FIRST if state in states), State.UNKNOWN)
+    summary = "; ".join(map(_summary, report.integrations)) or "no integrations are set up"
+    figures = " ".join(part for reading in report.integrations for part in _performance(reading, thresholds))
+    line = line_of(worst, summary)
+    return worst, f"{line} | {figures}" if figures else line
+
+
+def line_of(state: State, text: str) -> str:
+    """The plugin's line, without performance data; a bar would begin those."""
+    return f"INTEGRATIONS {state.name} - {' '.join(text.split())}".replace("|", "/")
+
+
+def _state(reading: Reading) -> State:
+    if reading.error is not None:
+        return State.CRITICAL if reading.error.code is ErrorCode.QUOTA_EXHAUSTED else State.UNKNOWN
+    return _LEVELS[reading.level]
+
+
+def _summary(reading: Reading) -> str:
+    if reading.error is not None:
+        return f"{reading.provider}: {reading.error.message}"
+    parts = [texts.remaining(reading), texts.used(reading, total_variable=None)]
+    return f"{reading.provider}: {texts.badge(reading).word}, {', '.join(filter(None, parts))}"
+
+
+def _performance(reading: Reading, thresholds: Thresholds) -> list[str]:
+    """`'label'=value[unit];warning;critical;minimum;maximum`; what is unknown is left out."""
+    parts = []
+    if reading.remaining_quota is not None:
+        total = "" if reading.total_quota is None else f";;;;{_number(reading.total_quota)}"
+        parts.append(f"{_label(reading, 'remaining')}={_number(reading.remaining_quota)}{total}")
+    if reading.usage_percentage is not None:
+        limits = f"{_number(thresholds.warning)};{_number(thresholds.critical)}"
+        parts.append(f"{_label(reading, 'used')}={_number(reading.usage_percentage)}%;{limits}")
+    return parts
+
+
+def _label(reading: Reading, figure: str) -> str:
+    """A quoted label: an equals sign is not possible in it, a quote is doubled."""
+    text = f"{reading.provider} {figure}".replace("=", "-").replace("|", "/").replace("'", "''")
+    return f"'{text}'"
+
+
+def _number(figure: Decimal) -> str:
+    return f"{figure.normalize():f}"
