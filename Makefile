@@ -40,10 +40,14 @@ $(PEERS)/prism/ready: tests/peers/package-lock.json
 
 test: $(READY) $(PEERS)/httpbin/ready ## every test, the browser's included
 	scripts/ensure-test-tools
-	$(BIN)/pytest -n auto --cov --cov-report=term-missing:skip-covered
+	$(BIN)/pytest -n auto --ignore tests/peers --cov --cov-report=term-missing:skip-covered
 
 test-fast: $(READY) ## the tests without the browser
-	$(BIN)/pytest -n auto --ignore tests/browser
+	$(BIN)/pytest -n auto --ignore tests/browser --ignore tests/peers
+
+test-peers: $(READY) ## the panel with the programs that stand beside it, such as a real Prometheus
+	scripts/ensure-test-tools
+	$(BIN)/pytest tests/peers
 
 test-peers: $(READY) $(PEERS)/httpbin/ready $(PEERS)/prism/ready ## the definitions against servers by others; needs npm
 	$(BIN)/pytest tests/peers

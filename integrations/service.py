@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import humanize
 
-from integrations import accounts
+from integrations import accounts, counters
 from integrations.errors import ErrorCode, ProviderError
 from integrations.models import Quota, Reading, Thresholds, UsageError, UsageReport
 from integrations.providers.base import Provider
@@ -108,6 +109,7 @@ def within_deadline(provider: Provider[Any], ask: "Callable[[Client], Result]") 
     """
     from integrations.transport.client import Client  # noqa: PLC0415 - requests is heavy: the start does not wait for it
 
+    began = time.monotonic()
     http = Client(deadline=panel_settings().deadline_seconds, failure_in=provider.failure_in)
     future: Future[Result] = Future()
 
@@ -126,6 +128,7 @@ def within_deadline(provider: Provider[Any], ask: "Callable[[Client], Result]") 
         raise ProviderError(ErrorCode.TIMEOUT, "deadline") from None
     finally:
         http.close()
+        counters.add(provider.label, requests=http.requests, seconds=time.monotonic() - began)
 
 
 def quotas_of(provider: Provider[Any]) -> tuple[Quota, ...]:

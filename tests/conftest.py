@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import streamlit as st
 
-from integrations import accounts, cache, service
+from integrations import accounts, cache, counters, service
 from integrations.access import authenticator, store_edit
 from integrations.access.passwords import hash_password
 from integrations.access.store import User
@@ -21,6 +21,7 @@ from integrations.providers.imai import Imai
 from integrations.settings import panel_settings
 from integrations.simulator import Simulator
 from integrations.state import state
+from integrations.web import health
 
 PASSWORD = "test-password-not-secret"
 HASHED = hash_password(PASSWORD)
@@ -37,6 +38,8 @@ def forget() -> None:
     cache._entries.clear()
     service._outages._since.clear()
     state.cache_clear()
+    counters.reset()
+    health._readiness.checked_at = health._readiness.failed = None
     panel_settings.cache_clear()
     authenticator.auth.cache_clear()
     accounts.replace(None)

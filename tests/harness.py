@@ -266,7 +266,7 @@ def panel_environment(folder: Path, simulator: SimulatorProcess, **settings: str
         **settings,
     }
     _users(environment, "add", "alice", "--role", "admin", "--first-name", "Alice", "--password-stdin")
-    _users(environment, "add", "victor", "--role", "viewer", "--password-stdin")
+    _users(environment, "add", "victor", "--role", "guest", "--password-stdin")
     return environment
 
 
@@ -274,7 +274,7 @@ def panel_environment(folder: Path, simulator: SimulatorProcess, **settings: str
 def run_panel(
     folder: Path, simulator: SimulatorProcess, *, command: Sequence[str] = COMMAND, **settings: str
 ) -> Iterator[Panel]:
-    """A panel with an admin `alice` and a viewer `victor`, once it answers.
+    """A panel with an admin `alice` and a `victor` without rights, once it answers.
 
     Args:
         folder: for its store, state and log.

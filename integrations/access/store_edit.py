@@ -11,14 +11,14 @@ import yaml
 from integrations.access import store
 from integrations.access.store import StoreContent, StoreError, StoreMissingError, User
 
-FIRST_ROLES: Final = {"admin": ["*"], "viewer": []}
+FIRST_ROLES: Final = {"admin": ["*"], "viewer": ["integration:Read"], "guest": []}
 LOCK_SECONDS: Final = 30.0
 
 
 def change(path: Path, edit: Callable[[StoreContent], StoreContent]) -> StoreContent:
     """Read the store, edit it and replace the file, all under a lock between processes.
 
-    Comments in the file are not kept. A store that is not there yet begins with the roles admin and viewer.
+    Comments in the file are not kept. A store that is not there yet begins with `FIRST_ROLES`.
 
     Raises:
         StoreError: the store, or what the edit makes of it, cannot be used; the file is as it was.

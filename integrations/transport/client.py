@@ -54,11 +54,15 @@ class Client:
     Args:
         deadline: seconds for the whole fetch: every attempt, every wait, the slowest body.
         failure_in: tells the failure that a response states.
+
+    Attributes:
+        requests: how many were sent.
     """
 
     def __init__(self, *, deadline: float, failure_in: FailureIn) -> None:
         self._deadline = Deadline(deadline)
         self._failure_in = failure_in
+        self.requests = 0
         self._session = _Session()
         self._session.trust_env = False  # no proxy, no .netrc of the environment: the key goes to one host
         for prefix in ("http://", "https://"):
@@ -116,6 +120,7 @@ class Client:
         remaining = self.remaining()
         if remaining == 0:
             raise ProviderError(ErrorCode.TIMEOUT, "deadline")
+        self.requests += 1
         with self._session.request(
             request.method,
             request.url,

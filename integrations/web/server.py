@@ -18,6 +18,8 @@ from integrations.web.assets import Assets
 from integrations.web.client import AllowedHosts, TrustedProxies
 from integrations.web.guard import RouteGuard
 from integrations.web.headers import SecurityHeaders
+from integrations.web.health import live, ready
+from integrations.web.metrics import CountWebsockets, MetricsEndpoint
 from integrations.web.session import check_session, exchange_ticket
 from integrations.web.usage import UsageEndpoint
 from integrations.web.websocket_guard import WebsocketGuard
@@ -26,6 +28,9 @@ log = logging.getLogger(__name__)
 
 ROUTES: Final = (
     Route("/integrations/usage", UsageEndpoint),
+    Route("/integrations/health/live", live, methods=["GET"]),
+    Route("/integrations/health/ready", ready, methods=["GET"]),
+    Route("/metrics", MetricsEndpoint),
     Route("/integrations/session", exchange_ticket, methods=["POST"]),
     Route("/integrations/session", check_session, methods=["GET"]),
 )
@@ -36,6 +41,7 @@ MIDDLEWARE: Final = (
     Middleware(AllowedHosts),
     Middleware(RouteGuard, own=frozenset(route.path for route in ROUTES)),
     Middleware(WebsocketGuard),
+    Middleware(CountWebsockets),
     Middleware(Assets),
 )
 

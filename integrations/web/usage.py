@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from integrations import cache
 from integrations.access import INTEGRATION_READ, Denial, Principal, auth
+from integrations.models import UsageReport
 from integrations.web.client import authenticate, client_of
 
 _NO_STORE: Final = {"Cache-Control": "no-store"}
@@ -27,38 +28,44 @@ class Problem(BaseModel):
     detail: str
 
 
-def _problem(status: HTTPStatus, detail: str, **headers: str) -> Response:
+def problem(status: HTTPStatus, detail: str, **headers: str) -> Response:
+    """An error in the form of RFC 9457."""
     body = Problem(title=status.phrase, status=status, detail=detail).model_dump_json()
     named = {name.replace("_", "-"): text for name, text in headers.items()}
     return Response(body, status, {**_NO_STORE, **named}, media_type="application/problem+json")
 
 
+def method_not_allowed(request: Request) -> Response:
+    """405 for an endpoint that can only be read."""
+    return problem(
+        HTTPStatus.METHOD_NOT_ALLOWED, f"{request.method} is not possible here.", Allow="GET, HEAD"
+    )
+
+
+_waiting: Final = anyio.CapacityLimiter(_MAX_WAITING)
+
+
+async def read_all() -> UsageReport:
+    """Every reading, from the cache that the page reads; asks the providers only where it is due."""
+    return await anyio.to_thread.run_sync(cache.current_of_all, limiter=_waiting)
+
+
 class UsageEndpoint(HTTPEndpoint):
     """Reads what the page reads, from the same cache; it cannot force a call."""
-
-    _limiter: anyio.CapacityLimiter | None = None
 
     async def get(self, request: Request) -> Response:
         """200 with every reading, a failed provider's too; 401, 403, 429 or 503 without."""
         found = await anyio.to_thread.run_sync(_who, request)
         if isinstance(found, Denial):
-            return _refusal(found)
+            return refusal(found)
         if not found.may(INTEGRATION_READ):
-            return _problem(HTTPStatus.FORBIDDEN, "The permission integration:Read is needed.")
-        usage = await anyio.to_thread.run_sync(cache.current_of_all, limiter=self._own_limiter())
+            return problem(HTTPStatus.FORBIDDEN, "The permission integration:Read is needed.")
+        usage = await read_all()
         return Response(usage.model_dump_json(), headers=_NO_STORE, media_type="application/json")
 
     async def method_not_allowed(self, request: Request) -> Response:
         """405, in the form of every other error."""
-        return _problem(
-            HTTPStatus.METHOD_NOT_ALLOWED, f"{request.method} is not possible here.", Allow="GET, HEAD"
-        )
-
-    @classmethod
-    def _own_limiter(cls) -> anyio.CapacityLimiter:
-        if cls._limiter is None:
-            cls._limiter = anyio.CapacityLimiter(_MAX_WAITING)
-        return cls._limiter
+        return method_not_allowed(request)
 
 
 def _who(request: Request) -> Principal | Denial:
@@ -69,11 +76,10 @@ def _who(request: Request) -> Principal | Denial:
     return authenticate(request)
 
 
-def _refusal(denial: Denial) -> Response:
+def refusal(denial: Denial) -> Response:
+    """Why nobody in particular may read."""
     if denial is Denial.UNAVAILABLE:
-        return _problem(HTTPStatus.SERVICE_UNAVAILABLE, "Sign-in is unavailable.")
+        return problem(HTTPStatus.SERVICE_UNAVAILABLE, "Sign-in is unavailable.")
     if denial is Denial.THROTTLED:
-        return _problem(
-            HTTPStatus.TOO_MANY_REQUESTS, "Too many attempts. Try again later.", Retry_After="900"
-        )
-    return _problem(HTTPStatus.UNAUTHORIZED, "Sign in, or send a token.", WWW_Authenticate="Bearer")
+        return problem(HTTPStatus.TOO_MANY_REQUESTS, "Too many attempts. Try again later.", Retry_After="900")
+    return problem(HTTPStatus.UNAUTHORIZED, "Sign in, or send a token.", WWW_Authenticate="Bearer")

@@ -37,7 +37,7 @@ def authenticator(add_user: AddUser, monkeypatch: pytest.MonkeyPatch) -> Authent
     monkeypatch.setenv("PANEL_SESSION_HOURS", "12")
     monkeypatch.setenv("PANEL_SESSION_IDLE_MINUTES", "60")
     add_user("alice", roles=["admin"], first_name="Alice", last_name="Ng", password=HASHED)
-    add_user("victor", roles=["viewer"], password=HASHED)
+    add_user("victor", roles=["guest"], password=HASHED)
     return auth()
 
 
@@ -255,7 +255,7 @@ def test_a_role_that_loses_its_permission_loses_it_at_once(
     session_id = signed_in(authenticator)
     store_edit.change(
         tmp_path / "auth.yaml",
-        lambda content: content.model_copy(update={"roles": {"admin": ["billing:*"], "viewer": []}}),
+        lambda content: content.model_copy(update={"roles": {"admin": ["billing:*"], "guest": []}}),
     )
     principal = authenticator.authenticate(session_id)
     assert isinstance(principal, Principal)

@@ -44,10 +44,10 @@ def start_writer(path: Path, prefix: str, times: int = 0) -> subprocess.Popen[st
 
 
 def test_the_first_user_makes_the_store(path: Path, add_user: AddUser) -> None:
-    """It begins with the roles admin and viewer, without empty fields; file and lock are for their owner alone."""
+    """It begins with the roles admin, viewer and guest; file and lock are for their owner alone, and easy to read."""
     add_user("zoë", roles=["admin"])
     assert path.read_text(encoding="utf-8") == (
-        "roles:\n  admin:\n  - '*'\n  viewer: []\n"
+        "roles:\n  admin:\n  - '*'\n  viewer:\n  - integration:Read\n  guest: []\n"
         f"credentials:\n  usernames:\n    zoë:\n      password: {HASHED}\n      roles:\n      - admin\n"
     )
     assert {stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()} == {0o600}

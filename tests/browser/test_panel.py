@@ -43,7 +43,7 @@ def test_without_the_total_the_card_says_so(page: Page, panel_without_total: Pan
 
 
 def test_without_permission_nothing_is_shown_and_nobody_is_asked(page: Page, panel: Panel) -> None:
-    """A viewer without `integration:Read` gets the sentence, no sidebar entry, and causes no call."""
+    """Somebody without `integration:Read` gets the sentence, no sidebar entry, and causes no call."""
     before = panel.simulator.control()["calls"]
     sign_in(page, panel, "victor")
     expect(page.get_by_text("You don't have permission to view integrations.")).to_be_visible()

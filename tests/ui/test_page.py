@@ -27,7 +27,7 @@ __all__ = ["visit"]
 @pytest.fixture(autouse=True)
 def _people(add_user: AddUser) -> None:
     add_user("alice", roles=["admin"], first_name="Alice", last_name="Ng")
-    add_user("victor", roles=["viewer"])
+    add_user("victor", roles=["guest"])
 
 
 def press(page: AppTest, label: str) -> AppTest:

@@ -39,7 +39,7 @@ def visit(monkeypatch: pytest.MonkeyPatch) -> Visit:
 @pytest.fixture(autouse=True)
 def _users(add_user: AddUser, imai: Simulator) -> None:
     add_user("alice", roles=["admin"], password=HASHED, first_name="Alice")
-    add_user("victor", roles=["viewer"], password=HASHED)
+    add_user("victor", roles=["guest"], password=HASHED)
 
 
 def signed_in(name: str = "alice") -> str:

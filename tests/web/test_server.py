@@ -451,7 +451,6 @@ def test_without_https_there_is_no_hsts(monkeypatch: pytest.MonkeyPatch) -> None
         ("GET", "/_stcore/bidi-components/another/index.js"),
         ("GET", "/integration/usage"),
         ("GET", "/integrations/usage/"),
-        ("GET", "/metrics"),
         ("GET", "/healthz"),
     ],
 )

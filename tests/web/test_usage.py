@@ -32,7 +32,7 @@ def server() -> Iterator[Server]:
 @pytest.fixture(autouse=True)
 def _people(add_user: AddUser) -> None:
     add_user("alice", roles=["admin"])
-    add_user("victor", roles=["viewer"])
+    add_user("victor", roles=["guest"])
 
 
 def cookie_of(name: str) -> str:
@@ -122,7 +122,7 @@ def test_without_a_session_it_is_401(server: Server, imai: Simulator) -> None:
 
 def test_without_the_permission_it_is_403(server: Server, imai: Simulator) -> None:
     """A role that does not grant `integration:Read` is refused, a person's and a machine's; nobody is asked."""
-    for headers in ({"cookie": cookie_of("victor")}, {"authorization": f"Bearer {token('viewer')}"}):
+    for headers in ({"cookie": cookie_of("victor")}, {"authorization": f"Bearer {token('guest')}"}):
         answer = server.ask(USAGE, "GET", None, **headers)
         assert answer.status == 403
         assert problem(answer)["detail"] == "The permission integration:Read is needed."

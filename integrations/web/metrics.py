@@ -1,0 +1,202 @@
+"""`GET /metrics`: the same readings as the page, for Prometheus; and what the panel itself is doing."""
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from decimal import Decimal
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
+
+import anyio
+from starlette.endpoints import HTTPEndpoint
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from integrations import accounts, cache, counters
+from integrations.access import INTEGRATION_READ, Denial, Principal, auth
+from integrations.errors import Status
+from integrations.models import Reading
+from integrations.providers.base import Provider
+from integrations.state import StateError
+from integrations.web.client import client_of
+from integrations.web.usage import method_not_allowed, problem, read_all, refusal
+
+if TYPE_CHECKING:
+    from prometheus_client import Metric
+
+_OPENMETRICS: Final = "application/openmetrics-text"
+
+
+class MetricsEndpoint(HTTPEndpoint):
+    """Gives every figure to a machine with a token; a person's cookie is not looked at."""
+
+    async def get(self, request: Request) -> Response:
+        """200 with the metrics, also of failed providers; 401, 403, 429 or 503 without."""
+        found = await anyio.to_thread.run_sync(
+            _machine, request.headers.get("authorization", ""), client_of(request)
+        )
+        if isinstance(found, Denial):
+            return refusal(found)
+        if not found.may(INTEGRATION_READ):
+            return problem(HTTPStatus.FORBIDDEN, "The permission integration:Read is needed.")
+        await read_all()
+        accepts = request.headers.get("accept", "")
+        body, media_type = await anyio.to_thread.run_sync(_exposition, _OPENMETRICS in accepts)
+        return Response(body, headers={"Cache-Control": "no-store", "Content-Type": media_type})
+
+    async def method_not_allowed(self, request: Request) -> Response:
+        """405, in the form of every other error."""
+        return method_not_allowed(request)
+
+
+def _machine(authorization: str, client: str) -> Principal | Denial:
+    scheme, _, token = authorization.partition(" ")
+    return auth().bearer(token.strip(), client=client) if scheme.lower() == "bearer" else Denial.SIGNED_OUT
+
+
+def _exposition(openmetrics: bool) -> tuple[bytes, str]:  # noqa: FBT001 - handed on by run_sync
+    """All metrics as text, and its media type."""
+    import prometheus_client  # noqa: PLC0415 - the start does not wait for it
+    from prometheus_client.openmetrics import exposition  # noqa: PLC0415
+
+    registry = prometheus_client.CollectorRegistry()
+    registry.register(_Collector())
+    if openmetrics:
+        body: bytes = exposition.generate_latest(registry)  # type: ignore[no-untyped-call]
+        return body, exposition.CONTENT_TYPE_LATEST
+    return prometheus_client.generate_latest(registry), prometheus_client.CONTENT_TYPE_PLAIN_0_0_4
+
+
+@dataclass(frozen=True, slots=True)
+class _Figure:
+    name: str
+    help: str
+    of: Callable[[Reading], Decimal | float | None]
+
+
+_ACCOUNT: Final = ("integration",)
+_QUOTA: Final = ("integration", "quota", "unit")
+
+
+def _ratio(reading: Reading) -> Decimal | None:
+    return None if reading.usage_percentage is None else reading.usage_percentage / 100
+
+
+def _renewal(reading: Reading) -> float | None:
+    return None if reading.renews_at is None else reading.renews_at.timestamp()
+
+
+_FIGURES: Final = (
+    _Figure(
+        "integration_quota_remaining", "What is left; below 0 when overdrawn.", lambda r: r.remaining_quota
+    ),
+    _Figure("integration_quota_used", "What is used.", lambda r: r.used_quota),
+    _Figure("integration_quota_used_ratio", "The share used; 1 or more only when nothing is left.", _ratio),
+    _Figure("integration_renews_timestamp_seconds", "When the quota is filled again.", _renewal),
+)
+
+
+class _Collector:
+    """Metrics of the readings as they are now. What is unknown is left out: never 0, never NaN."""
+
+    def collect(self) -> "Iterator[Metric]":
+        """Every metric family."""
+        from prometheus_client.core import GaugeMetricFamily, UnknownMetricFamily  # noqa: PLC0415
+
+        readings = [(provider, cache.latest(provider)) for provider in accounts.current()]
+        # A total is a gauge, but linters take every name that ends in _total for a counter's: its type is left open.
+        totals = UnknownMetricFamily("integration_quota_total", "The allowance.", labels=_QUOTA)
+        _add(totals, readings, lambda reading: reading.total_quota)
+        yield totals
+        for figure in _FIGURES:
+            family = GaugeMetricFamily(figure.name, figure.help, labels=_QUOTA)
+            _add(family, readings, figure.of)
+            yield family
+        yield from _states(readings)
+        yield from _panel()
+
+
+Readings = list[tuple[Provider[Any], cache.Readings]]
+
+
+def _add(family: Any, readings: Readings, figure: Callable[[Reading], Decimal | float | None]) -> None:  # noqa: ANN401 - a family of any type
+    for provider, of_provider in readings:
+        for reading in of_provider:
+            value = figure(reading)
+            if value is not None:
+                quota = reading.provider.removeprefix(provider.label).strip()
+                family.add_metric([provider.label, quota, reading.unit or ""], float(value))
+
+
+def _states(readings: Readings) -> "Iterator[Metric]":
+    from prometheus_client.core import GaugeMetricFamily  # noqa: PLC0415
+
+    up = GaugeMetricFamily("integration_up", "1 when the last attempt gave figures, else 0.", labels=_ACCOUNT)
+    success = GaugeMetricFamily(
+        "integration_last_success_timestamp_seconds", "When the figures were read.", labels=_ACCOUNT
+    )
+    errors = GaugeMetricFamily(
+        "integration_error", "1 for the reason why the last attempt failed.", labels=(*_ACCOUNT, "code")
+    )
+    for provider, of_provider in readings:
+        up.add_metric(
+            [provider.label], float(all(reading.status is Status.ACTIVE for reading in of_provider))
+        )
+        moments = [reading.fetched_at.timestamp() for reading in of_provider if reading.fetched_at]
+        if moments:
+            success.add_metric([provider.label], min(moments))
+        for code in sorted({reading.error.code for reading in of_provider if reading.error}):
+            errors.add_metric([provider.label, code], 1.0)
+    yield from (up, success, errors)
+
+
+def _panel() -> "Iterator[Metric]":
+    from prometheus_client.core import (  # noqa: PLC0415
+        CounterMetricFamily,
+        GaugeMetricFamily,
+        SummaryMetricFamily,
+    )
+
+    with suppress(StateError):  # unknown is left out
+        sessions = len(auth().sessions.all())
+        yield GaugeMetricFamily("integration_panel_sessions", "Signed-in sessions.", value=sessions)
+    yield GaugeMetricFamily("integration_panel_websockets", "Open pages.", value=open_websockets.count)
+    requests = CounterMetricFamily(
+        "integration_requests", "HTTP requests sent to the provider, repeated ones too.", labels=_ACCOUNT
+    )
+    durations = SummaryMetricFamily(
+        "integration_fetch_duration_seconds",
+        "How long the provider's figures took to fetch.",
+        labels=_ACCOUNT,
+    )
+    for label, traffic in sorted(counters.traffic().items()):
+        requests.add_metric([label], traffic.requests)
+        durations.add_metric([label], count_value=traffic.fetches, sum_value=traffic.seconds)
+    yield from (requests, durations)
+
+
+@dataclass
+class _OpenWebsockets:
+    count: int = 0
+
+
+open_websockets: Final = _OpenWebsockets()
+
+
+class CountWebsockets:
+    """Counts the open pages: each holds one websocket. All of them run on one event loop."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on, counted while it lasts."""
+        if scope["type"] != "websocket":
+            await self._app(scope, receive, send)
+            return
+        open_websockets.count += 1
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            open_websockets.count -= 1

@@ -1,0 +1,272 @@
+"""`GET /metrics`, asked over a real socket and read by Prometheus' own tools."""
+
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+import streamlit as st
+import time_machine
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.parser import text_string_to_metric_families
+from websockets.sync.client import connect
+
+from integrations import accounts, cache
+from integrations.access import auth
+from integrations.models import Quota, Reading, Thresholds
+from integrations.simulator import Simulator
+from integrations.web import metrics
+from tests.conftest import IMAI, AddUser
+from tests.ui import gallery
+from tests.web.test_server import Server
+from tests.web.test_usage import cookie_of, problem, token
+
+ROOT = Path(__file__).parents[2]
+PROMTOOL = shutil.which("promtool") or "/usr/bin/promtool"
+OPENMETRICS = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5"
+Sample = tuple[str, tuple[tuple[str, str], ...]]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    """One server for all these tests."""
+    with Server() as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def _people(add_user: AddUser) -> None:
+    add_user("alice", roles=["admin"])
+
+
+@pytest.fixture
+def bearer() -> str:
+    """A token with the right to read."""
+    return f"Bearer {token()}"
+
+
+def scrape(server: Server, bearer: str) -> str:
+    """The text of a scrape."""
+    answer = server.ask("/metrics", authorization=bearer)
+    assert answer.status == 200
+    assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    assert answer.headers["cache-control"] == "no-store"
+    return answer.body.decode()
+
+
+def samples(text: str) -> dict[str, float]:
+    """Every sample: `integration_up{integration="IMAI"}` and its value."""
+    found = {}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            labels = ",".join(f"{name}={value}" for name, value in sorted(sample.labels.items()) if value)
+            found[f"{sample.name}{{{labels}}}"] = sample.value
+    return found
+
+
+def check_metrics(text: str) -> None:
+    """Let promtool read it, and find nothing to complain of."""
+    run = subprocess.run(
+        [PROMTOOL, "check", "metrics"], input=text, capture_output=True, text=True, check=False
+    )
+    assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
+
+
+def test_every_figure_is_a_metric(
+    server: Server, imai: Simulator, bearer: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The figures of the JSON under the documented names."""
+    monkeypatch.setenv("IMAI_RENEWAL_DAY", "27")
+    imai.credits = "7499.98"
+    (reading,) = cache.current(IMAI)
+    assert reading.fetched_at is not None
+    assert reading.renews_at is not None
+    text = scrape(server, bearer)
+    check_metrics(text)
+    found = samples(text)
+    quota = "{integration=IMAI,unit=credits}"
+    assert found[f"integration_quota_total{quota}"] == 10000
+    assert found[f"integration_quota_remaining{quota}"] == 7499.98
+    assert found[f"integration_quota_used{quota}"] == 2500.02
+    assert found[f"integration_quota_used_ratio{quota}"] == 0.25
+    assert found[f"integration_renews_timestamp_seconds{quota}"] == reading.renews_at.timestamp()
+    assert found["integration_up{integration=IMAI}"] == 1
+    assert (
+        found["integration_last_success_timestamp_seconds{integration=IMAI}"]
+        == reading.fetched_at.timestamp()
+    )
+    assert not [name for name in found if name.startswith("integration_error")]
+
+
+def test_the_panel_tells_of_itself(server: Server, imai: Simulator, bearer: str) -> None:
+    """Sessions, open pages, requests sent and how long they took."""
+    imai.mode = "flaky"
+    assert cookie_of("alice")
+    with connect(f"ws://{server.host}/_stcore/stream", subprotocols=["streamlit"]):  # type: ignore[list-item]
+        found = samples(scrape(server, bearer))
+    assert found["integration_panel_sessions{}"] == 1
+    assert found["integration_panel_websockets{}"] == 1
+    assert found["integration_requests_total{integration=IMAI}"] == imai.calls
+    assert found["integration_fetch_duration_seconds_count{integration=IMAI}"] == 1
+    assert 0 < found["integration_fetch_duration_seconds_sum{integration=IMAI}"] < 30
+    end = time.monotonic() + 5
+    while samples(scrape(server, bearer))["integration_panel_websockets{}"]:
+        assert time.monotonic() < end
+
+
+def test_unknown_is_absent(server: Server, bearer: str) -> None:
+    """Without a key there is no figure: no 0, no NaN, and the reason is told by its code."""
+    text = scrape(server, bearer)
+    check_metrics(text)
+    found = samples(text)
+    assert "NaN" not in text
+    assert not [name for name in found if name.startswith(("integration_quota", "integration_renews"))]
+    assert not [name for name in found if name.startswith("integration_last_success")]
+    assert found["integration_up{integration=IMAI}"] == 0
+    assert found["integration_error{code=not_configured,integration=IMAI}"] == 1
+
+
+def test_a_measured_0_is_0(server: Server, imai: Simulator, bearer: str) -> None:
+    """And a negative balance is negative, its ratio above 1."""
+    imai.credits = "0"
+    assert samples(scrape(server, bearer))["integration_quota_remaining{integration=IMAI,unit=credits}"] == 0
+    imai.credits = "-12.5"
+    cache._entries.clear()
+    st.cache_data.clear()
+    found = samples(scrape(server, bearer))
+    assert found["integration_quota_remaining{integration=IMAI,unit=credits}"] == -12.5
+    assert found["integration_quota_used_ratio{integration=IMAI,unit=credits}"] == 1.001
+
+
+def test_stale_figures_stay_beside_their_time(server: Server, imai: Simulator, bearer: str) -> None:
+    """`integration_up` is 0, the figures and their timestamp are the last good ones, the code says why."""
+    before = samples(scrape(server, bearer))
+    imai.mode = "http_500"
+    cache.refresh(IMAI)
+    with time_machine.travel(time.time() + 60):
+        cache.refresh(IMAI)
+        after = samples(scrape(server, bearer))
+    figure = "integration_quota_remaining{integration=IMAI,unit=credits}"
+    success = "integration_last_success_timestamp_seconds{integration=IMAI}"
+    assert (before["integration_up{integration=IMAI}"], after["integration_up{integration=IMAI}"]) == (1, 0)
+    assert before[figure] == after[figure] == 7500
+    assert before[success] == after[success]
+    assert after["integration_error{code=provider_unavailable,integration=IMAI}"] == 1
+
+
+def test_a_scrape_asks_no_more_than_the_page(server: Server, imai: Simulator, bearer: str) -> None:
+    """Page, endpoint and ten scrapes: one call."""
+    cache.current(IMAI)
+    assert server.ask("/integrations/usage", authorization=bearer).status == 200
+    for _ in range(10):
+        scrape(server, bearer)
+    assert imai.calls == 1
+
+
+@pytest.mark.usefixtures("imai")
+def test_openmetrics_for_those_who_accept_it(server: Server, bearer: str) -> None:
+    """The same samples in the other format, with its end mark."""
+    answer = server.ask("/metrics", authorization=bearer, accept=OPENMETRICS)
+    assert answer.headers["content-type"].startswith("application/openmetrics-text; version=1.0.0")
+    text = answer.body.decode()
+    assert text.endswith("# EOF\n")
+    families = parse_openmetrics(text)  # type: ignore[no-untyped-call]
+    names = {sample.name for family in families for sample in family.samples}
+    plain = text_string_to_metric_families(scrape(server, bearer))
+    assert names == {sample.name for family in plain for sample in family.samples}
+
+
+@pytest.mark.usefixtures("imai")
+@pytest.mark.parametrize(
+    "accept", ["text/plain;version=" + "9" * 5000, "application/json", "\xff", ",;=,", "*/*"]
+)
+def test_a_hostile_accept_header_gets_the_plain_format(server: Server, bearer: str, accept: str) -> None:
+    """Whatever it says."""
+    answer = server.ask("/metrics", authorization=bearer, accept=accept)
+    assert (answer.status, answer.headers["content-type"][:10]) == (200, "text/plain")
+
+
+def test_only_a_machine_with_the_right_reads(server: Server, imai: Simulator) -> None:
+    """No token, a wrong one, one in the URL and a person's cookie: 401; a token without the permission: 403."""
+    secret = token()
+    cookie = cookie_of("alice")
+    for headers in (
+        {},
+        {"authorization": "Bearer wrong"},
+        {"authorization": "Basic eA=="},
+        {"cookie": cookie},
+    ):
+        answer = server.ask("/metrics", "GET", None, **headers)
+        assert answer.status == 401
+        assert answer.headers["www-authenticate"] == "Bearer"
+        assert problem(answer)["title"] == "Unauthorized"
+    assert server.ask(f"/metrics?token={secret}").status == 401
+    refused = server.ask("/metrics", authorization=f"Bearer {token('guest', 'blind')}")
+    assert (refused.status, problem(refused)["title"]) == (403, "Forbidden")
+    assert server.ask("/metrics", "POST", authorization=f"Bearer {secret}").status == 405
+    assert imai.calls == 0
+
+
+def test_no_secret_is_a_label(server: Server, imai: Simulator, bearer: str) -> None:
+    """Neither key nor token, nor the address that was asked."""
+    text = scrape(server, bearer)
+    for secret in (imai.key, bearer.partition(" ")[2], imai.url, "alice"):
+        assert secret not in text
+
+
+def test_every_state_is_read_by_promtool(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One account for each, all at once, and no figure where the reading has none."""
+
+    class Account:
+        def __init__(self, label: str) -> None:
+            self.label = label
+
+    readings = {
+        name: (reading.model_copy(update={"provider": name}),) for name, reading in gallery.STATES.items()
+    }
+    monkeypatch.setattr(accounts, "current", lambda: [Account(name) for name in readings])
+    monkeypatch.setattr(cache, "latest", lambda account: readings[account.label])
+    text = metrics._exposition(openmetrics=False)[0].decode()
+    check_metrics(text)
+    remaining = re.findall(r'^integration_quota_remaining\{integration="([^"]+)"', text, re.MULTILINE)
+    assert remaining == [name for name, (state,) in readings.items() if state.remaining_quota is not None]
+
+
+def test_labels_are_escaped_and_quotas_kept_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name with quotes, a backslash and a line break stays one label; each quota of an account has its own."""
+    label = 'Odd "name" \\ here'
+
+    class Account:
+        def __init__(self) -> None:
+            self.label = label
+
+    def reading(name: str, left: int, unit: str) -> Reading:
+        quota = Quota(remaining=Decimal(left), name=name, unit=unit)
+        return Reading.measured(label, quota, at=gallery.NOW, thresholds=Thresholds())
+
+    several = (reading("Searches", 1, "searches"), reading("Exports\nto", 2, "exports"))
+    monkeypatch.setattr(accounts, "current", lambda: [Account()])
+    monkeypatch.setattr(cache, "latest", lambda _: several)
+    text = metrics._exposition(openmetrics=False)[0].decode()
+    check_metrics(text)
+    (family,) = [
+        family
+        for family in text_string_to_metric_families(text)
+        if family.name == "integration_quota_remaining"
+    ]
+    assert [(sample.labels, sample.value) for sample in family.samples] == [
+        ({"integration": label, "quota": "Searches", "unit": "searches"}, 1),
+        ({"integration": label, "quota": "Exports\nto", "unit": "exports"}, 2),
+    ]
+
+
+def test_expired_sessions_are_not_counted(server: Server, bearer: str) -> None:
+    """What is over by time is nobody's session, though nothing has looked at it."""
+    assert cookie_of("alice")
+    assert len(auth().sessions.all()) == 1
+    with time_machine.travel(time.time() + 13 * 3600):
+        assert samples(scrape(server, bearer))["integration_panel_sessions{}"] == 0
