@@ -11,6 +11,7 @@ import yaml
 from integrations import counters
 from integrations.simulator import Simulator
 from integrations.web import metrics
+from tests.conftest import IMAI
 
 ROOT = Path(__file__).parents[1]
 DOCUMENT = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")

@@ -60,7 +60,7 @@ def _state(reading: Reading) -> State:
 def _summary(reading: Reading) -> str:
     if reading.error is not None:
         return f"{reading.provider}: {reading.error.message}"
-    parts = [texts.remaining(reading), texts.used(reading, total_variable=None)]
+    parts = [texts.remaining(reading), texts.used(reading, total_hint=None)]
     return f"{reading.provider}: {texts.badge(reading).word}, {', '.join(filter(None, parts))}"
 
 

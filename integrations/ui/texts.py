@@ -94,12 +94,12 @@ def amount(figure: Decimal) -> str:
     return f"{figure.normalize():,f}"
 
 
-def figure_and_unit(figure: Decimal, unit: str) -> tuple[str, str]:
+def figure_and_unit(figure: Decimal, unit: str | None) -> tuple[str, str]:
     """A figure as people write it, and the unit where it stands apart: 7,500 and credits; $74.75 and nothing."""
-    sign = _SIGNS.get(unit)
-    if sign is not None:
+    sign = _SIGNS.get(unit or "")
+    if sign is not None and unit is not None:
         return f"{'-' if figure < 0 else ''}{sign}{_money(abs(figure), unit)}", ""
-    return (f"{amount(figure)}%", "") if unit == "%" else (amount(figure), unit)
+    return (f"{amount(figure)}%", "") if unit == "%" else (amount(figure), unit or "")
 
 
 def _money(figure: Decimal, unit: str) -> str:
@@ -109,7 +109,7 @@ def _money(figure: Decimal, unit: str) -> str:
     return f"{figure:,.2f}"
 
 
-def _quantity(figure: Decimal, unit: str) -> str:
+def _quantity(figure: Decimal, unit: str | None) -> str:
     return " ".join(part for part in figure_and_unit(figure, unit) if part)
 
 

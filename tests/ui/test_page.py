@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NoReturn
@@ -194,7 +195,7 @@ def test_without_the_state_the_page_says_that_sign_in_is_unavailable(
     assert "Used: 2,500 / 10,000 credits" in written(visit(session_id))
 
 
-def scripted(path: Path, **answers: dict[str, object]) -> None:
+def scripted(path: Path, **answers: Mapping[str, object]) -> None:
     """Show these providers, which answer what is said."""
     path.write_text(json.dumps(answers))
     accounts.replace(many_providers.providers(path))

@@ -267,7 +267,7 @@ def _seconds(text: str) -> int:
 
 def test_what_needs_a_person_comes_first() -> None:
     """The states by urgency; within one the order of the cards."""
-    states = {
+    states: dict[str, dict[str, object]] = {
         "a": {},
         "b": {"level": Level.WARNING},
         "c": {"status": Status.ERROR, "error": error(ErrorCode.NOT_CONFIGURED)},

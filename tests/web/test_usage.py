@@ -230,7 +230,7 @@ def test_the_documented_one_liner_works(server: Server, imai: Simulator) -> None
         assert one_liner(server, secret) == "IMAI: 7500 credits left (25% used)\n"
     imai.mode = "http_500"
     with time_machine.travel(time.time() + 600):
-        cache.refresh(PROVIDERS[0])
+        cache.refresh(IMAI)
         assert re.fullmatch(
             r"IMAI: 7500 credits left \(25% used\), read at \S+Z\n", one_liner(server, secret)
         )
