@@ -27,6 +27,7 @@ FOUND = [
     ("data.used.deeper", ABSENT),
     ("data.list[2]", ABSENT),
     ("data[0]", ABSENT),
+    ("plan[3][0]", ABSENT),
     ("data.list.0", ABSENT),
     ("plan[type=other]", ABSENT),
     ("plan[type=3]", ABSENT),
