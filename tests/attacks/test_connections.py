@@ -149,8 +149,9 @@ def test_it_stops_gracefully_with_any_connection_open(
     with run_panel(tmp_path, simulator_process) as panel, ExitStack() as stack:
         host = "{}:{}".format(*address(panel))
         handshake = HANDSHAKE.format(host=host)
-        for extra in HANDSHAKES.values():
-            stack.enter_context(connections(panel, 1, (handshake + extra).encode("latin-1")))
+        for name, extra in HANDSHAKES.items():
+            end = "" if name == "no end" else "\r\n"
+            stack.enter_context(connections(panel, 1, (handshake + extra + end).encode("latin-1")))
         for sent in (
             b"",
             b"GET / HTTP/1.1\r\n",
