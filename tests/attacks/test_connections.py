@@ -1,19 +1,20 @@
 """Connections: too many, too slow, never finished, and handshakes that no browser makes."""
 
+import http.client
 import resource
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
 from websockets.exceptions import InvalidStatus
 
 from tests.attacks.conftest import QUICK, address, answer_time, connections, raw, rerun, status_of, stream
-from tests.harness import COMMAND, PASSWORD, Panel, SimulatorProcess, run_panel
+from tests.harness import COMMAND, PASSWORD, Panel, SimulatorProcess, run_panel, wait_for
 
 HANDSHAKE = (
     "GET /_stcore/stream HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -55,25 +56,39 @@ def test_websockets_are_limited_by_the_descriptors_and_nobody_is_locked_out(poor
             ):
                 pass
         poor_panel.users("add", "eve", "--role", "viewer", "--password-stdin")
-        assert status_of(poor_panel, "/integrations/usage") == 401  # 503: the store cannot be used
+        assert status_of(poor_panel, "/integrations/usage", **TOKEN) == 401  # 503: the store cannot be used
         assert answer_time(poor_panel) < QUICK
     with stream(poor_panel):
-        assert status_of(poor_panel, "/integrations/usage") == 401
+        assert status_of(poor_panel, "/integrations/usage", **TOKEN) == 401
     assert "client=127.0.0.1 has 18 open" in poor_panel.log
     assert "Traceback" not in poor_panel.log
     assert len(poor_panel.log) < 20_000
 
 
 def test_connections_without_end_do_not_lock_anybody_out(poor_panel: Panel) -> None:
-    """They take every descriptor, and meanwhile the store changes; when they are gone, all is as before."""
-    with connections(poor_panel, FEW + 50, b""):
-        poor_panel.users("add", "eve", "--role", "viewer", "--password-stdin")
-        time.sleep(1.5)
-    end = time.monotonic() + 20
-    while time.monotonic() < end and status_of(poor_panel, "/integrations/usage") != 401:
-        time.sleep(0.1)
-    assert status_of(poor_panel, "/integrations/usage") == 401
+    """They take every descriptor, and just then the store changes; when they are gone, it is read as it is."""
+    store = poor_panel.folder / "auth.yaml"
+    descriptors = Path(f"/proc/{poor_panel.server.process.running.pid}/fd")
+    with closing(http.client.HTTPConnection(*address(poor_panel), timeout=30)) as early:
+        assert look(early) == 401
+        with connections(poor_panel, FEW + 50, b""):
+            wait_for(lambda: len(list(descriptors.iterdir())) >= FEW - 1, "no descriptor is left")
+            store.write_bytes(store.read_bytes() + b"# changed\n")
+            assert look(early) == 503
+    wait_for(lambda: status_of(poor_panel, "/integrations/usage", **TOKEN) == 401, "the store is read again")
     assert len(poor_panel.log) < 100_000
+
+
+TOKEN = {"Authorization": "Bearer wrong"}
+"""It is looked for in the store, so that its answer tells whether the store can be used: 401, or 503."""
+
+
+def look(connection: http.client.HTTPConnection) -> int:
+    """The same, on a connection that is open already."""
+    connection.request("GET", "/integrations/usage", headers=TOKEN)
+    answer = connection.getresponse()
+    answer.read()
+    return answer.status
 
 
 def test_serve_takes_the_descriptors_that_it_may_have(panel: Panel) -> None:
