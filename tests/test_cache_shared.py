@@ -19,6 +19,7 @@ from integrations.settings import panel_settings
 from integrations.simulator import Simulator
 from integrations.state import StateError, open_state, state
 from tests.conftest import IMAI
+from tests.races import races
 
 
 @pytest.fixture(autouse=True)
@@ -106,7 +107,8 @@ def test_a_refresh_is_seen_by_every_process(imai: Simulator, clock: time_machine
 def test_a_refresh_in_another_process_reaches_one_that_knows_a_record(
     imai: Simulator, clock: time_machine.Traveller
 ) -> None:
-    """What it knows itself does not hide it."""
+    """What it knows itself, and has read from the state, does not hide it."""
+    read()
     read()
     mine = dict(cache._entries)
     clock.shift(3)
@@ -242,6 +244,30 @@ def test_without_a_state_a_new_process_asks_once(imai: Simulator, lose: Callable
     assert imai.calls == 1
 
 
+def test_without_a_state_a_call_is_not_joined_by_a_second_one(
+    imai: Simulator, lose: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At whatever line another viewer comes who has emptied Streamlit's cache."""
+    lose("get", "put", "lock")
+    fetched: list[object] = []
+    good = service.fetch(IMAI)
+
+    def fetch(provider: object) -> service.Outcome:
+        fetched.append(provider)
+        return good
+
+    monkeypatch.setattr(service, "fetch", fetch)
+
+    def empty_and_read() -> Reading:
+        st.cache_data.clear()
+        return read()
+
+    for number, race in enumerate(races("integrations.cache"), start=1):
+        another_process()
+        race(read, empty_and_read)
+        assert len(fetched) == number
+
+
 def test_on_a_full_disk_readings_go_on(
     imai: Simulator, clock: time_machine.Traveller, lose: Callable[..., None]
 ) -> None:
@@ -259,6 +285,81 @@ def test_on_a_full_disk_readings_go_on(
     assert read().remaining_quota == 7300
 
 
+def test_what_the_state_says_later_of_an_earlier_fetch_is_passed_over(
+    imai: Simulator, clock: time_machine.Traveller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where its last fetch could not be kept, a process does not go back to the one before."""
+    read()
+    before = state().get(key())
+    imai.spend(100)
+    clock.shift(301)
+    with monkeypatch.context() as patch:
+        patch.setattr(state(), "put", broken)
+        assert read().remaining_quota == 7400
+    state().put(key(), f"{before} ", 60)
+    assert read().remaining_quota == 7400
+    assert imai.calls == 2
+
+
+def test_a_click_while_another_process_asks_causes_no_call(
+    imai: Simulator, clock: time_machine.Traveller
+) -> None:
+    """Whoever clicks sees what that call gives."""
+    read()
+    clock.shift(3)
+    other = open_state(f"sqlite:///{Path.cwd()}/state.sqlite3")
+    before = state().items("reading")
+    with other.lock(key(), wait=0):
+        cache.refresh(IMAI)
+    assert state().items("reading") == before
+    other.close()
+
+
+def test_a_click_while_this_process_asks_waits_for_nothing(
+    imai: Simulator, clock: time_machine.Traveller
+) -> None:
+    """It is done at once, however long the call takes."""
+    read()
+    clock.shift(3)
+    with ThreadPoolExecutor(1) as pool, cache._entry(IMAI).lock:
+        pool.submit(cache.refresh, IMAI).result(timeout=5)
+    read()
+    assert imai.calls == 1
+
+
+def test_after_the_clock_was_set_back_one_call_is_enough(
+    imai: Simulator, clock: time_machine.Traveller
+) -> None:
+    """What it gives counts as later than what the wrong clock saw, for who empties Streamlit's cache, too."""
+    clock.shift(86_400)
+    read()
+    clock.shift(-86_400)
+    for _ in range(3):
+        read()
+        st.cache_data.clear()
+    another_process()
+    read()
+    assert imai.calls == 2
+
+
+def test_after_the_state_was_emptied_the_latest_fetch_counts(
+    imai: Simulator, clock: time_machine.Traveller, tmp_path: Path
+) -> None:
+    """Also in a process that knows one from before."""
+    read()
+    mine = dict(cache._entries)
+    for file in tmp_path.glob("state.sqlite3*"):
+        file.unlink()
+    imai.spend(100)
+    clock.shift(10)
+    another_process()
+    read()
+    cache._entries.clear()
+    cache._entries.update(mine)
+    assert read().remaining_quota == 7400
+    assert imai.calls == 2
+
+
 def test_a_state_that_was_emptied_costs_no_call(imai: Simulator, tmp_path: Path) -> None:
     """What the process knows is still true."""
     read()
@@ -272,9 +373,9 @@ def test_who_waits_too_long_for_another_process_says_so(
     imai: Simulator, clock: time_machine.Traveller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It neither hangs nor asks beside it, and the state keeps what the other one writes."""
-    monkeypatch.setenv("PANEL_DEADLINE_SECONDS", "0.1")
     good = read()
     clock.shift(301)
+    monkeypatch.setenv("PANEL_DEADLINE_SECONDS", "0.1")
     another_process()
     other = open_state(f"sqlite:///{Path.cwd()}/state.sqlite3")
     before = state().items("reading")
@@ -285,6 +386,8 @@ def test_who_waits_too_long_for_another_process_says_so(
     assert late.remaining_quota == good.remaining_quota
     assert imai.calls == 1
     assert state().items("reading") == before
+    monkeypatch.setenv("PANEL_DEADLINE_SECONDS", "10")
+    panel_settings.cache_clear()
     clock.shift(16)
     assert read().status is Status.ACTIVE
     other.close()

@@ -212,3 +212,12 @@ def test_the_log_level_may_be_written_small(monkeypatch: pytest.MonkeyPatch) -> 
     """`debug` is DEBUG."""
     monkeypatch.setenv("PANEL_LOG_LEVEL", "debug")
     assert PanelSettings.load().log_level == "DEBUG"
+
+
+def test_the_state_s_password_is_not_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither in a repr nor in what is dumped."""
+    monkeypatch.setenv("PANEL_STATE_URL", "redis://:test-password@127.0.0.1:6379/0")
+    settings = PanelSettings.load()
+    assert (
+        "test-password" not in f"{settings!r} {settings} {settings.model_dump()} {settings.model_dump_json()}"
+    )

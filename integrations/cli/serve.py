@@ -67,6 +67,7 @@ def serve(  # noqa: PLR0913 - the options of the command
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=5,
+        timeout_worker_healthcheck=30,  # a worker is busy for seconds at its start, and must not be taken for hung
     )
     with suppress(KeyboardInterrupt):  # uvicorn has stopped gracefully by then
         if workers == 1:

@@ -38,7 +38,7 @@ def _file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, add_user: AddUser) ->
 
 
 def test_workers_share_a_port_and_one_that_dies_is_replaced(tmp_path: Path, imai: Simulator) -> None:
-    """All are asked, one call is made; a kill is healed and logged; SIGTERM ends all of them with exit 0."""
+    """All are asked, one call is made; a kill is healed and logged; SIGHUP replaces all, SIGTERM ends all."""
     token = CliRunner().invoke(main, ["tokens", "add", "monitor", "--role", "admin"]).stdout.strip()
     port = free_port()
     settings = {name: value for name, value in os.environ.items() if name.startswith(("IMAI_", "PANEL_"))}
@@ -64,6 +64,14 @@ def test_workers_share_a_port_and_one_that_dies_is_replaced(tmp_path: Path, imai
         assert second in children(supervisor.pid)
         assert read(0)
         assert imai.calls == 1
+        before = children(supervisor.pid)
+        supervisor.send_signal(signal.SIGHUP)
+        wait_for(
+            lambda: len(children(supervisor.pid)) == 2 and not children(supervisor.pid) & before,
+            "new workers",
+            seconds=90,
+        )
+        assert read(0)
         workers = children(supervisor.pid)
         supervisor.terminate()
         assert supervisor.wait(timeout=20) == 0
