@@ -297,6 +297,7 @@ def test_what_the_state_says_later_of_an_earlier_fetch_is_passed_over(
         patch.setattr(state(), "put", broken)
         assert read().remaining_quota == 7400
     state().put(key(), f"{before} ", 60)
+    st.cache_data.clear()
     assert read().remaining_quota == 7400
     assert imai.calls == 2
 
@@ -356,6 +357,7 @@ def test_after_the_state_was_emptied_the_latest_fetch_counts(
     read()
     cache._entries.clear()
     cache._entries.update(mine)
+    st.cache_data.clear()
     assert read().remaining_quota == 7400
     assert imai.calls == 2
 
