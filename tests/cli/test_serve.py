@@ -60,7 +60,7 @@ def test_workers_share_a_port_and_one_that_dies_is_replaced(tmp_path: Path, imai
         assert imai.calls == 1
         first, second = children(supervisor.pid)
         os.kill(first, signal.SIGKILL)
-        wait_for(lambda: len(children(supervisor.pid) - {first}) == 2, "another worker")
+        wait_for(lambda: len(children(supervisor.pid) - {first}) == 2, "another worker", seconds=90)
         assert second in children(supervisor.pid)
         assert read(0)
         assert imai.calls == 1
