@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from math import ceil
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -81,7 +82,7 @@ def fetch(provider: Provider[Any]) -> Outcome:
             Reading.measured(provider.label, quota, at=now, thresholds=thresholds) for quota in quotas
         )
     except ProviderError as error:
-        failure, description = error, str(error)
+        failure, description = error, f"{error}{_hint(provider, error)}"
     except Exception as error:  # noqa: BLE001 - a provider's bad day, of whatever kind, is its own
         failure = ProviderError(ErrorCode.INVALID_RESPONSE)
         description = f"code={failure.code} ({_where(error)})"
@@ -91,6 +92,16 @@ def fetch(provider: Provider[Any]) -> Outcome:
     _outages.begun(provider.label, description)
     now = datetime.now(UTC)
     return Outcome(now, failure=Failure(failure.code, _retry_at(failure, now)))
+
+
+def _hint(provider: Provider[Any], error: ProviderError) -> str:
+    """What an address that is not there most often means."""
+    if (
+        error.http_status != HTTPStatus.NOT_FOUND
+        or "api_base_url" not in provider.settings_class.model_fields
+    ):
+        return ""
+    return f"; is {provider.settings_class.variable('api_base_url')} right, path included?"
 
 
 def _retry_at(failure: ProviderError, now: datetime) -> datetime | None:

@@ -1,6 +1,8 @@
 """Settings from the environment and `.env`. A provider's own settings stand in the provider's file."""
 
+import os
 import re
+import ssl
 from decimal import Decimal
 from functools import cache
 from ipaddress import ip_network
@@ -8,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
 
+from dotenv import dotenv_values
 from pydantic import (
     AfterValidator,
     BeforeValidator,
@@ -15,6 +18,7 @@ from pydantic import (
     SecretStr,
     ValidationError,
     create_model,
+    field_validator,
     model_validator,
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -24,9 +28,28 @@ from integrations.errors import SettingsError
 LOOPBACK_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
+ENV_FILE_VARIABLE: Final = "PANEL_ENV_FILE"
+"""Names another file than `.env`. It can stand in the environment alone."""
+
+
+def env_file() -> Path:
+    """The file whose variables count where the environment has none; it need not exist."""
+    return Path(os.environ.get(ENV_FILE_VARIABLE) or ".env")
+
+
+def use_env_file(path: Path) -> None:
+    """Read this file in the place of `.env`, in this process and those that it starts."""
+    os.environ[ENV_FILE_VARIABLE] = str(path.absolute())
+
+
+def set_variables() -> set[str]:
+    """The names, in capitals, that have a value in the environment or in the file."""
+    variables = {**dotenv_values(env_file(), interpolate=False), **os.environ}
+    return {name.upper() for name, value in variables.items() if value}
+
+
 class _Settings(BaseSettings):
     model_config = SettingsConfigDict(
-        env_file=".env",
         env_file_encoding="utf-8",
         env_ignore_empty=True,
         extra="ignore",  # the environment and .env hold other programs' and other providers' variables
@@ -34,6 +57,16 @@ class _Settings(BaseSettings):
         hide_input_in_errors=True,
         str_strip_whitespace=True,
     )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _without_quotes(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        text = value.strip()
+        if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"":
+            raise ValueError("the quotes around the value are part of it. Take them out")
+        return text
 
     @classmethod
     def variable(cls, field: str) -> str:
@@ -49,13 +82,15 @@ class _Settings(BaseSettings):
             SettingsError: a value is wrong; one line for each variable.
         """
         try:
-            return cls()
+            return cls(_env_file=env_file())
         except ValidationError as error:
             raise SettingsError("\n".join(cls._lines(error))) from None
         except UnicodeDecodeError:
-            raise SettingsError(".env: not UTF-8 text. Save it as UTF-8.") from None
+            raise SettingsError(f"{env_file()}: not UTF-8 text. Save it as UTF-8.") from None
         except OSError as error:
-            raise SettingsError(f".env: cannot be read: {error.strerror}. Mend its permissions.") from None
+            raise SettingsError(
+                f"{env_file()}: cannot be read: {error.strerror}. Mend its permissions."
+            ) from None
 
     @classmethod
     def _lines(cls, error: ValidationError) -> list[str]:
@@ -134,6 +169,38 @@ def _host(text: str) -> str:
 Addresses = Annotated[tuple[Annotated[str, AfterValidator(_address)], ...], NoDecode, BeforeValidator(_parts)]
 Hosts = Annotated[tuple[Annotated[str, AfterValidator(_host)], ...], NoDecode, BeforeValidator(_parts)]
 
+
+def _expand_home(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        raise ValueError("the home directory of ~ is unknown") from None
+
+
+def _certificates(path: Path) -> Path:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+    except ssl.SSLError:
+        raise ValueError("not a file of certificates") from None
+    except OSError as error:
+        raise ValueError(f"cannot be read: {error.strerror}") from None
+    return path
+
+
+def _proxy_url(url: SecretStr) -> SecretStr:
+    try:
+        parts = urlsplit(url.get_secret_value())
+        valid = parts.scheme == "http" and parts.hostname and parts.port
+    except ValueError:
+        valid = None
+    if not valid:
+        raise ValueError("not the address of a proxy")
+    return url
+
+
+FilePath = Annotated[Path, AfterValidator(_expand_home)]
+"""A path in which ~ is the home directory."""
+
 ApiKey = Annotated[SecretStr, AfterValidator(_http_header_value)]
 """A key that is never printed and can stand in a header."""
 
@@ -185,10 +252,10 @@ class PanelSettings(_Settings):
         le=100,
         description="percentage used that counts as almost exhausted: above the warning, up to 100",
     )
-    auth_file: Path = Field(
+    auth_file: FilePath = Field(
         default=Path(".streamlit/auth.yaml"), description="the path of the YAML credential/role store"
     )
-    providers_file: Path = Field(
+    providers_file: FilePath = Field(
         default=Path(".streamlit/providers.yaml"), description="the path of the YAML file of accounts"
     )
     state_url: SecretStr = Field(
@@ -200,6 +267,14 @@ class PanelSettings(_Settings):
     )
     session_idle_minutes: float = Field(
         default=60, gt=0, le=43_200, description="a sign-in unused this long ends: up to 43200 minutes"
+    )
+    host: str = Field(default="127.0.0.1", min_length=1, description="the address to listen on")
+    port: int = Field(default=8501, ge=0, le=65_535, description="the port to listen on, up to 65535")
+    ca_file: Annotated[FilePath | None, AfterValidator(lambda path: path and _certificates(path))] = Field(
+        default=None, description="PEM certificates of authorities to trust beside the public ones"
+    )
+    https_proxy: Annotated[SecretStr | None, AfterValidator(lambda url: url and _proxy_url(url))] = Field(
+        default=None, description="the proxy to the providers, as http://[user:password@]host:port; secret"
     )
     cookie_secure: bool = Field(
         default=True, description="true, or false for plain HTTP on a trusted network only"

@@ -1,27 +1,36 @@
 """What is done once, before the panel serves: the log is set up and everything that must not be wrong is checked."""
 
+import difflib
 import logging
 import os
 import stat
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from dotenv import dotenv_values
 
-from integrations import accounts
+from integrations import accounts, command
 from integrations import log as log_output
+from integrations.access import store
 from integrations.access.store import StoreError, StoreModeError
-from integrations.access.store import read as read_store
 from integrations.errors import SettingsError
 from integrations.providers import PYTHON
-from integrations.settings import PanelSettings, panel_settings
+from integrations.settings import (
+    ENV_FILE_VARIABLE,
+    PanelSettings,
+    ProviderSettings,
+    env_file,
+    panel_settings,
+    set_variables,
+)
 from integrations.state import StateError, StateFileError, state
 
 log = logging.getLogger("integrations")
 
 _SECRET_NAMES: Final = ("_KEY", "_TOKEN", "_SECRET", "_PASSWORD")
 """How the names of variables end whose values are secrets."""
+
+_PREFIXES: Final = ("PANEL_", *(str(kind.settings_class.model_config.get("env_prefix")) for kind in PYTHON.values()))
 
 
 class StartError(Exception):
@@ -60,12 +69,13 @@ def prepare_log(settings: PanelSettings) -> None:
     log_output.set_up(settings.log_level, settings.log_format)
 
 
-def check_env_file(path: Path = Path(".env")) -> None:
+def check_env_file() -> None:
     """Look who else may read the keys in `.env`.
 
     Raises:
         StartError: it holds a secret, and not its owner alone may access it.
     """
+    path = env_file()
     try:
         mode = path.stat().st_mode
     except OSError:
@@ -80,8 +90,8 @@ def check_env_file(path: Path = Path(".env")) -> None:
         )
 
 
-def prepare() -> None:
-    """Make ready to serve.
+def check() -> PanelSettings:
+    """Set up the log, and check all that must hold before the panel serves.
 
     Raises:
         StartError: settings are wrong, others may read the store or the keys, or a person must mend the state's file.
@@ -89,21 +99,67 @@ def prepare() -> None:
     settings = check_settings()
     prepare_log(settings)
     check_env_file()
-    if "providers_file" in settings.model_fields_set and not settings.providers_file.exists():
-        log.warning(
-            "PANEL_PROVIDERS_FILE: %s: there is no such file: IMAI alone is shown", settings.providers_file
-        )
     try:
-        read_store(settings.auth_file)
+        store.read(settings.auth_file)
     except StoreModeError as error:
         raise StartError(f"PANEL_AUTH_FILE: {error}") from None
-    except StoreError as error:
-        log.error("Nobody can sign in yet: %s", error)  # noqa: TRY400 - the text is the message
+    except StoreError:
+        pass  # the panel may start: the store is read again when it changes
     try:
         state().check()
     except StateFileError as error:
         raise StartError(f"PANEL_STATE_URL: {error}") from None
     except StateError:
         pass  # in the log already; it may come back by itself
+    return settings
+
+
+def prepare() -> None:
+    """Make ready to serve, and say in the log what stands in the way of its use.
+
+    Raises:
+        StartError: settings are wrong, others may read the store or the keys, or a person must mend the state's file.
+    """
+    settings = check()
+    log.info("%s; users from %s", settings_source(), settings.auth_file.absolute())
+    if "providers_file" in settings.model_fields_set and not settings.providers_file.exists():
+        log.warning(
+            "PANEL_PROVIDERS_FILE: %s: there is no such file: IMAI alone is shown", settings.providers_file
+        )
+    for line in unknown_variables():
+        log.warning(line)
     if not settings.cookie_secure:
         log.warning("PANEL_COOKIE_SECURE=false: the session cookie also travels over plain HTTP")
+    if (obstacle := sign_in_obstacle(settings)) is not None:
+        log.error("Nobody can sign in yet: %s", obstacle)
+
+
+def settings_source() -> str:
+    """Where the settings come from, with the whole path."""
+    path = env_file().absolute()
+    if path.is_file():
+        return f"Settings from the environment, then from {path}"
+    return f"Settings from the environment; there is no {path}"
+
+
+def sign_in_obstacle(settings: PanelSettings) -> str | None:
+    """Why nobody can sign in, with the command that helps; None if somebody can."""
+    try:
+        content = store.read(settings.auth_file)
+    except StoreError as error:
+        return str(error)
+    if content.users:
+        return None
+    return f"{settings.auth_file.absolute()}: no user exists yet. Make the first: {command.add_user()}"
+
+
+def unknown_variables() -> Iterator[str]:
+    """A line for each variable that looks like one of ours and is none, with the nearest that is."""
+    kinds: list[type[PanelSettings | ProviderSettings]] = [PanelSettings]
+    kinds += [provider.settings_class for provider in (*PYTHON.values(), *accounts.current())]
+    known = {ENV_FILE_VARIABLE, *(kind.variable(field) for kind in kinds for field in kind.model_fields)}
+    for name in sorted(set_variables()):
+        if name.startswith(_PREFIXES) and name not in known:
+            nearest = difflib.get_close_matches(name, known, n=1)
+            hint = f" Did you mean {nearest[0]}?" if nearest else ""
+            yield f"{name} is no setting of the panel and is ignored.{hint}"

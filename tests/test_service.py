@@ -299,3 +299,17 @@ def test_the_log_tells_a_crash_by_its_kind_and_innermost_place(caplog: pytest.Lo
         f"Bad: no reading: code=invalid_response (RuntimeError at raising.<locals>.act:{line})",
         "Empty: no reading: code=invalid_response (the provider returned no quota)",
     ]
+
+
+@pytest.mark.parametrize(("path", "hint"), [("", True), ("/api", False)])
+def test_an_address_that_is_not_there_names_the_setting(
+    hint: bool,  # noqa: FBT001 - pytest's way
+    path: str,
+    imai: Simulator,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A base URL without its path answers 404: the log says which setting to look at."""
+    monkeypatch.setenv("IMAI_API_BASE_URL", imai.url.removesuffix("/api") + path)
+    service.get_imai_usage()
+    assert ("is IMAI_API_BASE_URL right, path included?" in caplog.text) is hint

@@ -4,9 +4,12 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from pydantic import SecretStr
 from pydantic_settings import BaseSettings
 
+from integrations import settings as settings_module
+from integrations.cli.main import main
 from integrations.errors import SettingsError
 from integrations.providers import PYTHON
 from integrations.providers.imai import ImaiSettings
@@ -27,6 +30,8 @@ DEFAULTS = {
     "PANEL_LOG_FORMAT": "text",
     "PANEL_TRUSTED_PROXIES": "127.0.0.1,::1",
     "PANEL_ALLOWED_HOSTS": "",
+    "PANEL_HOST": "127.0.0.1",
+    "PANEL_PORT": "8501",
     "IMAI_API_BASE_URL": "https://imai.co/api",
     "IMAI_RENEWAL_TIME": "00:00",
 }
@@ -113,6 +118,14 @@ def test_the_environment_goes_before_the_file(tmp_path: Path, monkeypatch: pytes
         ("PANEL_SESSION_IDLE_MINUTES", "0"),
         ("PANEL_COOKIE_SECURE", "perhaps"),
         ("PANEL_LOG_LEVEL", "LOUD"),
+        ("PANEL_PORT", "65536"),
+        ("PANEL_CA_FILE", "absent.pem"),
+        ("PANEL_CA_FILE", "."),
+        ("PANEL_HTTPS_PROXY", "proxy.example:3128"),
+        ("PANEL_HTTPS_PROXY", "https://proxy.example:3128"),
+        ("PANEL_HTTPS_PROXY", "http://proxy.example"),
+        ("PANEL_HTTPS_PROXY", "http://proxy.example:x"),
+        ("PANEL_SESSION_HOURS", '"12"'),
     ],
 )
 def test_a_wrong_value_is_one_line_with_variable_problem_and_fix(
@@ -190,14 +203,14 @@ def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path, monkeypatch: pyt
     """Neither another encoding nor a file in another's hands ends in a traceback."""
     file = tmp_path / ".env"
     file.write_bytes("PANEL_LOG_LEVEL=DEBÜG".encode("latin-1"))
-    with pytest.raises(SettingsError, match=r"^\.env: not UTF-8 text\. "):
+    with pytest.raises(SettingsError, match=r"\.env: not UTF-8 text\. "):
         PanelSettings.load()
 
     def refuse(_: Path) -> bool:  # root, who runs the tests in CI, reads everything
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Path, "is_file", refuse)
-    with pytest.raises(SettingsError, match=r"^\.env: cannot be read: "):
+    with pytest.raises(SettingsError, match=r"\.env: cannot be read: "):
         PanelSettings.load()
 
 
@@ -221,3 +234,90 @@ def test_the_state_s_password_is_not_printed(monkeypatch: pytest.MonkeyPatch) ->
     assert (
         "test-password" not in f"{settings!r} {settings} {settings.model_dump()} {settings.model_dump_json()}"
     )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "IMAI_API_KEY=test-key\r\nIMAI_TOTAL_CREDITS=10000\r\n",
+        "\ufeffIMAI_API_KEY=test-key\nIMAI_TOTAL_CREDITS=10000\n",
+        "export IMAI_API_KEY=test-key\nexport IMAI_TOTAL_CREDITS=10000\n",
+        "IMAI_API_KEY=\"test-key\"\nIMAI_TOTAL_CREDITS='10000'\n",
+        "IMAI_API_KEY =  test-key  \n IMAI_TOTAL_CREDITS = 10000 # a comment\n",
+        'IMAI_API_KEY="test-key\\n"\nIMAI_TOTAL_CREDITS=10_000\n',
+        "IMAI_API_KEY=test-key\nIMAI_TOTAL_CREDITS=10000.000000\n",
+    ],
+    ids=["CRLF", "BOM", "export", "quotes", "spaces", "line break at the end", "decimals"],
+)
+def test_a_file_written_as_people_write_them_is_understood(tmp_path: Path, text: str) -> None:
+    """The same key and the same total, however the file was saved."""
+    (tmp_path / ".env").write_bytes(text.encode())
+    settings = ImaiSettings.load()
+    assert settings.api_key is not None
+    assert settings.api_key.get_secret_value() == "test-key"
+    assert settings.total_credits == 10000
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("IMAI_TOTAL_CREDITS", "10,000", "write it without commas"),
+        ("IMAI_TOTAL_CREDITS", "10.000", "10.000 is unclear: write 10000, or fewer decimals"),
+        ("IMAI_TOTAL_CREDITS", "1.000.000", "1.000.000 is unclear: write 1000000"),
+        ("IMAI_TOTAL_CREDITS", "'10000'", "Take them out"),
+        ("IMAI_API_KEY", '"test-key"', "Take them out"),
+        ("IMAI_API_KEY", "test key", "holds a space"),
+        ("IMAI_API_BASE_URL", "http://imai.co/api", "must begin with https://"),
+        ("IMAI_API_BASE_URL", "imai.co/api", "URL"),
+    ],
+)
+def test_a_slip_is_told_with_what_to_write(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, says: str
+) -> None:
+    """One line that names the variable; a key is not in it."""
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as caught:
+        ImaiSettings.load()
+    line = str(caught.value)
+    assert line.startswith(f"{name}: ")
+    assert says in line
+    assert "\n" not in line
+    assert "test-key" not in line
+
+
+@pytest.mark.parametrize("url", ["https://imai.co/api", "https://imai.co/api/", " https://imai.co/api// "])
+def test_a_base_url_is_taken_with_and_without_its_slash(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    """The path is put together from it."""
+    monkeypatch.setenv("IMAI_API_BASE_URL", url)
+    assert ImaiSettings.load().api_base_url == "https://imai.co/api"
+
+
+def test_a_tilde_is_the_home_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of whoever runs the panel; not a folder named ~."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("PANEL_AUTH_FILE", "~/auth.yaml")
+    assert PanelSettings.load().auth_file == tmp_path / "auth.yaml"
+
+
+def test_another_env_file_may_be_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`--env-file` takes the place of `.env`, wherever the command is called; an absent file is told."""
+    monkeypatch.setattr(settings_module, "_EnvFile", type("_EnvFile", (), {"path": Path(".env")}))
+    (tmp_path / ".env").write_text("IMAI_TOTAL_CREDITS=1\n", encoding="utf-8")
+    other = tmp_path / "other.env"
+    other.write_text("IMAI_TOTAL_CREDITS=2\nIMAI_RENEWAL_DAY=32\n", encoding="utf-8")
+    absent = CliRunner().invoke(main, ["--env-file", str(tmp_path / "absent"), "usage"])
+    assert (absent.exit_code, "does not exist" in absent.output) == (2, True)
+    wrong = CliRunner().invoke(main, ["--env-file", str(other), "usage"])
+    assert wrong.output.startswith("Error: IMAI_RENEWAL_DAY: ")
+    other.write_text("IMAI_TOTAL_CREDITS=2\n", encoding="utf-8")
+    assert ImaiSettings.load().total_credits == 2
+
+
+def test_the_proxys_password_is_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither printed nor told when it is wrong."""
+    monkeypatch.setenv("PANEL_HTTPS_PROXY", "http://panel:test-password@proxy.example:3128")
+    assert "test-password" not in repr(PanelSettings.load())
+    monkeypatch.setenv("PANEL_HTTPS_PROXY", "panel:test-password@proxy.example:3128")
+    with pytest.raises(SettingsError) as caught:
+        PanelSettings.load()
+    assert "test-password" not in str(caught.value)

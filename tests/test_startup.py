@@ -9,6 +9,8 @@ from integrations import startup
 from tests.conftest import AddUser
 from tests.harness import free_port
 
+NO_USERS = "roles: {admin: ['*']}\ncredentials: {usernames: {}}\n"
+
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
@@ -16,13 +18,26 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "auth.yaml"
 
 
-def test_with_a_good_store_the_start_has_nothing_to_say(
-    add_user: AddUser, capsys: pytest.CaptureFixture[str]
+def lines(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """What the log says after its first line, which names the files that count."""
+    first, *others = capsys.readouterr().err.splitlines()
+    assert " INFO integrations: Settings from the environment" in first
+    return others
+
+
+def test_with_a_good_store_the_start_says_what_it_read_and_no_more(
+    add_user: AddUser, path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The log stays empty."""
+    """Whole paths: in another folder the files are others."""
     add_user("alice", roles=["admin"])
     startup.prepare()
-    assert capsys.readouterr().err == ""
+    (line,) = capsys.readouterr().err.splitlines()
+    env_file = path.with_name(".env")
+    assert line.endswith(f"Settings from the environment; there is no {env_file}; users from {path}")
+    env_file.write_text("PANEL_SESSION_HOURS=2", encoding="utf-8")
+    startup.prepare()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith(f"Settings from the environment, then from {env_file}; users from {path}")
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o660, 0o604])
@@ -37,7 +52,14 @@ def test_a_store_that_others_may_access_stops_the_start(path: Path, add_user: Ad
     )
 
 
-@pytest.mark.parametrize(("text", "says"), [(None, "integrations users add NAME"), ("roles: [", "line 1")])
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (None, " users add NAME --role admin"),
+        (NO_USERS, " users add NAME --role admin"),
+        ("roles: [", "line 1"),
+    ],
+)
 def test_without_a_usable_store_the_panel_starts_and_says_why_nobody_can_sign_in(
     path: Path, capsys: pytest.CaptureFixture[str], text: str | None, says: str
 ) -> None:
@@ -46,7 +68,7 @@ def test_without_a_usable_store_the_panel_starts_and_says_why_nobody_can_sign_in
         path.write_text(text)
         path.chmod(0o600)
     startup.prepare()
-    (line,) = capsys.readouterr().err.splitlines()
+    (line,) = lines(capsys)
     assert "ERROR integrations: Nobody can sign in yet: " in line
     assert says in line
 
@@ -58,7 +80,7 @@ def test_the_start_warns_of_a_cookie_without_https(
     add_user("alice", roles=["admin"])
     monkeypatch.setenv("PANEL_COOKIE_SECURE", "false")
     startup.prepare()
-    (line,) = capsys.readouterr().err.splitlines()
+    (line,) = lines(capsys)
     assert "WARNING integrations: PANEL_COOKIE_SECURE=false" in line
 
 
@@ -190,3 +212,46 @@ def test_an_env_file_without_a_key_may_be_read_by_others(tmp_path: Path, add_use
     file.write_text("IMAI_API_KEY=\nPANEL_DEADLINE_SECONDS=3\n", encoding="utf-8")
     file.chmod(0o644)
     startup.prepare()
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [
+        ("IMAI_TOTAL_CREDIT", "IMAI_TOTAL_CREDITS"),
+        ("PANEL_CACHE_TTL", "PANEL_CACHE_TTL_SECONDS"),
+        ("imai_apikey", "IMAI_API_KEY"),
+        ("PANEL_XYZZY", None),
+    ],
+)
+def test_a_name_that_is_no_setting_is_told_with_the_nearest(
+    path: Path, monkeypatch: pytest.MonkeyPatch, name: str, nearest: str | None
+) -> None:
+    """In `.env` and in the environment; its value is not shown, and names of others are not ours to judge."""
+    hint = f" Did you mean {nearest}?" if nearest else ""
+    expected = [f"{name.upper()} is no setting of the panel and is ignored.{hint}"]
+    path.with_name(".env").write_text(f"OTHER_NAME=1\n{name}=test-value\n", encoding="utf-8")
+    assert list(startup.unknown_variables()) == expected
+    path.with_name(".env").unlink()
+    monkeypatch.setenv(name, "test-value")
+    assert list(startup.unknown_variables()) == expected
+
+
+def test_the_start_warns_of_a_name_that_is_no_setting(
+    add_user: AddUser, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line in the log."""
+    add_user("alice", roles=["admin"])
+    monkeypatch.setenv("IMAI_TOTAL_CREDIT", "10000")
+    startup.prepare()
+    (line,) = lines(capsys)
+    assert "WARNING integrations: IMAI_TOTAL_CREDIT is no setting" in line
+
+
+@pytest.mark.usefixtures("add_user")
+def test_every_setting_is_known(path: Path) -> None:
+    """The example file, every line of it filled, causes no warning."""
+    example = (Path(__file__).parents[1] / ".env.example").read_text(encoding="utf-8")
+    names = [line.partition("=")[0] for line in example.splitlines() if "=" in line and line[0] != "#"]
+    path.with_name(".env").write_text("".join(f"{name}=1\n" for name in names), encoding="utf-8")
+    assert len(names) > 10
+    assert list(startup.unknown_variables()) == []

@@ -13,7 +13,7 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from integrations import yaml_file
+from integrations import command, yaml_file
 from integrations.access.passwords import BCRYPT_HASH, COST, cost
 from integrations.access.permissions import PERMISSION
 from integrations.yaml_file import YamlFileError, YamlUnreachableError
@@ -169,13 +169,33 @@ def read(path: Path) -> StoreContent:
         return parse(yaml_file.read_text(path, check=partial(_check, path)))
     except FileNotFoundError:
         raise StoreMissingError(
-            f"{path}: there is no store yet. Make the first user: integrations users add NAME --role admin"
+            f"{path.absolute()}: there is no store yet. Make the first user: {command.add_user()}"
         ) from None
     except YamlUnreachableError as error:
         raise StoreUnreachableError(f"{path}: {error}") from None
     except (StoreError, YamlFileError) as error:
+        if isinstance(error.__context__, PermissionError):
+            raise StoreError(f"{path}: {not_permitted(path)}") from None
         kind = type(error) if isinstance(error, StoreError) else StoreError
         raise kind(f"{path}: {error}") from None
+
+
+def not_permitted(path: Path) -> str:
+    """Why the store cannot be used by whoever runs this, and who can."""
+    if os.name != "posix":
+        return "Permission denied"
+    import pwd  # noqa: PLC0415 - not everywhere
+
+    for place in (path, *path.absolute().parents):
+        try:
+            owner = place.stat().st_uid
+            name = pwd.getpwuid(owner).pw_name
+        except OSError:
+            continue  # hidden, too
+        except KeyError:
+            name = str(owner)
+        return f"Permission denied. {place.absolute()} belongs to {name}: run this as {name}"
+    return "Permission denied"
 
 
 def _check(path: Path, found: os.stat_result) -> None:

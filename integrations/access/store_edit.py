@@ -24,8 +24,8 @@ def change(path: Path, edit: Callable[[StoreContent], StoreContent]) -> StoreCon
         StoreError: the store, or what the edit makes of it, cannot be used; the file is as it was.
     """
     path = Path(os.path.realpath(path))
-    path.parent.mkdir(parents=True, exist_ok=True)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(f"{path}.lock", timeout=LOCK_SECONDS, mode=0o600):
             edited = edit(_read_or_begin(path))
             text = _dump(edited)
@@ -34,6 +34,8 @@ def change(path: Path, edit: Callable[[StoreContent], StoreContent]) -> StoreCon
             return edited
     except filelock.Timeout:
         raise StoreError(f"{path}: another command has held the lock for {LOCK_SECONDS:.0f} s") from None
+    except PermissionError:
+        raise StoreError(f"{path}: {store.not_permitted(path)}") from None
     except OSError as error:
         raise StoreError(f"{path}: cannot be written: {error.strerror}") from None
 

@@ -51,15 +51,16 @@ def demo(port: int | None) -> None:
         click.echo("Ctrl+C ends the demo.")
         command = [sys.executable, "-m", "integrations.cli", "serve", "--port", str(port)]
         panel = subprocess.Popen(command, env={**os.environ, **environment})  # noqa: S603 - ourselves
-        _wait(panel)
+        exit_code = _wait(panel)
+    sys.exit(exit_code)
 
 
-def _wait(panel: subprocess.Popen[bytes]) -> None:
-    """Until the panel ends, or Ctrl+C or SIGTERM ends both."""
+def _wait(panel: subprocess.Popen[bytes]) -> int:
+    """Until the panel ends, or Ctrl+C or SIGTERM ends both; its exit code."""
     with suppress(KeyboardInterrupt):
         panel.wait()
     panel.terminate()
-    panel.wait(timeout=10)
+    return panel.wait(timeout=10)
 
 
 def _make_store(path: Path) -> str:

@@ -1,5 +1,7 @@
 """The command `integrations`: its subcommands, and what a wrong setting or store looks like in each."""
 
+from pathlib import Path
+
 import click
 
 from integrations.access.passwords import PasswordError
@@ -13,6 +15,7 @@ from integrations.cli.tokens import tokens
 from integrations.cli.usage import usage
 from integrations.cli.users import users
 from integrations.errors import SettingsError
+from integrations.settings import use_env_file
 from integrations.startup import StartError
 from integrations.state import StateError
 
@@ -30,8 +33,15 @@ class _Group(click.Group):
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="integrations")
-def main() -> None:
+@click.option(
+    "--env-file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Read settings from this file instead of .env.",
+)
+def main(env_file: Path | None) -> None:
     """Integrations Usage Panel: how much of each external API's quota is left."""
+    if env_file is not None:
+        use_env_file(env_file)
 
 
 for command in (demo, providers, serve, sessions, simulate, tokens, usage, users):

@@ -2,25 +2,34 @@
 
 import logging
 import os
+import signal
+import socket
+import ssl
 import sys
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
 
 from integrations import startup
+from integrations.settings import LOOPBACK_HOSTS, PanelSettings
 from integrations.state import state
 
 if TYPE_CHECKING:
     import uvicorn
 
-ROOT: Final = Path(__file__).resolve().parents[2]
+log = logging.getLogger("integrations")
+
+_BACKLOG: Final = 2048
+_DRAIN_SECONDS: Final = 3
+"""What is under way may end, so long after a SIGTERM; the rest of five seconds is for the server itself."""
 
 
 @click.command()
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", default=8501, show_default=True, type=click.IntRange(0, 65535), help="Port.")
+@click.option("--host", default=None, help="Address to listen on.  [default: PANEL_HOST, 127.0.0.1]")
+@click.option(
+    "--port", default=None, type=click.IntRange(0, 65535), help="Port.  [default: PANEL_PORT, 8501]"
+)
 @click.option(
     "--workers",
     default=1,
@@ -32,13 +41,78 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 @click.option("--ssl-keyfile", type=click.Path(exists=True, dir_okay=False), help="Its key, PEM.")
 @click.option("--root-path", default="", help="The path under which a proxy shows the panel.")
 def serve(  # noqa: PLR0913 - the options of the command
-    *, host: str, port: int, workers: int, ssl_certfile: str | None, ssl_keyfile: str | None, root_path: str
+    *,
+    host: str | None,
+    port: int | None,
+    workers: int,
+    ssl_certfile: str | None,
+    ssl_keyfile: str | None,
+    root_path: str,
 ) -> None:
     """Serve the panel.
 
-    Several workers need a state that they share. One that dies is replaced; SIGHUP replaces one after the other.
+    Exit 0 after SIGTERM or Ctrl+C, 1 if it cannot start. Several workers need a state that they share. One that dies
+    is replaced; SIGHUP replaces one after the other.
     """
-    startup.prepare_log(startup.check_settings())
+    settings = startup.check()
+    if workers > 1 and settings.state_url.get_secret_value() == "memory://":
+        raise startup.StartError(
+            f"PANEL_STATE_URL: {workers} workers share nothing in memory://. Use a file or Redis, or --workers 1"
+        )
+    _check_certificate(ssl_certfile, ssl_keyfile)
+    with _listen(host or settings.host, settings.port if port is None else port) as listener:
+        _announce(listener, root_path, settings, encrypted=ssl_certfile is not None)
+        config = _configuration(workers, ssl_certfile, ssl_keyfile, root_path)
+        # uvicorn raises the signal again once it has stopped: then it is done, and no failure.
+        signal.signal(signal.SIGTERM, lambda *_: None)
+        with suppress(KeyboardInterrupt):
+            if workers == 1:
+                _serve_alone(listener, config)
+            else:
+                _serve_by_workers(listener, config)
+    log.info("Stopped")
+
+
+def _check_certificate(certificate: str | None, key: str | None) -> None:
+    if key is not None and certificate is None:
+        raise click.ClickException("--ssl-keyfile needs --ssl-certfile beside it.")
+    if certificate is None:
+        return
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
+    except (ssl.SSLError, OSError) as error:
+        missing = "" if key else " Give its key with --ssl-keyfile."
+        reason = error.reason if isinstance(error, ssl.SSLError) else error.strerror
+        raise click.ClickException(
+            f"--ssl-certfile {certificate}: certificate and key cannot be used ({reason}).{missing}"
+        ) from None
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """The socket that browsers connect to; they wait in its queue while the page is loaded."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except OSError as error:
+        reason = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
+        raise click.ClickException(
+            f"Cannot listen on {host}, port {port}: {reason}. Choose another with --port (or PANEL_PORT) and "
+            "--host (or PANEL_HOST)."
+        ) from None
+
+
+def _announce(listener: socket.socket, root_path: str, settings: PanelSettings, *, encrypted: bool) -> None:
+    host, port = listener.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    log.info("Serving on %s://%s:%s%s", "https" if encrypted else "http", shown, port, root_path)
+    if host not in LOOPBACK_HOSTS and settings.cookie_secure and not encrypted:
+        log.warning(
+            "Without HTTPS, browsers of other machines keep no session cookie: put a proxy in front or give "
+            "--ssl-certfile. On a trusted network alone, PANEL_COOKIE_SECURE=false does without."
+        )
+
+
+def _configuration(workers: int, certificate: str | None, key: str | None, root_path: str) -> "uvicorn.Config":
     # Read when the library is imported: its 8 KiB are less than the cookies that a browser may bring.
     os.environ.setdefault("WEBSOCKETS_MAX_LINE_LENGTH", "65536")
 
@@ -47,14 +121,11 @@ def serve(  # noqa: PLR0913 - the options of the command
     from integrations.web.protocols import MAX_HEADER_BYTES, HttpProtocol, WebsocketProtocol  # noqa: PLC0415
     from integrations.web.websocket_guard import MAX_MESSAGE_BYTES  # noqa: PLC0415
 
-    sys.path.insert(0, str(ROOT))
-    config = uvicorn.Config(
-        "app:app",
-        host=host,
-        port=port,
+    return uvicorn.Config(
+        "integrations.app:app",
         workers=workers,
-        ssl_certfile=ssl_certfile,
-        ssl_keyfile=ssl_keyfile,
+        ssl_certfile=certificate,
+        ssl_keyfile=key,
         root_path=root_path,
         lifespan="on",
         http=HttpProtocol,
@@ -66,30 +137,26 @@ def serve(  # noqa: PLR0913 - the options of the command
         log_config=None,
         access_log=False,
         server_header=False,
-        timeout_graceful_shutdown=5,
+        timeout_graceful_shutdown=_DRAIN_SECONDS,
         timeout_worker_healthcheck=30,  # a worker is busy for seconds at its start, and must not be taken for hung
     )
-    with suppress(KeyboardInterrupt):  # uvicorn has stopped gracefully by then
-        if workers == 1:
-            uvicorn.Server(config).run()
-        else:
-            _serve_by(workers, config)
 
 
-def _serve_by(workers: int, config: "uvicorn.Config") -> None:
-    """Run uvicorn's supervisor, after the checks that would stop every worker."""
+def _serve_alone(listener: socket.socket, config: "uvicorn.Config") -> None:
+    import uvicorn  # noqa: PLC0415 - heavy, as above
+
+    uvicorn.Server(config).run([listener])
+
+
+def _serve_by_workers(listener: socket.socket, config: "uvicorn.Config") -> None:
+    """Run uvicorn's supervisor; the checks that would stop every worker were made."""
     from uvicorn.config import STARTUP_FAILURE  # noqa: PLC0415 - heavy, as above
     from uvicorn.supervisors import Multiprocess  # noqa: PLC0415
 
-    settings = startup.check_settings()
-    if settings.state_url.get_secret_value() == "memory://":
-        raise startup.StartError(
-            f"PANEL_STATE_URL: {workers} workers share nothing in memory://. Use a file or Redis, or --workers 1"
-        )
-    startup.prepare()
     state().close()
     logging.getLogger("uvicorn.error").setLevel(logging.INFO)  # that a worker died is information to uvicorn
-    supervisor = Multiprocess(config, sockets=[config.bind_socket()])
+    listener.set_inheritable(True)
+    supervisor = Multiprocess(config, sockets=[listener])
     supervisor.run()
     if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes):
         sys.exit(STARTUP_FAILURE)

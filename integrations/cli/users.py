@@ -6,7 +6,7 @@ from typing import Final
 import click
 
 from integrations.access import store, store_edit
-from integrations.access.passwords import hash_password
+from integrations.access.passwords import MIN_BYTES, hash_password
 from integrations.access.store import StoreContent, User
 from integrations.settings import panel_settings
 
@@ -25,7 +25,9 @@ def _normal(_context: click.Context, _parameter: click.Parameter, name: str) -> 
 def _password(*, from_stdin: bool) -> str:
     if from_stdin:
         return sys.stdin.readline().rstrip("\r\n")
-    return str(click.prompt("Password", hide_input=True, confirmation_prompt=True))
+    return str(
+        click.prompt(f"Password (at least {MIN_BYTES} characters)", hide_input=True, confirmation_prompt=True)
+    )
 
 
 def _known(content: StoreContent, name: str) -> User:

@@ -113,6 +113,8 @@ class Provider(ABC, Generic[Settings]):
             ProviderError: `not_configured`.
         """
         if self.settings.api_key is None:
+            vars(self).pop("settings")  # it may have been added to .env by now
+        if self.settings.api_key is None:
             raise ProviderError(ErrorCode.NOT_CONFIGURED, f"{self.key_variable} is not set")
         return self.settings.api_key.get_secret_value()
 

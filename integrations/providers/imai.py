@@ -3,6 +3,7 @@
 Reference: IMAI's published API reference (base URL https://imai.co/api), `GET /account/info/`. It costs no credits.
 """
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, time
 from decimal import Decimal
@@ -21,6 +22,16 @@ if TYPE_CHECKING:
     from integrations.transport.client import Client
 
 
+def _plain_number(text: object) -> object:
+    """Refuse what reads differently from country to country."""
+    if isinstance(text, str) and re.fullmatch(r"\d{1,3}(\.\d{3})+", text.strip()):
+        digits = text.strip().replace(".", "")
+        raise ValueError(f"{text.strip()} is unclear: write {digits}, or fewer decimals")
+    if isinstance(text, str) and "," in text:
+        raise ValueError("write it without commas, with a point before decimals")
+    return text
+
+
 class ImaiSettings(ProviderSettings):
     """What IMAI's API does not tell belongs to the contract: the allowance, the day and time of renewal."""
 
@@ -29,7 +40,7 @@ class ImaiSettings(ProviderSettings):
     api_base_url: BaseUrl = Field(
         default="https://imai.co/api", description="the base URL of IMAI's API, https (http only on loopback)"
     )
-    total_credits: Decimal | None = Field(
+    total_credits: Annotated[Decimal | None, BeforeValidator(_plain_number)] = Field(
         default=None, gt=0, le=10**12, description="the plan's allowance in credits, a positive number"
     )
     renewal_day: int | None = Field(

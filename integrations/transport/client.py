@@ -15,6 +15,7 @@ import tenacity
 from urllib3.exceptions import HTTPError
 
 from integrations.errors import ErrorCode, ProviderError
+from integrations.settings import panel_settings
 from integrations.transport.deadline import Deadline, DeadlineAdapter
 from integrations.transport.request import Request
 from integrations.transport.response import Response, code_for_status, retry_after_seconds
@@ -64,9 +65,14 @@ class Client:
         self._failure_in = failure_in
         self.requests = 0
         self._session = _Session()
-        self._session.trust_env = False  # no proxy, no .netrc of the environment: the key goes to one host
+        self._session.trust_env = (
+            False  # no proxy, certificates or .netrc of the environment: the key goes to one host
+        )
+        settings = panel_settings()
+        if settings.https_proxy is not None:
+            self._session.proxies = {"https": settings.https_proxy.get_secret_value()}
         for prefix in ("http://", "https://"):
-            self._session.mount(prefix, DeadlineAdapter(self._deadline))
+            self._session.mount(prefix, DeadlineAdapter(self._deadline, trusted=settings.ca_file))
 
     def remaining(self) -> float:
         """Seconds until the deadline."""

@@ -5,11 +5,13 @@ import socket
 import threading
 import time
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.util.ssl_ import create_urllib3_context
 
 
 class Deadline:
@@ -88,16 +90,31 @@ class _TlsPool(HTTPSConnectionPool):
 
 
 class DeadlineAdapter(HTTPAdapter):
-    """requests' adapter, with connections that end at the deadline."""
+    """requests' adapter, with connections that end at the deadline.
 
-    def __init__(self, deadline: Deadline) -> None:
-        self._deadline = deadline
+    Args:
+        deadline: of the fetch.
+        trusted: certificates of authorities to trust beside the public ones.
+    """
+
+    def __init__(self, deadline: Deadline, *, trusted: Path | None = None) -> None:
+        self._pools = {
+            "http": partial(_PlainPool, deadline=deadline),
+            "https": partial(_TlsPool, deadline=deadline),
+        }
+        self._options: dict[str, Any] = {}
+        if trusted is not None:
+            self._options["ssl_context"] = create_urllib3_context()
+            self._options["ssl_context"].load_verify_locations(trusted)  # requests adds the public ones
         super().__init__(max_retries=0)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - requests' own
         """Make a pool whose connections are watched."""
-        super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {
-            "http": partial(_PlainPool, deadline=self._deadline),
-            "https": partial(_TlsPool, deadline=self._deadline),
-        }
+        super().init_poolmanager(*args, **{**kwargs, **self._options})
+        self.poolmanager.pool_classes_by_scheme = self._pools
+
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - requests' own
+        """Likewise for connections through a proxy."""
+        manager = super().proxy_manager_for(*args, **{**kwargs, **self._options})
+        manager.pool_classes_by_scheme = self._pools
+        return manager

@@ -225,7 +225,7 @@ def test_an_unreadable_file_keeps_everybody_out(path: Path, caplog: pytest.LogCa
     write(path, GOOD, mode=0o000)
     panel_settings()  # read, and kept, while `.env` can be looked for
     with as_nobody_special():
-        assert refused(path, caplog) == "Permission denied"
+        assert re.fullmatch(r"Permission denied\. \S+ belongs to \S+: run this as \S+", refused(path, caplog))
 
 
 @contextmanager

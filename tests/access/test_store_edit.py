@@ -1,6 +1,7 @@
 """Changes to the store's file, by many at once and by some who are killed."""
 
 import os
+import pwd
 import select
 import signal
 import stat
@@ -16,6 +17,7 @@ import pytest
 
 from integrations.access import store, store_edit
 from integrations.access.store import StoreContent, StoreError, StoreModeError, Token, User
+from tests.access.test_store import as_nobody_special
 from tests.conftest import HASHED, AddUser
 
 ADDS_FOR_EVER = """
@@ -245,3 +247,14 @@ def test_writers_killed_in_the_middle_leave_a_whole_file(path: Path) -> None:
     assert last.returncode == 0
     assert confirmed | {"last0"} <= set(store.read(path).users)
     assert not list(path.parent.glob("*.new"))
+
+
+def test_a_store_of_somebody_else_is_told_with_its_owner(tmp_path: Path, add_user: AddUser) -> None:
+    """Whoever runs the command as the wrong user reads which one is right; the file is as it was."""
+    folder = tmp_path / "store"
+    folder.mkdir(mode=0o500)
+    owner = pwd.getpwuid(folder.stat().st_uid).pw_name
+    with as_nobody_special(), pytest.raises(StoreError) as caught:
+        store_edit.change(folder / "auth.yaml", lambda content: content)
+    assert str(caught.value).endswith(f" belongs to {owner}: run this as {owner}")
+    assert list(folder.iterdir()) == []

@@ -37,7 +37,10 @@ def test_add_makes_the_store_and_a_user_who_can_sign_in(path: Path) -> None:
         typed=f"{PASSWORD}\n{PASSWORD}\n",
     )  # fmt: skip
     assert done.exit_code == 0
-    assert done.output == f"Password: \nRepeat for confirmation: \nAdded alice to {path}.\n"
+    assert (
+        done.output
+        == f"Password (at least 12 characters): \nRepeat for confirmation: \nAdded alice to {path}.\n"
+    )
     user = store.read(path).users["alice"]
     assert (user.email, user.first_name, user.last_name, user.roles) == (
         "alice@example.com", "Alice", "Ng", ["admin"],

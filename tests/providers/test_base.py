@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -123,6 +124,15 @@ def test_a_bare_status_may_mean_what_the_provider_says_it_means(body: bytes) -> 
     failure = Some().failure_in(Response(456, {}, body))
     assert failure is not None
     assert (failure.code, failure.http_status) == (ErrorCode.QUOTA_EXHAUSTED, 456)
+
+
+def test_a_key_that_is_added_to_the_file_is_found_at_the_next_attempt(tmp_path: Path) -> None:
+    """A Retry is enough; nobody needs to restart for it."""
+    provider = Some()
+    with pytest.raises(ProviderError):
+        _ = provider.key
+    (tmp_path / ".env").write_text("SOME_API_KEY=test-key", encoding="utf-8")
+    assert provider.key == "test-key"
 
 
 @pytest.mark.parametrize("key", [None, "", "  "])

@@ -4,8 +4,10 @@ import gzip
 import socket
 import ssl
 import threading
+import time
 import tracemalloc
-from contextlib import closing, suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from ipaddress import ip_address
@@ -220,3 +222,102 @@ def self_signed(folder: Path) -> Path:
     private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, no_password)
     file.write_bytes(private + certificate.public_bytes(serialization.Encoding.PEM))
     return file
+
+
+@contextmanager
+def tls_server(folder: Path, body: bytes) -> Iterator[int]:
+    """An HTTPS server on 127.0.0.1 with a certificate of its own, `server.pem`; its port."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(self_signed(folder))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            with suppress(OSError):
+                while True:
+                    with (
+                        suppress(ssl.SSLError),
+                        context.wrap_socket(listener.accept()[0], server_side=True) as peer,
+                    ):
+                        peer.recv(65536)
+                        peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield listener.getsockname()[1]
+        with suppress(OSError):
+            listener.shutdown(socket.SHUT_RDWR)
+
+
+def test_an_authority_of_ones_own_is_trusted_beside_the_public_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With PANEL_CA_FILE a provider behind a private authority is read; the public ones are still known."""
+    with tls_server(tmp_path, b'{"left": 1}') as port:
+        monkeypatch.setenv("PANEL_CA_FILE", str(tmp_path / "server.pem"))
+        client = Client(deadline=5, failure_in=lambda _: None)
+        assert client.get(f"https://127.0.0.1:{port}/", headers={}).body == b'{"left": 1}'
+        context = vars(client._session.get_adapter("https://"))["poolmanager"].connection_pool_kw[
+            "ssl_context"
+        ]
+    assert len(context.get_ca_certs()) > 50
+    client.close()
+
+
+@contextmanager
+def proxy() -> Iterator[tuple[int, list[bytes]]]:
+    """A proxy that tunnels whatever it is asked for: its port, and the requests that it got."""
+    heard: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            with suppress(OSError):
+                peer, _ = listener.accept()
+                heard.append(peer.recv(65536))
+                host, _, port = heard[0].split()[1].decode().partition(":")
+                target = socket.create_connection((host, int(port)))
+                peer.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+                threading.Thread(target=pump, args=(target, peer), daemon=True).start()
+                pump(peer, target)
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield listener.getsockname()[1], heard
+        with suppress(OSError):
+            listener.shutdown(socket.SHUT_RDWR)
+
+
+def pump(source: socket.socket, sink: socket.socket) -> None:
+    """Hand on what comes, until it ends."""
+    with suppress(OSError), source, sink:
+        while data := source.recv(65536):
+            sink.sendall(data)
+
+
+def test_a_provider_is_asked_through_the_proxy_that_is_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PANEL_HTTPS_PROXY and no other variable; the key passes in the tunnel, where the proxy cannot read it."""
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    with tls_server(tmp_path, b"{}") as port, proxy() as (proxy_port, heard):
+        monkeypatch.setenv("PANEL_CA_FILE", str(tmp_path / "server.pem"))
+        monkeypatch.setenv("PANEL_HTTPS_PROXY", f"http://panel:test-password@127.0.0.1:{proxy_port}")
+        client = Client(deadline=5, failure_in=lambda _: None)
+        answer = client.get(f"https://127.0.0.1:{port}/", headers={"authkey": "test-key"})
+        client.close()
+    assert answer.status == 200
+    assert heard[0].startswith(b"CONNECT 127.0.0.1:%d " % port)
+    assert b"Proxy-Authorization: Basic " in heard[0]
+    assert b"test-key" not in heard[0]
+
+
+def test_a_proxy_that_hangs_ends_at_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Like a provider that does."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        monkeypatch.setenv("PANEL_HTTPS_PROXY", f"http://127.0.0.1:{listener.getsockname()[1]}")
+        client = Client(deadline=0.5, failure_in=lambda _: None)
+        began = time.monotonic()
+        cut = threading.Timer(0.5, client.close)
+        cut.start()
+        with pytest.raises(ProviderError) as caught:
+            client.get("https://provider.example/", headers={})
+        assert time.monotonic() - began < 2
+        cut.join()
+    assert caught.value.code is ErrorCode.TIMEOUT

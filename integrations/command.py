@@ -1,0 +1,26 @@
+"""How the command of this installation is called, for hints that are copied into a shell."""
+
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+_MODULE = "-m integrations.cli"
+
+
+def name() -> str:
+    """`integrations` where the shell finds this very one; else its path; else the module of this Python."""
+    script = Path(sys.executable).with_name("integrations")
+    if not script.is_file():
+        return f"{shlex.quote(sys.executable)} {_MODULE}"
+    found = shutil.which("integrations")
+    if found is not None and Path(found).absolute() == script.absolute():
+        return "integrations"
+    folder = Path.cwd()
+    inside = script.is_relative_to(folder)
+    return shlex.quote(str(script.relative_to(folder) if inside else script))
+
+
+def add_user() -> str:
+    """The command that makes the first user."""
+    return f"{name()} users add NAME --role admin"
