@@ -156,7 +156,8 @@ def sign_in_obstacle(settings: PanelSettings) -> str | None:
 def unknown_variables() -> Iterator[str]:
     """A line for each variable that looks like one of ours and is none, with the nearest that is."""
     kinds: list[type[PanelSettings | ProviderSettings]] = [PanelSettings]
-    kinds += [provider.settings_class for provider in (*PYTHON.values(), *accounts.current())]
+    kinds += [kind.settings_class for kind in PYTHON.values()]
+    kinds += [provider.settings_class for provider in accounts.current()]
     known = {ENV_FILE_VARIABLE, *(kind.variable(field) for kind in kinds for field in kind.model_fields)}
     for name in sorted(set_variables()):
         if name.startswith(_PREFIXES) and name not in known:

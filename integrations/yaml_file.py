@@ -139,6 +139,14 @@ def _mark(part: yaml.Event | yaml.Node) -> yaml.Mark | None:
     return part.start_mark if isinstance(part.start_mark, yaml.Mark) else None
 
 
+def _plain(error: yaml.MarkedYAMLError) -> str:
+    """PyYAML's words, or plainer ones for the slips that everybody makes."""
+    if error.context == "while scanning an alias":
+        return 'a * needs quotes around it: "*"'
+    problem = str(error.problem)
+    return "a tab: indent with spaces" if "'\\t'" in problem else problem
+
+
 def load(text: str) -> YamlDocument:
     """Read a text of one document.
 
@@ -155,7 +163,7 @@ def load(text: str) -> YamlDocument:
             loader.dispose()
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else None
-        raise YamlFileError(str(error.problem), line) from None
+        raise YamlFileError(_plain(error), line) from None
     except yaml.reader.ReaderError as error:
         raise YamlFileError(f"character {error.position + 1}: not a character of a text") from None
     except RecursionError:

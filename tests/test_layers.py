@@ -35,7 +35,9 @@ def in_the_folder(folder: Path, suffix: str) -> set[str]:
     """The modules of a folder and the folders in it."""
     modules = {file.stem + suffix for file in folder.glob("*.py") if file.name != "__init__.py"}
     folders = {
-        f"{inner.name}/" for inner in folder.iterdir() if inner.is_dir() and inner.name != "__pycache__"
+        f"{inner.name}/"
+        for inner in folder.iterdir()
+        if inner.is_dir() and inner.name != "__pycache__" and inner.name[0] != "."
     }
     return modules | folders
 

@@ -13,7 +13,15 @@ from functools import cache
 from integrations.access.passwords import check_password
 from integrations.access.permissions import is_allowed, permissions_of
 from integrations.access.sessions import Session, Sessions
-from integrations.access.store import MAX_NAME, Store, StoreContent, StoreError, User, normal_name
+from integrations.access.store import (
+    MAX_NAME,
+    Store,
+    StoreContent,
+    StoreError,
+    StoreMissingError,
+    User,
+    normal_name,
+)
 from integrations.access.throttle import Throttle
 from integrations.access.visitor import UNKNOWN_CLIENT, cookie_in
 from integrations.settings import PanelSettings, panel_settings
@@ -39,6 +47,7 @@ class SignInRefused(StrEnum):
     WRONG = "Username or password is incorrect."
     THROTTLED = "Too many attempts. Try again later."
     UNAVAILABLE = "Sign-in is unavailable."
+    NO_USERS = "No user exists yet. The panel's log names the command that adds the first."
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,13 +209,25 @@ class Authenticator:
         return Denial.SIGNED_OUT
 
     def available(self) -> bool:
-        """Whether anybody can sign in."""
+        """Whether store and state can be used."""
         try:
             self.store.content()
             self._state.get("available")  # there is no such text; only whether it can be asked matters
         except (StoreError, StateError):
             return False
         return True
+
+    def obstacle(self) -> SignInRefused | None:
+        """Why nobody can sign in; None where somebody can."""
+        try:
+            content = self.store.content()
+        except StoreMissingError:
+            return SignInRefused.NO_USERS
+        except StoreError:
+            return SignInRefused.UNAVAILABLE
+        if not content.users:
+            return SignInRefused.NO_USERS
+        return None if self.available() else SignInRefused.UNAVAILABLE
 
     def _end(self, session_id: str | None, reason: str, client: str) -> None:
         with suppress(StateError):  # over by its own times or by the store, whether or not its record goes

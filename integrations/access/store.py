@@ -138,16 +138,34 @@ def parse(text: str) -> StoreContent:
         StoreError: any defect, with its place.
     """
     try:
-        return StoreContent.model_validate(yaml_file.load(text).value)
+        document = yaml_file.load(text).value
+        if document is None:
+            raise StoreError(f"the file is empty. Remove it, then make the first user: {command.add_user()}")
+        return StoreContent.model_validate(document)
     except YamlFileError as error:
         raise StoreError(_clean(str(error))) from None
     except ValidationError as error:
-        defect = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        place = ".".join(str(part) for part in defect["loc"])
-        message = defect["msg"].removeprefix(
-            "Value error, "
-        )  # of our own, which name the place where pydantic cannot
-        raise StoreError(_clean(f"{place}: {message}".removeprefix(": "))) from None
+        raise StoreError(_clean(_defect(error))) from None
+
+
+def _defect(error: ValidationError) -> str:
+    """What is wrong first. Keys of another program's file go before all else, and are told together."""
+    defects = error.errors(include_url=False, include_context=False, include_input=False)
+    foreign = [_place(defect["loc"]) for defect in defects if defect["type"] == "extra_forbidden"]
+    if foreign:
+        return (
+            f"{', '.join(foreign)}: not used by the panel. Take {'it' if len(foreign) == 1 else 'them'} out"
+        )
+    message = defects[0]["msg"].removeprefix(
+        "Value error, "
+    )  # of our own, which name the place where pydantic cannot
+    if defects[0]["type"] in {"model_type", "dict_type"}:
+        message = "names with values below them are expected here"
+    return f"{_place(defects[0]['loc'])}: {message}".removeprefix(": ")
+
+
+def _place(steps: tuple[int | str, ...]) -> str:
+    return ".".join(map(str, steps))
 
 
 def _clean(text: str) -> str:

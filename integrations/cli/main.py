@@ -6,6 +6,7 @@ import click
 
 from integrations.access.passwords import PasswordError
 from integrations.access.store import StoreError
+from integrations.cli.check import check
 from integrations.cli.demo import demo
 from integrations.cli.providers import providers
 from integrations.cli.serve import serve
@@ -44,5 +45,5 @@ def main(env_file: Path | None) -> None:
         use_env_file(env_file)
 
 
-for command in (demo, providers, serve, sessions, simulate, tokens, usage, users):
+for command in (check, demo, providers, serve, sessions, simulate, tokens, usage, users):
     main.add_command(command)

@@ -92,8 +92,8 @@ def draw() -> None:
     if ticket := st.session_state.get(_TICKET):
         _draw_exchange(ticket)
         return
-    if not auth().available():
-        draw_unavailable()
+    if (obstacle := auth().obstacle()) is not None:
+        draw_unavailable(obstacle)
         return
     with st.container(key="sign-in", horizontal_alignment="center"):
         message = _draw_form()
@@ -103,10 +103,10 @@ def draw() -> None:
             st.error(message, icon=":material/error:", width=_WIDTH)
 
 
-def draw_unavailable() -> None:
+def draw_unavailable(obstacle: SignInRefused = SignInRefused.UNAVAILABLE) -> None:
     """That nobody can sign in now, in the form's place."""
     with st.container(key="sign-in", horizontal_alignment="center"):
-        st.error(str(SignInRefused.UNAVAILABLE), icon=":material/lock:", width=_WIDTH)
+        st.error(str(obstacle), icon=":material/lock:", width=_WIDTH)
 
 
 def _draw_form() -> str | None:

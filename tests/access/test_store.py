@@ -103,11 +103,11 @@ NO_NAME = "a name is printable, in lower case, without spaces around it"
 NO_DIGEST = "tokens.monitor.sha256: not a SHA-256 in hexadecimal"
 BROKEN: dict[str, tuple[str, str | bytes]] = {
     "not YAML": ("line 1: ", "roles: [admin: {"),
-    "tabs": ("line 2: found character '\\t'", GOOD.replace("  admin", "\tadmin")),
-    "empty": ("Input should be a valid dictionary", ""),
-    "only a comment": ("Input should be a valid dictionary", "# nothing yet\n"),
-    "a word": ("Input should be a valid dictionary", "hello"),
-    "a list on top": ("Input should be a valid dictionary", f"- {HASHED}\n"),
+    "tabs": ("line 2: a tab: indent with spaces", GOOD.replace("  admin", "\tadmin")),
+    "empty": ("the file is empty", ""),
+    "only a comment": ("the file is empty", "# nothing yet\n"),
+    "a word": ("names with values below them", "hello"),
+    "a list on top": ("names with values below them", f"- {HASHED}\n"),
     "two documents": ("line 12: ", GOOD + "---\n" + GOOD),
     "no usernames": ("credentials.usernames: Field required", "roles: {}\ncredentials: {}\n"),
     "no credentials": ("credentials: Field required", "roles: {}\n"),
@@ -127,12 +127,12 @@ BROKEN: dict[str, tuple[str, str | bytes]] = {
     "missing password": ("credentials.usernames.alice.password: Field required", change("password: ", "# ")),
     "null password": ("credentials.usernames.alice.password: ", change(HASHED, "")),
     "hash in the wrong place": ("credentials.usernames.alice.password: ", change(HASHED, f"{{{HASHED}: 1}}")),
-    "hash as a key": ("credentials.usernames.alice.…: Extra", change("email: alice@example.com", f"{HASHED}: 1")),
+    "hash as a key": ("credentials.usernames.alice.…: not used", change("email: alice@example.com", f"{HASHED}: 1")),
     "hash as a user": ("credentials.usernames.…[key]: ", change("alice:", f"{HASHED}:")),
     "unknown role": ("credentials.usernames.'alice'.roles: unknown role 'boss'", change("[admin]", "[boss]")),
     "role not in a list": ("credentials.usernames.alice.roles: ", change("[admin]", "admin")),
-    "unknown key of a user": ("credentials.usernames.alice.phone: Extra", change("email", "phone")),
-    "unknown key on top": ("cookie: Extra", GOOD + "cookie: {}\n"),
+    "unknown key of a user": ("credentials.usernames.alice.phone: not used", change("email", "phone")),
+    "unknown key on top": ("cookie: not used", GOOD + "cookie: {}\n"),
     "a user twice": ("line 12: the key 'alice' stands twice", GOOD + "    alice: {roles: []}\n"),
     "a key twice": ("line 9: the key 'email' stands twice", change("last_name", "email")),
     "a list as a key": ("line 3: ", change("viewer", "? [a]\n  ")),
@@ -381,3 +381,34 @@ def test_a_fault_of_the_file_itself_is_read_once(path: Path, monkeypatch: pytest
         with pytest.raises(StoreError, match="Permission denied"):
             store.content()
     assert len(opened) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "the file is empty. Remove it, then make the first user: "),
+        ("# nothing yet\n", "the file is empty. "),
+        ("roles:\n  admin: [*]\n", 'line 2: a * needs quotes around it: "*"'),
+        ("roles:\n  admin: *\n", 'line 2: a * needs quotes around it: "*"'),
+        ("roles:\n\tadmin: []\n", "line 2: a tab: indent with spaces"),
+        ("alice\n", "names with values below them are expected here"),
+        ("roles: {}\ncredentials: []\n", "credentials: names with values below them are expected here"),
+        (
+            (
+                "cookie: {name: x, key: test-cookie-key, expiry_days: 1}\npre-authorized: {emails: []}\n"
+                "credentials: {usernames: {}}\n"
+            ),
+            "cookie, pre-authorized: not used by the panel. Take them out",
+        ),
+        (
+            "roles: {}\ncookie: {}\ncredentials: {usernames: {}}\n",
+            "cookie: not used by the panel. Take it out",
+        ),
+    ],
+)
+def test_a_usual_slip_is_told_in_plain_words(text: str, says: str) -> None:
+    """What is wrong and what to do; another program's file loses what is not ours, named all at once."""
+    with pytest.raises(StoreError) as caught:
+        store.parse(text)
+    assert str(caught.value).startswith(says)
+    assert "test-cookie-key" not in str(caught.value)

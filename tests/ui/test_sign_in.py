@@ -312,3 +312,18 @@ def test_the_form_comes_back_when_the_store_is_mended(visit: Visit, tmp_path: Pa
     page = visit()
     path.write_bytes(good)
     assert_only_the_form(page.run())
+
+
+@pytest.mark.parametrize("text", [None, "roles: {}\ncredentials: {usernames: {}}\n"])
+def test_without_any_user_the_page_says_so(visit: Visit, tmp_path: Path, text: str | None) -> None:
+    """A new panel is not broken: the sentence says what is missing and where the command stands; no form is drawn."""
+    store = tmp_path / "auth.yaml"
+    store.unlink()
+    if text is not None:
+        store.write_text(text, encoding="utf-8")
+        store.chmod(0o600)
+    page = visit(None)
+    assert [error.value for error in page.error] == [
+        "No user exists yet. The panel's log names the command that adds the first."
+    ]
+    assert not page.text_input

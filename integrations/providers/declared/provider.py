@@ -82,6 +82,9 @@ class Declared(Provider[ProviderSettings]):
         self.label = account.label
         self.icon = definition.icon
         self.every = definition.request.every
+        units = {quota.unit for quota in definition.quotas}
+        unit = units.pop()
+        self.unit = unit if isinstance(unit, str) and not units else None
         self.settings_class = _settings_class(account.variables)
 
     def _traits(self) -> list[str]:

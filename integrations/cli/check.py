@@ -1,0 +1,151 @@
+"""`integrations check`: goes through what an operator can get wrong, a line each."""
+
+import os
+import stat
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import click
+
+from integrations import accounts, command, service, startup
+from integrations.access import INTEGRATION_READ, store
+from integrations.access.permissions import is_allowed, permissions_of
+from integrations.access.store import StoreError
+from integrations.errors import ProviderError
+from integrations.models import Reading
+from integrations.settings import LOOPBACK_HOSTS, env_file, panel_settings
+from integrations.ui import texts
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a check found: all is well, or what to do."""
+
+    about: str
+    text: str
+    ok: bool = True
+
+
+@click.command()
+@click.option("--offline", is_flag=True, help="Ask no provider.")
+def check(*, offline: bool) -> None:
+    """Check settings, accounts, store, permissions and keys; exit 0 if all is well, 1 if not."""
+    startup.set_up_log("CRITICAL")  # the findings say it
+    found = list(_settings())
+    if all(finding.ok for finding in found):
+        checks = (*_CHECKS, _keys_are_set if offline else _keys_work)
+        found += [finding for of_one in checks for finding in of_one()]
+    for finding in found:
+        click.echo(f"{'ok  ' if finding.ok else 'FIX '} {finding.about}: {finding.text}")
+    if not all(finding.ok for finding in found):
+        sys.exit(1)
+
+
+def _settings() -> Iterator[Finding]:
+    """The variables, and the providers' file with them."""
+    try:
+        startup.check_settings()
+    except startup.StartError as error:
+        for line in str(error).splitlines():
+            yield Finding("settings", line, ok=False)
+        return
+    yield Finding("settings", startup.settings_source())
+    for line in startup.unknown_variables():
+        yield Finding("settings", line, ok=False)
+
+
+def _accounts() -> Iterator[Finding]:
+    file = panel_settings().providers_file.absolute()
+    names = ", ".join(provider.label for provider in accounts.current()) or "none"
+    yield Finding("accounts", f"{names}, from {file}" if file.exists() else f"{names}; there is no {file}")
+
+
+def _env_file_is_private() -> Iterator[Finding]:
+    path = env_file().absolute()
+    try:
+        mode = stat.S_IMODE(path.stat().st_mode)
+    except OSError:
+        return
+    if os.name == "posix" and mode & 0o077:
+        yield Finding(".env", f"others may read the keys (mode {mode:04o}). Run: chmod 600 {path}", ok=False)
+    else:
+        yield Finding(".env", f"{path} is its owner's alone")
+
+
+def _store() -> Iterator[Finding]:
+    """Whether anybody can sign in and see something."""
+    path = panel_settings().auth_file
+    try:
+        content = store.read(path)
+    except StoreError as error:
+        yield Finding("users", str(error), ok=False)
+        return
+    obstacle = startup.sign_in_obstacle(panel_settings())
+    if obstacle is not None:
+        yield Finding("users", obstacle, ok=False)
+        return
+    readers = [
+        name
+        for name, user in content.users.items()
+        if is_allowed(INTEGRATION_READ, permissions_of(user.roles, content.roles))
+    ]
+    if readers:
+        yield Finding(
+            "users", f"{len(readers)} of {len(content.users)} may see the figures, from {path.absolute()}"
+        )
+    else:
+        hint = f"{command.name()} users role NAME admin"
+        yield Finding("users", f"nobody has the permission {INTEGRATION_READ}. Run: {hint}", ok=False)
+
+
+def _cookie() -> Iterator[Finding]:
+    """The cookie's Secure flag against the address in use."""
+    settings = panel_settings()
+    local = settings.host in LOOPBACK_HOSTS
+    if settings.cookie_secure and local:
+        yield Finding("cookie", "kept over HTTPS; a proxy in front of this address must speak it")
+    elif settings.cookie_secure:
+        yield Finding(
+            "cookie", f"kept over HTTPS: {settings.host} needs --ssl-certfile, or a proxy in front of it"
+        )
+    elif local:
+        text = "PANEL_COOKIE_SECURE=false is for a trusted network without HTTPS; behind a proxy take it out"
+        yield Finding("cookie", text, ok=False)
+    else:
+        yield Finding("cookie", f"travels unprotected to {settings.host}: for a trusted network alone")
+
+
+_CHECKS: Final[tuple[Callable[[], Iterator[Finding]], ...]] = (
+    _accounts,
+    _env_file_is_private,
+    _store,
+    _cookie,
+)
+"""What is looked at once the settings are right."""
+
+
+def _keys_are_set() -> Iterator[Finding]:
+    for provider in accounts.current():
+        variable = provider.key_variable
+        try:
+            _ = provider.key
+        except ProviderError:
+            yield Finding(provider.label, f"no key: set {variable}", ok=False)
+        else:
+            yield Finding(provider.label, f"{variable} is set; not asked")
+
+
+def _keys_work() -> Iterator[Finding]:
+    """Each account, asked once."""
+    for reading in service.get_all_integrations_usage().integrations:
+        if reading.error is not None:
+            yield Finding(reading.provider, reading.error.message, ok=False)
+        else:
+            yield Finding(reading.provider, _figures(reading))
+
+
+def _figures(reading: Reading) -> str:
+    hint = next((p.total_hint for p in accounts.current() if reading.provider.startswith(p.label)), None)
+    return ". ".join(filter(None, (texts.remaining(reading), texts.used(reading, total_hint=hint))))

@@ -1,0 +1,175 @@
+"""`integrations check`."""
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from integrations.cli.main import main
+from integrations.simulator import Simulator
+from tests.conftest import AddUser
+
+
+@pytest.fixture(autouse=True)
+def _people(add_user: AddUser) -> None:
+    add_user("alice", roles=["admin"])
+    add_user("victor", roles=["guest"])
+
+
+def check(*arguments: str) -> Result:
+    """The command in this process."""
+    return CliRunner().invoke(main, ["check", *arguments])
+
+
+def fixes(result: Result) -> list[str]:
+    """What there is to do."""
+    return [line.removeprefix("FIX  ") for line in result.output.splitlines() if line.startswith("FIX ")]
+
+
+def test_where_all_is_well_every_line_says_so(imai: Simulator, tmp_path: Path) -> None:
+    """Exit 0, a line for each thing, whole paths, each account asked once, and no key."""
+    (tmp_path / ".env").touch(mode=0o600)
+    result = check()
+    assert result.exit_code == 0
+    assert result.output.splitlines() == [
+        f"ok   settings: Settings from the environment, then from {tmp_path}/.env",
+        f"ok   accounts: IMAI; there is no {tmp_path}/.streamlit/providers.yaml",
+        f"ok   .env: {tmp_path}/.env is its owner's alone",
+        f"ok   users: 1 of 2 may see the figures, from {tmp_path}/auth.yaml",
+        "ok   cookie: kept over HTTPS; a proxy in front of this address must speak it",
+        "ok   IMAI: Remaining: 7,500 credits. Used: 2,500 / 10,000 credits",
+    ]
+    assert imai.calls == 1
+
+
+def test_offline_asks_nobody(imai: Simulator) -> None:
+    """Whether the key is set is all that can be told."""
+    result = check("--offline")
+    assert result.exit_code == 0
+    assert result.output.splitlines()[-1] == "ok   IMAI: IMAI_API_KEY is set; not asked"
+    assert imai.key not in result.output
+    assert imai.calls == 0
+
+
+def test_a_missing_total_is_told(imai: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is no fault, and the line names the setting."""
+    monkeypatch.delenv("IMAI_TOTAL_CREDITS")
+    result = check()
+    assert result.exit_code == 0
+    assert result.output.splitlines()[-1].endswith("Total unknown: set IMAI_TOTAL_CREDITS to see usage.")
+    assert imai.calls == 1
+
+
+@pytest.mark.parametrize("offline", [True, False])
+def test_a_missing_key_is_to_be_set(offline: bool) -> None:  # noqa: FBT001 - pytest's way
+    """Exit 1, with the variable's name."""
+    result = check("--offline") if offline else check()
+    assert result.exit_code == 1
+    (line,) = fixes(result)
+    assert "IMAI_API_KEY" in line
+
+
+def test_a_wrong_key_is_told(imai: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the card's words; the key itself is not shown."""
+    monkeypatch.setenv("IMAI_API_KEY", "another-test-key")
+    result = check()
+    assert result.exit_code == 1
+    assert fixes(result) == ["IMAI: Unable to fetch quota. IMAI rejected the API key: check IMAI_API_KEY."]
+    assert "another-test-key" not in result.output
+    assert imai.calls == 1
+
+
+def test_wrong_settings_are_all_told_and_nothing_else_is_looked_at(
+    imai: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A line each."""
+    monkeypatch.setenv("IMAI_RENEWAL_DAY", "32")
+    monkeypatch.setenv("PANEL_PORT", "high")
+    result = check()
+    assert result.exit_code == 1
+    assert [line.split(": ")[1] for line in fixes(result)] == ["PANEL_PORT", "IMAI_RENEWAL_DAY"]
+    assert imai.calls == 0
+
+
+@pytest.mark.usefixtures("imai")
+def test_a_name_that_is_no_setting_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the nearest."""
+    monkeypatch.setenv("PANEL_CACHE_TTL", "60")
+    assert fixes(check()) == [
+        "settings: PANEL_CACHE_TTL is no setting of the panel and is ignored. Did you mean PANEL_CACHE_TTL_SECONDS?"
+    ]
+
+
+@pytest.mark.usefixtures("imai")
+def test_a_file_of_accounts_with_a_defect_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With its line."""
+    file = tmp_path / "providers.yaml"
+    file.write_text("accounts:\n  - service: nobody\n", encoding="utf-8")
+    monkeypatch.setenv("PANEL_PROVIDERS_FILE", str(file))
+    (line,) = fixes(check("--offline"))
+    assert f"{file}:2" in line
+
+
+@pytest.mark.usefixtures("imai")
+def test_an_env_file_for_everybody_is_told(tmp_path: Path) -> None:
+    """With the command that closes it."""
+    env_file = tmp_path / ".env"
+    env_file.touch()
+    env_file.chmod(0o644)
+    result = check("--offline")
+    assert result.exit_code == 1
+    assert fixes(result) == [f".env: others may read the keys (mode 0644). Run: chmod 600 {env_file}"]
+
+
+@pytest.mark.usefixtures("imai")
+@pytest.mark.parametrize(
+    ("store", "mode", "says"),
+    [
+        (None, 0o600, " users add NAME --role admin"),
+        ("roles: {}\ncredentials: {usernames: {}}\n", 0o600, "no user exists yet. Make the first: "),
+        ("roles: [", 0o600, "line 1"),
+        ("roles: {}\ncredentials: {usernames: {}}\n", 0o644, "Run: chmod 600 "),
+    ],
+)
+def test_a_store_that_lets_nobody_in_is_told(tmp_path: Path, store: str | None, mode: int, says: str) -> None:
+    """With its path and the command that helps."""
+    path = tmp_path / "auth.yaml"
+    path.unlink()
+    if store is not None:
+        path.write_text(store, encoding="utf-8")
+        path.chmod(mode)
+    result = check("--offline")
+    assert result.exit_code == 1
+    (line,) = fixes(result)
+    assert line.startswith("users: ")
+    assert str(path) in line
+    assert says in line
+
+
+@pytest.mark.usefixtures("imai")
+def test_a_store_in_which_nobody_may_read_is_told(tmp_path: Path, add_user: AddUser) -> None:
+    """Signing in would show a refusal to everybody."""
+    (tmp_path / "auth.yaml").unlink()
+    add_user("victor", roles=["guest"])
+    (line,) = fixes(check("--offline"))
+    assert line.startswith("users: nobody has the permission integration:Read. Run: ")
+
+
+@pytest.mark.usefixtures("imai")
+@pytest.mark.parametrize(
+    ("host", "secure", "ok"),
+    [("127.0.0.1", "true", True), ("127.0.0.1", "false", False), ("0.0.0.0", "true", True), ("0.0.0.0", "false", True)],  # noqa: S104 - what is checked
+)  # fmt: skip
+def test_the_cookie_is_held_against_the_address(
+    monkeypatch: pytest.MonkeyPatch,
+    host: str,
+    secure: str,
+    ok: bool,  # noqa: FBT001 - pytest's way
+) -> None:
+    """An unprotected cookie has its place on a trusted network alone, and never behind a proxy on this machine."""
+    monkeypatch.setenv("PANEL_HOST", host)
+    monkeypatch.setenv("PANEL_COOKIE_SECURE", secure)
+    result = check("--offline")
+    (line,) = [line for line in result.output.splitlines() if line[5:].startswith("cookie: ")]
+    assert line.startswith("ok ") is ok
+    assert (result.exit_code == 0) is ok
