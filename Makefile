@@ -1,22 +1,23 @@
-# demo, run, test, lint, bench: each sets up what it needs on a bare machine with Python 3.11, pip and make.
+# demo, run, test, lint, bench: each sets up what it needs on a bare machine with Python 3.11 or later, pip and make.
+# Where python3 is older: make PYTHON=python3.12 …
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 PEERS := .peers
+export PYTHON ?= python3
 
-.PHONY: help demo run test test-fast test-peers lint bench soak screenshots lock mutants clean
+.PHONY: help install demo run test test-fast test-peers lint bench soak screenshots pictures lock mutants clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort
 
-# Without ensurepip, which Debian packs apart from Python: the pip that is there installs into the environment.
 $(READY): requirements.lock pyproject.toml
-	python3 -m venv --without-pip --clear $(VENV)
-	python3 -m pip --python $(BIN)/python install --quiet --require-hashes --only-binary :all: -r requirements.lock
-	python3 -m pip --python $(BIN)/python install --quiet --no-deps --no-build-isolation --editable .
-	@touch $@
+	scripts/build-environment requirements.lock --editable
+
+install: ## on a server: the panel into .venv, without what only tests and developers need
+	scripts/build-environment requirements-run.lock
 
 demo: $(READY) ## a panel on loopback with a stand-in IMAI; prints URL, user and password
 	$(BIN)/integrations demo
@@ -58,9 +59,13 @@ lint: $(READY) ## ruff, mypy, layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-screenshots: $(READY) ## the README's pictures, and every state of a card into build/gallery
+screenshots: $(READY) ## every state of a card, into build/gallery
 	scripts/ensure-test-tools
-	$(BIN)/python scripts/screenshots.py
+	$(BIN)/python scripts/screenshots.py gallery
+
+pictures: $(READY) ## the README's pictures anew
+	scripts/ensure-test-tools
+	$(BIN)/python scripts/screenshots.py readme
 
 bench: $(READY) ## measure the panel beside stock Streamlit; a few minutes
 	scripts/ensure-test-tools
@@ -74,11 +79,15 @@ mutants: $(READY) ## change the code in small ways and list the changes that no 
 	$(BIN)/mutmut run
 	$(BIN)/mutmut results
 
-lock: $(READY) ## pin the dependencies anew, with hashes
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev --generate-hashes \
-		--no-emit-index-url --no-annotate --custom-compile-command "make lock" -o requirements.lock pyproject.toml
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-		--no-annotate --custom-compile-command "make lock" -o tests/peers/requirements.lock tests/peers/requirements.in
+PIN := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+	--custom-compile-command "make lock"
 
-clean: ## remove the environment and what the tools left
-	rm -rf $(VENV) $(PEERS) .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache mutants *.egg-info
+lock: $(READY) ## pin the dependencies anew, with hashes: for developers, and those among them that a server needs
+	$(BIN)/$(PIN) --extra dev -o requirements.lock pyproject.toml
+	$(BIN)/$(PIN) --extra install -c requirements.lock -o requirements-run.lock pyproject.toml
+	$(BIN)/$(PIN) -o tests/peers/requirements.lock tests/peers/requirements.in
+
+clean: ## remove the environments and what the tools left
+	rm -rf $(VENV) .venv-* $(PEERS) build .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache \
+		.import_linter_cache mutants *.egg-info
+	find app.py integrations tests bench scripts -name __pycache__ -prune -exec rm -rf {} +

@@ -13,6 +13,9 @@ def name() -> str:
     script = Path(sys.executable).with_name("integrations")
     if not script.is_file():
         return f"{shlex.quote(sys.executable)} {_MODULE}"
+    linked = script.parents[2] / ".venv" / "bin" / "integrations"  # as scripts/build-environment makes it
+    if linked.is_file() and linked.samefile(script):
+        script = linked
     found = shutil.which("integrations")
     if found is not None and Path(found).absolute() == script.absolute():
         return "integrations"

@@ -1,8 +1,8 @@
-"""Takes the README's pictures and one of every state, from the real panel in the real browser.
+"""Takes pictures of the real panel in the real browser.
 
-`make screenshots` writes docs/images/panel-{light,dark}.png, and into build/gallery/ each page in four looks: light,
-dark, in a contrast theme and as on a phone. The pages: all states of a card with their overview, the panel with twenty
-cards, the sign-in and each way in which it is barred.
+`make pictures` writes the README's, docs/images/panel-{light,dark}.png. `make screenshots` writes into build/gallery/
+each page in four looks: light, dark, in a contrast theme and as on a phone. The pages: all states of a card with their
+overview, the panel with twenty cards, the sign-in and each way in which it is barred.
 """
 
 import json
@@ -57,28 +57,41 @@ TWENTY: Final[dict[str, Any]] = {
 
 
 def main() -> None:
-    """Take them all."""
-    images, everything = ROOT / "docs" / "images", ROOT / "build" / "gallery"
-    for made in (images, everything):
-        made.mkdir(parents=True, exist_ok=True)
+    """Take those that the command names."""
+    wanted = {"readme": take_for_readme, "gallery": take_gallery}[sys.argv[1]]
     with browser() as chromium, tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        with panel_of_twenty(folder) as panel:
-            for look in LOOKS:
-                with page_of(chromium, look) as page:
-                    sign_in(page, panel)
-                    page.get_by_text("Account 13").wait_for()
-                    take(page, everything / f"panel-{look}.png")
-                    if look in {"light", "dark"}:
-                        take(page, images / f"panel-{look}.png", height=720)
-            for look in LOOKS:
-                take_access(chromium, look, panel, everything)
-        with run_gallery(folder) as url:
-            for look in LOOKS:
-                with page_of(chromium, look) as page:
-                    page.goto(url)
-                    page.get_by_role("heading", level=2).last.wait_for()
-                    take(page, everything / f"cards-{look}.png", height=8000)
+        wanted(chromium, Path(temporary))
+
+
+def take_for_readme(chromium: Browser, folder: Path) -> None:
+    """The panel with twenty cards."""
+    images = ROOT / "docs" / "images"
+    with panel_of_twenty(folder) as panel:
+        for look in ("light", "dark"):
+            with page_of(chromium, look) as page:
+                sign_in(page, panel)
+                page.get_by_text("Account 13").wait_for()
+                take(page, images / f"panel-{look}.png", height=720)
+
+
+def take_gallery(chromium: Browser, folder: Path) -> None:
+    """The panel, the ways in, and every state of a card."""
+    gallery = ROOT / "build" / "gallery"
+    gallery.mkdir(parents=True, exist_ok=True)
+    with panel_of_twenty(folder) as panel:
+        for look in LOOKS:
+            with page_of(chromium, look) as page:
+                sign_in(page, panel)
+                page.get_by_text("Account 13").wait_for()
+                take(page, gallery / f"panel-{look}.png")
+        for look in LOOKS:
+            take_access(chromium, look, panel, gallery)
+    with run_gallery(folder) as url:
+        for look in LOOKS:
+            with page_of(chromium, look) as page:
+                page.goto(url)
+                page.get_by_role("heading", level=2).last.wait_for()
+                take(page, gallery / f"cards-{look}.png", height=8000)
 
 
 @contextmanager
