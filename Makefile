@@ -28,8 +28,8 @@ run: $(READY) ## the panel on your .env and your store
 # httpbin tells where a key stood in a request. It has an environment of its own, as it asks for another greenlet than
 # Playwright does.
 $(PEERS)/httpbin/ready: tests/peers/requirements.lock
-	python3 -m venv --without-pip --clear $(PEERS)/httpbin
-	python3 -m pip --python $(PEERS)/httpbin/bin/python install --quiet --require-hashes --only-binary :all: -r $<
+	$(PYTHON) -m venv --without-pip --clear $(PEERS)/httpbin
+	$(PYTHON) -m pip --python $(PEERS)/httpbin/bin/python install --quiet --require-hashes --only-binary :all: -r $<
 	@touch $@
 
 # Prism serves GitHub's own description of its API. It is not a part of `make test`, as it needs Node.js and half a gigabyte.
@@ -46,11 +46,8 @@ test: $(READY) $(PEERS)/httpbin/ready ## every test, the browser's included
 test-fast: $(READY) ## the tests without the browser
 	$(BIN)/pytest -n auto --ignore tests/browser --ignore tests/peers
 
-test-peers: $(READY) ## the panel with the programs that stand beside it, such as a real Prometheus
+test-peers: $(READY) $(PEERS)/httpbin/ready $(PEERS)/prism/ready ## beside programs by others, such as Prometheus; needs npm
 	scripts/ensure-test-tools
-	$(BIN)/pytest tests/peers
-
-test-peers: $(READY) $(PEERS)/httpbin/ready $(PEERS)/prism/ready ## the definitions against servers by others; needs npm
 	$(BIN)/pytest tests/peers
 
 lint: $(READY) ## ruff, mypy, layers
@@ -75,7 +72,7 @@ soak: $(READY) ## thirty viewers for ten minutes, with a provider that fails eve
 	$(BIN)/python -m bench.soak
 
 mutants: $(READY) ## change the code in small ways and list the changes that no test notices; up to an hour
-	python3 -m pip --python $(BIN)/python install --quiet --no-build-isolation --editable '.[mutants]'
+	$(PYTHON) -m pip --python $(BIN)/python install --quiet --no-build-isolation --editable '.[mutants]'
 	$(BIN)/mutmut run
 	$(BIN)/mutmut results
 

@@ -134,6 +134,19 @@ def prepare() -> None:
         log.error("Nobody can sign in yet: %s", obstacle)
 
 
+def reload_accounts() -> None:
+    """Read the providers' file anew; a file with a defect changes nothing and is told in the log with its line."""
+    try:
+        found = accounts.read()
+        for provider in found:
+            _ = provider.settings
+    except SettingsError as error:
+        log.error("The accounts stay as they were: %s", "; ".join(str(error).splitlines()))  # noqa: TRY400
+        return
+    accounts.replace(found)
+    log.info("Accounts read anew: %s", ", ".join(provider.label for provider in found) or "none")
+
+
 def settings_source() -> str:
     """Where the settings come from, with the whole path."""
     path = env_file().absolute()

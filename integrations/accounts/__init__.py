@@ -30,8 +30,17 @@ def current() -> tuple[Provider[Any], ...]:
     """
     with _lock:
         if _current.providers is None:
-            _current.providers = load(panel_settings().providers_file)
+            _current.providers = read()
         return _current.providers
+
+
+def read() -> tuple[Provider[Any], ...]:
+    """The accounts of the file as it is now.
+
+    Raises:
+        SettingsError: the file has defects.
+    """
+    return load(panel_settings().providers_file)
 
 
 def replace(providers: tuple[Provider[Any], ...] | None) -> None:

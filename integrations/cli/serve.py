@@ -6,6 +6,7 @@ import signal
 import socket
 import ssl
 import sys
+import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
@@ -51,8 +52,8 @@ def serve(  # noqa: PLR0913 - the options of the command
 ) -> None:
     """Serve the panel.
 
-    Exit 0 after SIGTERM or Ctrl+C, 1 if it cannot start. Several workers need a state that they share. One that dies
-    is replaced; SIGHUP replaces one after the other.
+    Exit 0 after SIGTERM or Ctrl+C, 1 if it cannot start. SIGHUP reads the providers' file anew. Several workers need a
+    state that they share: one that dies is replaced, and SIGHUP replaces one after the other.
     """
     settings = startup.check()
     if workers > 1 and settings.state_url.get_secret_value() == "memory://":
@@ -145,6 +146,8 @@ def _configuration(workers: int, certificate: str | None, key: str | None, root_
 def _serve_alone(listener: socket.socket, config: "uvicorn.Config") -> None:
     import uvicorn  # noqa: PLC0415 - heavy, as above
 
+    if hasattr(signal, "SIGHUP"):  # not everywhere
+        signal.signal(signal.SIGHUP, lambda *_: threading.Thread(target=startup.reload_accounts).start())
     uvicorn.Server(config).run([listener])
 
 

@@ -1,5 +1,6 @@
 """`integrations serve`, as a process where it serves and in this one where it does not start."""
 
+import json
 import os
 import re
 import shlex
@@ -8,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +22,7 @@ from integrations import command
 from integrations.cli.main import main
 from tests.conftest import PASSWORD, AddUser
 from tests.transport.test_client import self_signed
+from tests.web.test_usage import token
 
 
 @pytest.fixture
@@ -96,6 +99,36 @@ def test_a_signal_ends_it_within_five_seconds_and_without_a_failure(
             took = time.monotonic() - began
         assert (exit_code, log.read_text().splitlines()[-1].partition("integrations: ")[2]) == (0, "Stopped")
     assert took < 5
+
+
+def test_sighup_reads_the_accounts_anew_and_keeps_them_where_the_file_is_wrong(
+    tmp_path: Path, add_user: AddUser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The endpoint has the new account at once; a defect is told with its line, and nothing changes."""
+    add_user("alice", roles=["admin"])
+    bearer = f"Bearer {token()}"
+    file = tmp_path / "providers.yaml"
+    file.write_text("accounts:\n  - service: imai\n", encoding="utf-8")
+    monkeypatch.setenv("PANEL_PROVIDERS_FILE", str(file))
+    with serving(tmp_path, "--port", "0") as (running, log):
+        address = wait_for(log, r"Serving on (http://\S+)\n")[1]
+
+        def shown() -> list[str]:
+            request = urllib.request.Request(
+                f"{address}/integrations/usage", headers={"Authorization": bearer}
+            )
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return [reading["provider"] for reading in json.load(answer)["integrations"]]
+
+        assert shown() == ["IMAI"]
+        file.write_text("accounts:\n  - service: imai\n  - service: deepl\n", encoding="utf-8")
+        running.send_signal(signal.SIGHUP)
+        wait_for(log, r" INFO integrations: Accounts read anew: IMAI, DeepL\n")
+        assert shown() == ["IMAI", "DeepL"]
+        file.write_text("accounts:\n  - service: nobody\n", encoding="utf-8")
+        running.send_signal(signal.SIGHUP)
+        wait_for(log, rf" ERROR integrations: The accounts stay as they were: {file}:2")
+        assert shown() == ["IMAI", "DeepL"]
 
 
 def test_a_port_in_use_is_one_line(taken: int) -> None:
