@@ -11,6 +11,7 @@ import tomllib
 import urllib.request
 import venv
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -67,15 +68,50 @@ def address(installed: Path, tmp_path: Path, imai: Simulator) -> Iterator[str]:
             stderr=output,
         )
     try:
-        end = time.monotonic() + 60
-        while not (found := re.search(r"Serving on (http://\S+)", log.read_text())):
-            assert running.poll() is None, log.read_text()
-            assert time.monotonic() < end
-            time.sleep(0.05)
-        yield found[1]
+        yield _address(log, running)
     finally:
         running.terminate()
         running.wait(timeout=10)
+
+
+@contextmanager
+def read_only(folder: Path) -> Iterator[Path]:
+    """A folder that cannot be written to; it can again afterwards."""
+    folder.mkdir(mode=0o500)
+    try:
+        yield folder
+    finally:
+        folder.chmod(0o700)
+
+
+def test_it_serves_where_nothing_can_be_written(installed: Path, tmp_path: Path) -> None:
+    """As in the image: another home, no store yet; and the image's own health check finds it alive."""
+    containerfile = (ROOT / "deploy" / "Containerfile").read_text(encoding="utf-8")
+    found = re.search(r'CMD \["python", "-c", \\\s+"(.+?)"\]', containerfile)
+    assert found
+    environment = {"PATH": os.defpath, "HOME": "/nonexistent", "PANEL_STATE_URL": "memory://"}
+    with read_only(tmp_path / "root") as folder, (tmp_path / "serve.log").open("wb") as output:
+        running = subprocess.Popen(
+            [installed, "serve", "--port", "0"], cwd=folder, env=environment, stderr=output
+        )
+        try:
+            check = found[1].replace("http://127.0.0.1:8501", _address(tmp_path / "serve.log", running))
+            healthy = [installed.with_name("python"), "-c", check.replace("timeout=4", "timeout=60")]
+            assert subprocess.run(healthy, cwd=folder, check=False).returncode == 0
+        finally:
+            running.terminate()
+            assert running.wait(timeout=10) == 0
+        assert list(folder.iterdir()) == []
+
+
+def _address(log: Path, running: "subprocess.Popen[bytes]") -> str:
+    """Where it serves, once it says so."""
+    end = time.monotonic() + 60
+    while not (found := re.search(r"Serving on (http://\S+)", log.read_text())):
+        assert running.poll() is None, log.read_text()
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    return found[1]
 
 
 def get(url: str) -> bytes:

@@ -2,6 +2,7 @@
 
 import re
 import signal
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -52,3 +53,14 @@ def test_a_wrong_setting_ends_the_demo_with_one_line(tmp_path: Path, name: str) 
     with demo(tmp_path, **{name: "soon"}) as running:
         assert running.running.wait(timeout=15) == 1
         assert re.fullmatch(rf"Error: {name}: .*\n", running.log)
+
+
+def test_a_port_in_use_ends_the_demo_with_the_panels_line(tmp_path: Path) -> None:
+    """The line names the port, and the exit code is the panel's: 1."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        own = clean_environment({"TMPDIR": str(tmp_path)})
+        command = [*COMMAND, "demo", "--port", str(port)]
+        with process(command, tmp_path / "demo.log", own) as running:
+            said(running, rf"Error: Cannot listen on 127\.0\.0\.1, port {port}: Address already in use\.")
+            assert running.running.wait(timeout=15) == 1

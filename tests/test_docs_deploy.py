@@ -1,0 +1,114 @@
+"""docs/deploy.md and the files of deploy/: what can be held without a server of its own."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from integrations.cli.main import main
+from integrations.settings import PanelSettings
+from integrations.web.server import ROUTES
+
+ROOT = Path(__file__).parents[1]
+DOCUMENT = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
+UNIT = (ROOT / "deploy" / "integrations.service").read_text(encoding="utf-8")
+CONTAINERFILE = (ROOT / "deploy" / "Containerfile").read_text(encoding="utf-8")
+SYSTEMD_ANALYZE = shutil.which("systemd-analyze")
+MOST_EXPOSURE = 1.5
+
+
+@pytest.fixture
+def unit(tmp_path: Path) -> Path:
+    """The unit, with a command that is there."""
+    file = tmp_path / "integrations.service"
+    command = Path(sys.executable).with_name("integrations")
+    file.write_text(UNIT.replace("/opt/integrations/.venv/bin/integrations", str(command)), encoding="utf-8")
+    return file
+
+
+@pytest.mark.skipif(SYSTEMD_ANALYZE is None, reason="systemd is not here")
+def test_the_unit_is_right_and_tight(unit: Path) -> None:
+    """`systemd-analyze verify` has nothing to say, and `security` rates it as the document does."""
+    verify = subprocess.run(
+        [str(SYSTEMD_ANALYZE), "verify", unit], capture_output=True, text=True, check=False
+    )
+    assert (verify.returncode, verify.stderr) == (0, "")
+    security = subprocess.run(
+        [str(SYSTEMD_ANALYZE), "security", "--offline=true", "--no-pager", unit],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    found = re.search(r"Overall exposure level for \S+: ([\d.]+)", security.stdout)
+    assert found
+    assert float(found[1]) <= MOST_EXPOSURE
+    assert f"rates it {found[1]} of 10" in DOCUMENT
+
+
+def test_the_unit_starts_a_command_of_ours() -> None:
+    """Its options are the command's, its variables are settings, and its folders are the document's."""
+    found = re.search(r"^ExecStart=(\S+) (.+)$", UNIT, re.MULTILINE)
+    assert found
+    arguments = found[2].replace("/etc/integrations/env", os.devnull).split()
+    shown = CliRunner().invoke(main, [*arguments, "--help"])
+    assert "Serve the panel." in shown.output or shown.exit_code == 2
+    assert found[1] in DOCUMENT
+    assert "/etc/integrations/env" in DOCUMENT
+    known = {PanelSettings.variable(name) for name in PanelSettings.model_fields}
+    assert set(re.findall(r"^Environment=(\w+)=", UNIT, re.MULTILINE)) <= known
+
+
+def test_the_health_addresses_are_routes() -> None:
+    """Each that the document or the image names is answered."""
+    paths = {route.path for route in ROUTES}
+    named = set(re.findall(r"/integrations/health/\w+", DOCUMENT + CONTAINERFILE))
+    assert named == {"/integrations/health/live", "/integrations/health/ready"}
+    assert named <= paths
+
+
+def test_the_image_runs_as_somebody_else_with_settings_of_ours() -> None:
+    """Not as root; its command is the panel's; its variables are settings; nobody's store or key is copied."""
+    assert re.search(r"^USER \d+$", CONTAINERFILE, re.MULTILINE)
+    (command,) = re.findall(r"^CMD (.+)$", CONTAINERFILE, re.MULTILINE)
+    assert json.loads(command) == ["integrations", "serve"]
+    known = {PanelSettings.variable(name) for name in PanelSettings.model_fields}
+    assert set(re.findall(r"\b(PANEL_\w+)=", CONTAINERFILE)) <= known
+    left_out = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    assert {".env", ".streamlit/*", "!.streamlit/config.toml", ".git"} <= set(left_out)
+
+
+def test_the_composition_keeps_the_root_read_only_and_listens_on_loopback() -> None:
+    """Its files are there, its variables are settings."""
+    (panel,) = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text(encoding="utf-8"))[
+        "services"
+    ].values()
+    assert (ROOT / "deploy" / panel["build"]["context"] / panel["build"]["dockerfile"]).is_file()
+    assert panel["read_only"] is True
+    assert panel["ports"] == ["127.0.0.1:8501:8501"]
+    known = {PanelSettings.variable(name) for name in PanelSettings.model_fields}
+    assert panel["environment"].keys() <= known
+
+
+@pytest.mark.parametrize("target", sorted(set(re.findall(r"(?:^|`)make ([a-z-]+)", DOCUMENT, re.MULTILINE))))
+def test_every_target_is_in_the_makefile(target: str) -> None:
+    """What the document calls is there."""
+    assert re.search(rf"^{target}:.*##", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+
+
+def test_a_server_gets_the_pins_of_the_developers() -> None:
+    """Each version of requirements-run.lock is that of requirements.lock, and what only tests need is not in it."""
+    pins = {
+        name: set(re.findall(r"^([\w.-]+)==(\S+)", (ROOT / name).read_text(encoding="utf-8"), re.MULTILINE))
+        for name in ("requirements.lock", "requirements-run.lock")
+    }
+    assert pins["requirements-run.lock"] < pins["requirements.lock"]
+    names = {name for name, _ in pins["requirements-run.lock"]}
+    assert {"streamlit", "uvicorn", "setuptools"} <= names
+    assert not names & {"pytest", "playwright", "mypy", "ruff", "hypothesis"}
