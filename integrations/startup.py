@@ -30,7 +30,10 @@ log = logging.getLogger("integrations")
 _SECRET_NAMES: Final = ("_KEY", "_TOKEN", "_SECRET", "_PASSWORD")
 """How the names of variables end whose values are secrets."""
 
-_PREFIXES: Final = ("PANEL_", *(str(kind.settings_class.model_config.get("env_prefix")) for kind in PYTHON.values()))
+_PREFIXES: Final = (
+    "PANEL_",
+    *(str(kind.settings_class.model_config.get("env_prefix")) for kind in PYTHON.values()),
+)
 
 
 class StartError(Exception):

@@ -47,7 +47,7 @@ class Place:
 
     def start(self) -> str:
         """What the log says at the start."""
-        self.monkeypatch.setattr(startup, "set_up_log", lambda _: None)  # the test hears the log as it is
+        self.monkeypatch.setattr(startup, "prepare_log", lambda _: None)  # the test hears the log as it is
         startup.prepare()
         return self.log.text
 

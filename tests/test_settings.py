@@ -8,12 +8,11 @@ from click.testing import CliRunner
 from pydantic import SecretStr
 from pydantic_settings import BaseSettings
 
-from integrations import settings as settings_module
 from integrations.cli.main import main
 from integrations.errors import SettingsError
 from integrations.providers import PYTHON
 from integrations.providers.imai import ImaiSettings
-from integrations.settings import PanelSettings, ProviderSettings
+from integrations.settings import ENV_FILE_VARIABLE, PanelSettings, ProviderSettings
 
 EXAMPLE = (Path(__file__).parents[1] / ".env.example").read_text(encoding="utf-8")
 DEFAULTS = {
@@ -301,7 +300,7 @@ def test_a_tilde_is_the_home_directory(tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_another_env_file_may_be_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`--env-file` takes the place of `.env`, wherever the command is called; an absent file is told."""
-    monkeypatch.setattr(settings_module, "_EnvFile", type("_EnvFile", (), {"path": Path(".env")}))
+    monkeypatch.setenv(ENV_FILE_VARIABLE, "")  # and as it was before, afterwards
     (tmp_path / ".env").write_text("IMAI_TOTAL_CREDITS=1\n", encoding="utf-8")
     other = tmp_path / "other.env"
     other.write_text("IMAI_TOTAL_CREDITS=2\nIMAI_RENEWAL_DAY=32\n", encoding="utf-8")

@@ -9,7 +9,7 @@ from typing import Final
 
 import click
 
-from integrations import accounts, command, service, startup
+from integrations import accounts, command, log, service, startup
 from integrations.access import INTEGRATION_READ, store
 from integrations.access.permissions import is_allowed, permissions_of
 from integrations.access.store import StoreError
@@ -32,7 +32,7 @@ class Finding:
 @click.option("--offline", is_flag=True, help="Ask no provider.")
 def check(*, offline: bool) -> None:
     """Check settings, accounts, store, permissions and keys; exit 0 if all is well, 1 if not."""
-    startup.set_up_log("CRITICAL")  # the findings say it
+    log.set_up("CRITICAL", "text")  # the findings say it
     found = list(_settings())
     if all(finding.ok for finding in found):
         checks = (*_CHECKS, _keys_are_set if offline else _keys_work)

@@ -113,7 +113,9 @@ def _announce(listener: socket.socket, root_path: str, settings: PanelSettings, 
         )
 
 
-def _configuration(workers: int, certificate: str | None, key: str | None, root_path: str) -> "uvicorn.Config":
+def _configuration(
+    workers: int, certificate: str | None, key: str | None, root_path: str
+) -> "uvicorn.Config":
     # Read when the library is imported: its 8 KiB are less than the cookies that a browser may bring.
     os.environ.setdefault("WEBSOCKETS_MAX_LINE_LENGTH", "65536")
 
