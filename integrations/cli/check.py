@@ -16,6 +16,7 @@ from integrations.access.store import StoreError
 from integrations.errors import ProviderError
 from integrations.models import Reading
 from integrations.settings import LOOPBACK_HOSTS, env_file, panel_settings
+from integrations.state import StateError, state
 from integrations.ui import texts
 
 
@@ -74,6 +75,16 @@ def _env_file_is_private() -> Iterator[Finding]:
         yield Finding(".env", f"{path} is its owner's alone")
 
 
+def _state() -> Iterator[Finding]:
+    """Whether sign-ins and readings can be kept."""
+    try:
+        state().check()
+    except StateError as error:
+        yield Finding("state", f"PANEL_STATE_URL: {error}", ok=False)
+    else:
+        yield Finding("state", "can be read and written")
+
+
 def _store() -> Iterator[Finding]:
     """Whether anybody can sign in and see something."""
     path = panel_settings().auth_file
@@ -120,6 +131,7 @@ def _cookie() -> Iterator[Finding]:
 _CHECKS: Final[tuple[Callable[[], Iterator[Finding]], ...]] = (
     _accounts,
     _env_file_is_private,
+    _state,
     _store,
     _cookie,
 )

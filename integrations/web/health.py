@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from integrations import accounts
 from integrations.access import auth
+from integrations.access.store import StoreError
 from integrations.errors import SettingsError
 from integrations.settings import panel_settings
 from integrations.state import StateError, state
@@ -34,7 +35,11 @@ def _settings_are_right() -> bool:
 
 
 def _store_is_readable() -> bool:
-    return auth().available()
+    try:
+        auth().store.content()
+    except StoreError:
+        return False
+    return True
 
 
 def _state_is_reachable() -> bool:

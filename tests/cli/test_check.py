@@ -8,6 +8,7 @@ from click.testing import CliRunner, Result
 from integrations.cli.main import main
 from integrations.simulator import Simulator
 from tests.conftest import AddUser
+from tests.harness import free_port
 
 
 @pytest.fixture(autouse=True)
@@ -35,6 +36,7 @@ def test_where_all_is_well_every_line_says_so(imai: Simulator, tmp_path: Path) -
         f"ok   settings: Settings from the environment, then from {tmp_path}/.env",
         f"ok   accounts: IMAI; there is no {tmp_path}/.streamlit/providers.yaml",
         f"ok   .env: {tmp_path}/.env is its owner's alone",
+        "ok   state: can be read and written",
         f"ok   users: 1 of 2 may see the figures, from {tmp_path}/auth.yaml",
         "ok   cookie: kept over HTTPS; a proxy in front of this address must speak it",
         "ok   IMAI: Remaining: 7,500 credits. Used: 2,500 / 10,000 credits",
@@ -144,6 +146,15 @@ def test_a_store_that_lets_nobody_in_is_told(tmp_path: Path, store: str | None, 
     assert line.startswith("users: ")
     assert str(path) in line
     assert says in line
+
+
+@pytest.mark.usefixtures("imai")
+def test_a_state_that_cannot_be_used_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With its setting, and without the password in it."""
+    monkeypatch.setenv("PANEL_STATE_URL", f"redis://:test-password@127.0.0.1:{free_port()}")
+    (line,) = fixes(check("--offline"))
+    assert line.startswith("state: PANEL_STATE_URL: 127.0.0.1:")
+    assert "test-password" not in line
 
 
 @pytest.mark.usefixtures("imai")

@@ -12,6 +12,7 @@ from integrations.settings import panel_settings
 from integrations.simulator import Simulator
 from integrations.web import assets, health
 from tests.conftest import AddUser
+from tests.harness import free_port
 from tests.web.test_server import Server
 
 LIVE = "/integrations/health/live"
@@ -62,6 +63,16 @@ def test_without_a_readable_store_it_lives_and_is_not_ready(
             assert server.ask(READY).status == 200
     lines = [record.getMessage() for record in caplog.records if record.name == health.__name__]
     assert lines == ["Not ready: sign-in store", "Ready again"]
+
+
+def test_without_its_state_it_is_not_ready(
+    server: Server, add_user: AddUser, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nobody could stay signed in; the log names the state."""
+    add_user("alice", roles=["admin"])
+    monkeypatch.setenv("PANEL_STATE_URL", f"redis://127.0.0.1:{free_port()}")
+    assert server.ask(READY).status == 503
+    assert "Not ready: state" in caplog.text
 
 
 def test_while_the_environment_is_replaced_it_is_not_ready(

@@ -9,7 +9,6 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-import streamlit as st
 import time_machine
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families
@@ -20,7 +19,7 @@ from integrations.access import auth
 from integrations.models import Quota, Reading, Thresholds
 from integrations.simulator import Simulator
 from integrations.web import metrics
-from tests.conftest import IMAI, AddUser
+from tests.conftest import IMAI, AddUser, forget
 from tests.ui import gallery
 from tests.web.test_server import Server
 from tests.web.test_usage import cookie_of, problem, token
@@ -135,8 +134,7 @@ def test_a_measured_0_is_0(server: Server, imai: Simulator, bearer: str) -> None
     imai.credits = "0"
     assert samples(scrape(server, bearer))["integration_quota_remaining{integration=IMAI,unit=credits}"] == 0
     imai.credits = "-12.5"
-    cache._entries.clear()
-    st.cache_data.clear()
+    forget()
     found = samples(scrape(server, bearer))
     assert found["integration_quota_remaining{integration=IMAI,unit=credits}"] == -12.5
     assert found["integration_quota_used_ratio{integration=IMAI,unit=credits}"] == 1.001
