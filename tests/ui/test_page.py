@@ -195,7 +195,7 @@ def test_without_the_state_the_page_says_that_sign_in_is_unavailable(
     assert "Used: 2,500 / 10,000 credits" in written(visit(session_id))
 
 
-def scripted(path: Path, **answers: Mapping[str, object]) -> None:
+def scripted(path: Path, **answers: object) -> None:
     """Show these providers, which answer what is said."""
     path.write_text(json.dumps(answers))
     accounts.replace(many_providers.providers(path))
@@ -234,7 +234,7 @@ def test_from_two_cards_on_there_is_an_overview_and_refresh_keeps_it_true(
 def test_one_provider_of_two_quotas_has_an_overview(visit: Visit, tmp_path: Path) -> None:
     """A card is a reading, not a provider."""
     two = [CARD | {"name": "Searches"}, {"remaining": "0", "total": "5", "name": "Exports"}]
-    scripted(tmp_path / "answers.json", Hunter=two)  # type: ignore[arg-type]
+    scripted(tmp_path / "answers.json", Hunter=two)
     page = visit(signed_in())
     assert overview(page) == "Exhausted Hunter Exports\nActive 1"
     assert overview(page.run()) == "Exhausted Hunter Exports\nActive 1"
