@@ -14,6 +14,7 @@ from tests.harness import (
     Panel,
     SimulatorProcess,
     chromium_path,
+    run_gallery,
     run_panel,
     run_simulator,
 )
@@ -61,6 +62,13 @@ def page(chromium: Browser) -> Iterator[Page]:
     context = chromium.new_context(viewport={"width": 1100, "height": 800})
     yield context.new_page()
     context.close()
+
+
+@pytest.fixture(scope="session")
+def gallery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a page with every state."""
+    with run_gallery(tmp_path_factory.mktemp("gallery")) as url:
+        yield url
 
 
 def sign_in(page: Page, panel: Panel, name: str = "alice") -> None:

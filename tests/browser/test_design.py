@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page, StorageState, expect
 from integrations.ui import texts
 from tests.browser.conftest import sign_in, wait_for_clicks
 from tests.browser.test_look import violations
-from tests.harness import Panel, SimulatorProcess, run_gallery, run_panel
+from tests.harness import Panel, SimulatorProcess, run_panel
 from tests.ui.gallery import STATES
 
 ANSWERS: dict[str, Any] = {
@@ -84,13 +84,6 @@ def opened(chromium: Browser, stage: Stage, **options: Any) -> Iterator[Page]:  
     expect(page.get_by_role("heading", level=2)).to_have_count(6)
     yield page
     context.close()
-
-
-@pytest.fixture(scope="module")
-def gallery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a page with every state."""
-    with run_gallery(tmp_path_factory.mktemp("gallery")) as url:
-        yield url
 
 
 @contextmanager

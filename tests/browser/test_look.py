@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import sign_in, wait_for_clicks
-from tests.harness import PASSWORD, Panel, SimulatorProcess, run_gallery, run_panel
+from tests.harness import PASSWORD, Panel, SimulatorProcess, run_panel
 from tests.ui.gallery import STATES
 
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
@@ -76,13 +76,6 @@ def test_axe_finds_nothing_without_permission(seen: Page, panel: Panel) -> None:
     """The refusal is a page like any other."""
     sign_in(seen, panel, "victor")
     assert violations(seen) == []
-
-
-@pytest.fixture(scope="session")
-def gallery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a page with every state."""
-    with run_gallery(tmp_path_factory.mktemp("gallery")) as url:
-        yield url
 
 
 def test_axe_finds_nothing_in_any_state(seen: Page, gallery: str) -> None:
