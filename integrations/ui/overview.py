@@ -13,7 +13,7 @@ def draw(readings: Iterable[Reading], *, waiting: int = 0) -> None:
 
     Args:
         readings: those of all cards that have one.
-        waiting: how many providers are being asked right now.
+        waiting: how many providers are being asked of which nothing is known yet.
     """
     lines = [
         f"- {_badge(state)} {len(group) if state is texts.ACTIVE else ', '.join(map(_link, group))}"

@@ -119,9 +119,9 @@ def _follow(place: Any) -> None:  # noqa: ANN401 - Streamlit's own type
     refreshed = st.session_state.pop(_REFRESHED_ALL, False)
     if place is None and not refreshed:
         return
-    for waiting in _answers():
+    for _ in _answers():
         if place is not None:
-            _draw_overview_in(place, waiting=waiting)
+            _draw_overview_in(place)
     if refreshed:
         st.toast(card.escape(texts.summary(_known())))
 
@@ -186,15 +186,17 @@ def _draw_overview() -> Any:  # noqa: ANN401 - Streamlit's own type
     if not _may_read():
         st.rerun()
     place = st.empty()
-    _draw_overview_in(place, waiting=0)
+    _draw_overview_in(place)
     return place
 
 
-def _draw_overview_in(place: Any, *, waiting: int) -> None:  # noqa: ANN401 - Streamlit's own type
+def _draw_overview_in(place: Any) -> None:  # noqa: ANN401 - Streamlit's own type
+    # Whose reading has run out is counted by it until the new one comes: nothing moves meanwhile.
+    providers = accounts.current()
     readings = _known()
-    if len(accounts.current()) > 1 or len(readings) > 1:
+    if len(providers) > 1 or len(readings) > 1:
         with place.container():
-            overview.draw(readings, waiting=waiting)
+            overview.draw(readings, waiting=sum(not cache.known(provider) for provider in providers))
 
 
 def _has_overview() -> bool:
@@ -207,21 +209,19 @@ def _known() -> cache.Readings:
     return tuple(reading for provider in accounts.current() for reading in cache.known(provider))
 
 
-def _answers() -> Iterator[int]:
-    """How many providers are being asked: now, and after each answer, down to none. Nothing where nobody is asked.
+def _answers() -> Iterator[None]:
+    """Each time that a provider has answered which is being asked, until there is none to wait for.
 
     The threads of the cards ask. Should one of them not come so far, this ends with the deadline.
     """
     end = time.monotonic() + panel_settings().deadline_seconds
     waiting = [provider for provider in accounts.current() if cache.is_due(provider)]
-    if waiting:
-        yield len(waiting)
     while waiting and time.monotonic() < end:
         time.sleep(_GLANCE_SECONDS)
         still = [provider for provider in waiting if cache.is_due(provider)]
         if len(still) < len(waiting):
             waiting = still
-            yield len(waiting)
+            yield
 
 
 @st.fragment(run_every=_PULSE_SECONDS)
