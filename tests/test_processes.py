@@ -28,7 +28,7 @@ from tests.harness import (
 )
 from tests.state.redis_server import RedisServer
 
-FIGURE = "Remaining: 7,500 credits"
+FIGURE = "Remaining: **7,500** credits"
 VIEWERS = 50
 
 
