@@ -79,6 +79,7 @@ def test_a_rolling_restart_is_seen_by_nobody(chromium: Browser, panel: Panel, tm
     ports = [int(panel.url.rpartition(":")[2]), free_port()]
     upstream = UPSTREAM.replace("8501", str(ports[0])).replace("8502", str(ports[1]))
     server = SERVER.replace("        proxy_pass http://127.0.0.1:8501;\n", PASS)
+    server = re.sub(r" *limit_\w+ [^;]*;\n", "", server)  # all who read here come from one address
     failures: list[str] = []
     answers: list[int] = []
     done = threading.Event()
