@@ -41,7 +41,7 @@ $(PEERS)/prism/ready: tests/peers/package-lock.json
 
 test: $(READY) $(PEERS)/httpbin/ready ## every test, the browser's included
 	scripts/ensure-test-tools
-	$(BIN)/pytest -n auto --ignore tests/peers --cov --cov-report=term-missing:skip-covered
+	$(BIN)/pytest -n auto --ignore tests/peers/test_github.py --ignore tests/peers/test_prometheus.py --cov --cov-report=term-missing:skip-covered
 
 test-fast: $(READY) ## the tests without the browser
 	$(BIN)/pytest -n auto --ignore tests/browser --ignore tests/peers
