@@ -11,12 +11,16 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
+import anyio
 from google.protobuf.message import DecodeError
+from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit.proto.BackMsg_pb2 import BackMsg
 
 from integrations import accounts
+from integrations.access import Principal
 from integrations.access.visitor import client_network
+from integrations.web.client import authenticate, session_id_of
 from integrations.web.descriptors import max_websockets
 
 log = logging.getLogger(__name__)
@@ -42,11 +46,15 @@ _POLICY_VIOLATION: Final = 1008
 _TRY_AGAIN_LATER: Final = 1013
 
 
+_STRANGERS_KEPT: Final = 1_000
+"""Clients whose buckets are remembered before full ones are dropped."""
+
+
 class Bucket:
     """A token bucket: so many messages at once, and then so many a second.
 
     Args:
-        cards: on the page, whose pulses come on top of what a person does.
+        cards: on the page, whose pulses come on top of what a person does; 0 for the sign-in form.
         clock: seconds; only differences count.
     """
 
@@ -60,13 +68,21 @@ class Bucket:
 
     def take(self) -> bool:
         """Take one token, if there is one."""
-        now = self._clock()
-        self._left = min(self._left + (now - self._at) * self._per_second, self._burst)
-        self._at = now
+        self._fill()
         if self._left < 1:
             return False
         self._left -= 1
         return True
+
+    def is_full(self) -> bool:
+        """Whether nothing was taken lately, so that a new bucket would hold as much."""
+        self._fill()
+        return self._left == self._burst
+
+    def _fill(self) -> None:
+        now = self._clock()
+        self._left = min(self._left + (now - self._at) * self._per_second, self._burst)
+        self._at = now
 
 
 def fault_of(data: bytes | None) -> str | None:
@@ -94,11 +110,16 @@ def fault_of(data: bytes | None) -> str | None:
 
 
 class WebsocketGuard:
-    """Refuses a websocket beyond the limits, and closes one that sends what the page does not."""
+    """Refuses a websocket beyond the limits, and closes one that sends what the page does not.
+
+    Who is signed in has a bucket for each page. All who are not, and come from one address, share one: otherwise who
+    connects again and again would begin each time with a full one.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
         self._open: Counter[str] = Counter()
+        self._strangers: dict[str, Bucket] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Count and watch a websocket; pass on all else."""
@@ -111,11 +132,23 @@ class WebsocketGuard:
             return
         self._open[client] += 1
         try:
-            await self._app(scope, *_watched(client, receive, send))
+            bucket = await self._bucket(client, HTTPConnection(scope))
+            await self._app(scope, *_watched(client, bucket, receive, send))
         finally:
             self._open[client] -= 1
             if not self._open[client]:
                 del self._open[client]
+
+    async def _bucket(self, client: str, handshake: HTTPConnection) -> Bucket:
+        if session_id_of(handshake) is not None:
+            found = await anyio.to_thread.run_sync(authenticate, handshake)
+            if isinstance(found, Principal):
+                return Bucket(len(accounts.current()))
+        if len(self._strangers) >= _STRANGERS_KEPT:
+            self._strangers = {
+                known: bucket for known, bucket in self._strangers.items() if not bucket.is_full()
+            }
+        return self._strangers.setdefault(client, Bucket(0))
 
     def _has_room(self, client: str) -> bool:
         limit = max_websockets()
@@ -138,9 +171,8 @@ def limit_per_client(limit: int) -> int:
     return max(limit // 2, 1)
 
 
-def _watched(client: str, receive: Receive, send: Send) -> tuple[Receive, Send]:
+def _watched(client: str, bucket: Bucket, receive: Receive, send: Send) -> tuple[Receive, Send]:
     """The two ends of a websocket: what comes is checked, and after the guard's own close nothing goes out."""
-    bucket = Bucket(len(accounts.current()))
     closed = False
 
     async def checked_receive() -> Message:

@@ -101,6 +101,10 @@ def test_who_sends_without_a_pause_is_closed_and_nobody_else_waits(panel: Panel)
                 if number % 100 == 99:
                     slowest = max(slowest, answer_time(panel))
         assert opened.close_code == 1008
+    with stream(panel) as again, suppress(ConnectionClosed):
+        for _ in range(60):
+            again.send(rerun())
+        assert close_code(again) == 1008  # a new connection brings no new burst
     assert slowest < QUICK
     assert len(panel.log) - before < 100_000
 
