@@ -120,7 +120,7 @@ def declared(account: Account, definition: Definition) -> Declared:
         DeclaredAccount(
             label=f"{definition.label} {account.name}" if account.name else definition.label,
             variables=account.key or definition.variables(account.service),
-            values=account.values,
+            values=definition.request.values | account.values,
             plain_http=account.allow_http,
             terms=_terms(account, definition),
         ),

@@ -53,7 +53,7 @@ def _key_defects(account: Account, definition: Definition) -> Iterator[Defect]:
 
 def _value_defects(account: Account, definition: Definition) -> Iterator[Defect]:
     needed = definition.request.placeholders
-    for name in sorted(needed - account.values.keys()):
+    for name in sorted(needed - account.values.keys() - definition.request.values.keys()):
         yield ("values",), f"expected a value for {name}"
     for name in sorted(account.values.keys() - needed):
         known = ", ".join(sorted(needed)) or "no values"
@@ -76,9 +76,10 @@ def _host_of(definition: Definition) -> str:
 def _scheme_defects(account: Account, definition: Definition) -> Iterator[Defect]:
     https = definition.request.url.startswith("https:")
     placeholder = _host_placeholder(definition)
-    if account.allow_http and https and placeholder is None:
+    if account.allow_http and https and (placeholder is None or placeholder not in account.values):
         yield ("allow_http",), "expected no such key: the service has a fixed address with https"
-    host = account.values.get(placeholder) if placeholder else _host_of(definition)
+    stated = definition.request.values | account.values
+    host = stated.get(placeholder) if placeholder else _host_of(definition)
     if not https and not account.allow_http and host is not None and not _is_loopback(host):
         yield (), "expected allow_http: true, since the definition's address begins with http://"
 

@@ -65,6 +65,20 @@ accounts:
     ]
 
 
+@pytest.mark.parametrize(
+    ("values", "host"),
+    [("", "api.deepl.com"), (", values: {host: api-free.deepl.com}", "api-free.deepl.com")],
+)
+def test_a_definition_may_say_what_an_account_may_leave_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, values: str, host: str
+) -> None:
+    """DeepL's paying customers need no value; those of its free plan name the other host."""
+    monkeypatch.setenv("DEEPL_API_KEY", "test-key")
+    (provider,) = load(file(tmp_path, f"accounts: [{{service: deepl{values}}}]"))
+    assert isinstance(provider, Declared)
+    assert provider._request().url == f"https://{host}/v2/usage"
+
+
 def test_an_own_definition_goes_before_the_catalogues(tmp_path: Path) -> None:
     """So that one can be copied and mended."""
     own = ACME.replace("  acme:", "  deepl:")
@@ -134,7 +148,7 @@ DEFECTS = {
     "no value": ("2: accounts[0]: expected a value for account_sid", "accounts:\n  - service: twilio"),
     "unknown placeholder": (
         "2: accounts[0].values.sid: unknown placeholder: expected no values",
-        "accounts:\n  - {service: deepl, values: {sid: x}}",
+        "accounts:\n  - {service: brave, values: {sid: x}}",
     ),
     "a value of two lines": (
         "2: accounts[0].values.account_sid: expected a text of one line",

@@ -102,7 +102,7 @@ def test_try_tells_what_stands_in_each_place(monkeypatch: pytest.MonkeyPatch) ->
         "  used   data.used   12.5  12.5",
         "  total  data.limit  50    50",
         "",
-        "Acme: Remaining: 37.5 USD; Used: 12.5 / 50 USD",
+        "Acme: Remaining: $37.50; Used: $12.50 / $50.00",
     ]
 
 

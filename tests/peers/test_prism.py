@@ -35,7 +35,6 @@ def test_githubs_description_gives_githubs_cards(github: str, monkeypatch: pytes
         (reading.provider, str(reading.remaining_quota), str(reading.total_quota)) for reading in readings
     ] == [
         ("GitHub Core", "4999", "5000"),
-        ("GitHub Search", "18", "30"),
         ("GitHub GraphQL", "4993", "5000"),
     ]
     assert all(reading.renews_at for reading in readings)

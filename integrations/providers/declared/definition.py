@@ -120,6 +120,9 @@ class RequestRule(Entry):
     """How the service is asked."""
 
     url: Annotated[str, BeforeValidator(_url)] = Field(description="an address that begins with https://")
+    values: dict[str, Annotated[str, Field(min_length=1, max_length=200)]] = Field(
+        default={}, description="texts for placeholders that an account may leave out"
+    )
     method: Literal["GET", "POST"] = Field(default="GET", description="GET or POST")
     query: dict[Annotated[str, Field(min_length=1)], Template] = Field(
         default={}, description="names and texts; quote what looks like a number"
@@ -141,6 +144,8 @@ class RequestRule(Entry):
             raise ValueError("expected method: POST beside json")
         if len({placement.secret for placement in self.key}) < len(self.key):
             raise ValueError("expected a secret: of its own for each key, such as API_SECRET")
+        if not self.values.keys() <= self.placeholders:
+            raise ValueError("expected values for placeholders of the request alone")
         return self
 
     @property
