@@ -1,7 +1,7 @@
 """docs/deploy.md and the files of deploy/: what can be held without a server of its own."""
 
+import fnmatch
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -19,6 +19,7 @@ from integrations.web.server import ROUTES
 ROOT = Path(__file__).parents[1]
 DOCUMENT = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
 UNIT = (ROOT / "deploy" / "integrations.service").read_text(encoding="utf-8")
+NGINX = (ROOT / "deploy" / "nginx.conf").read_text(encoding="utf-8")
 CONTAINERFILE = (ROOT / "deploy" / "Containerfile").read_text(encoding="utf-8")
 SYSTEMD_ANALYZE = shutil.which("systemd-analyze")
 MOST_EXPOSURE = 1.5
@@ -52,17 +53,36 @@ def test_the_unit_is_right_and_tight(unit: Path) -> None:
     assert f"rates it {found[1]} of 10" in DOCUMENT
 
 
-def test_the_unit_starts_a_command_of_ours() -> None:
-    """Its options are the command's, its variables are settings, and its folders are the document's."""
+def test_the_unit_starts_a_command_of_ours(tmp_path: Path) -> None:
+    """The command knows each of its options, its variables are settings, and its folders are the document's."""
     found = re.search(r"^ExecStart=(\S+) (.+)$", UNIT, re.MULTILINE)
     assert found
-    arguments = found[2].replace("/etc/integrations/env", os.devnull).split()
+    settings = tmp_path / "env"
+    settings.touch()
+    arguments = found[2].replace("/etc/integrations/env", str(settings)).split()
     shown = CliRunner().invoke(main, [*arguments, "--help"])
-    assert "Serve the panel." in shown.output or shown.exit_code == 2
+    assert (shown.exit_code, shown.stderr) == (0, "")
+    assert "serve [OPTIONS]" in shown.stdout
     assert found[1] in DOCUMENT
     assert "/etc/integrations/env" in DOCUMENT
     known = {PanelSettings.variable(name) for name in PanelSettings.model_fields}
     assert set(re.findall(r"^Environment=(\w+)=", UNIT, re.MULTILINE)) <= known
+
+
+def test_the_lines_of_nginx_are_explained() -> None:
+    """Each line that the document explains stands in the file, the limits among them."""
+    table = DOCUMENT.partition("| lines | why |")[2].partition("\n\n")[0]
+    cells = " ".join(re.findall(r"^\| (.+?) \|", table, re.MULTILINE))
+    explained = set(re.findall(r"`([^`]+)`", cells))
+    limits = {
+        "limit_conn",
+        "limit_req",
+        "client_*_timeout",
+        "client_max_body_size",
+        "large_client_header_buffers",
+    }
+    assert explained >= limits | {"proxy_next_upstream", "max_fails"}
+    assert [line for line in explained if not fnmatch.fnmatch(NGINX, f"* {line}[ =;]*")] == []
 
 
 def test_the_health_addresses_are_routes() -> None:

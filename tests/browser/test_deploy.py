@@ -1,4 +1,4 @@
-"""docs/deploy.md: its nginx configuration, in front of the real panel, with the real nginx."""
+"""deploy/nginx.conf, in front of the real panel, with the real nginx."""
 
 import re
 import shutil
@@ -17,17 +17,16 @@ from tests.browser.conftest import sign_in, wait_for_clicks
 from tests.harness import COMMAND, ROOT, Panel, Process, accepts, clean_environment, free_port, process, serve
 from tests.transport.test_client import self_signed
 
-DOCUMENT = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
-SERVER, UPSTREAM, PASS = re.findall(r"```nginx\n(.*?)```", DOCUMENT, re.DOTALL)
+CONFIGURATION = (ROOT / "deploy" / "nginx.conf").read_text(encoding="utf-8")
 
 
 @contextmanager
-def nginx(folder: Path, server: str, upstream: str = "") -> Iterator[str]:
-    """A real nginx with this server of the documents; its URL."""
+def nginx(folder: Path, configuration: str) -> Iterator[str]:
+    """A real nginx with this configuration, under a name and a certificate of this machine; its URL."""
     port = free_port()
     pem = self_signed(folder)
-    server = server.replace("443", str(port)).replace("panel.example.com;", "localhost;", 1)
-    server = re.sub(r"/etc/ssl/\S+\.(pem|key)", str(pem), server)
+    own = configuration.replace("443", str(port)).replace("panel.example.com;", "localhost;", 1)
+    own = re.sub(r"/etc/ssl/\S+\.(pem|key)", str(pem), own)
     (folder / "nginx.conf").write_text(
         f"daemon off; master_process off; pid {folder}/nginx.pid; error_log {folder}/error.log;\n"
         f"events {{}}\nhttp {{\n access_log off;\n"
@@ -35,8 +34,7 @@ def nginx(folder: Path, server: str, upstream: str = "") -> Iterator[str]:
             f" {kind}_temp_path {folder}/{kind};\n"
             for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
         )
-        + upstream
-        + server
+        + own
         + "}\n"
     )
     program = shutil.which("nginx") or "/usr/sbin/nginx"
@@ -49,12 +47,12 @@ def nginx(folder: Path, server: str, upstream: str = "") -> Iterator[str]:
 @pytest.fixture
 def behind_nginx(panel: Panel, tmp_path: Path) -> Iterator[Panel]:
     """The panel, reached through nginx over HTTPS."""
-    with nginx(tmp_path, SERVER.replace("http://127.0.0.1:8501", panel.url)) as url:
+    with nginx(tmp_path, CONFIGURATION.replace("8501", panel.url.rpartition(":")[2])) as url:
         panel.url = url
         yield panel
 
 
-def test_the_panel_works_behind_the_documented_nginx(chromium: Browser, behind_nginx: Panel) -> None:
+def test_the_panel_works_behind_our_nginx_configuration(chromium: Browser, behind_nginx: Panel) -> None:
     """Over HTTPS: sign in, read, refresh through the websocket; the cookie is Secure, HSTS is sent."""
     context = chromium.new_context(ignore_https_errors=True)
     page = context.new_page()
@@ -77,9 +75,11 @@ def test_a_rolling_restart_is_seen_by_nobody(chromium: Browser, panel: Panel, tm
     """Two processes behind nginx, restarted in turn under 50 who read: no request fails, nobody is signed out."""
     own = {name: text for name, text in panel.environment.items() if name.startswith(("IMAI_", "PANEL_"))}
     ports = [int(panel.url.rpartition(":")[2]), free_port()]
-    upstream = UPSTREAM.replace("8501", str(ports[0])).replace("8502", str(ports[1]))
-    server = SERVER.replace("        proxy_pass http://127.0.0.1:8501;\n", PASS)
-    server = re.sub(r" *limit_\w+ [^;]*;\n", "", server)  # all who read here come from one address
+    configuration = CONFIGURATION.replace("8501", str(ports[0])).replace("# server", "server")
+    configuration = configuration.replace("8502", str(ports[1]))
+    configuration = re.sub(
+        r"(?m)^ +limit_\w+ +[^;]*;\n", "", configuration
+    )  # all who read come from one address
     failures: list[str] = []
     answers: list[int] = []
     done = threading.Event()
@@ -100,7 +100,7 @@ def test_a_rolling_restart_is_seen_by_nobody(chromium: Browser, panel: Panel, tm
             return stack.enter_context(serve(command, port, tmp_path, own)).process
 
         processes = [panel.server.process, start(ports[1])]
-        panel.url = stack.enter_context(nginx(tmp_path, server, upstream))
+        panel.url = stack.enter_context(nginx(tmp_path, configuration))
         page = chromium.new_context(ignore_https_errors=True).new_page()
         sign_in(page, panel)
         expect(page.get_by_text("Remaining: 7,500 credits")).to_be_visible()
