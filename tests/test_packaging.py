@@ -1,31 +1,53 @@
 """The package as `pip install .` makes it: everything that the panel needs comes along."""
 
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
 import sysconfig
+import tempfile
 import time
 import tomllib
 import urllib.request
-import venv
 from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
+from typing import TypedDict
 
 import pytest
 
 from integrations.simulator import Simulator
 
+
+class Identity(TypedDict, total=False):
+    """Whom a process runs as, in the words of `subprocess`."""
+
+    user: int
+    group: int
+    extra_groups: list[int]
+
+
 ROOT = Path(__file__).parents[1]
+CONTAINERFILE = (ROOT / "deploy" / "Containerfile").read_text(encoding="utf-8")
+USER = int(re.findall(r"^USER (\d+)$", CONTAINERFILE, re.MULTILINE)[0])
+SOMEBODY_ELSE: Identity = {"user": USER, "group": USER, "extra_groups": []}
+LENT = sysconfig.get_path("purelib")
 SOURCES = ("pyproject.toml", "README.md", "LICENSE", "app.py", ".streamlit/config.toml", "integrations")
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder() -> Iterator[Path]:
+    """A folder that everybody may look into; pytest's own are for their owner alone."""
+    with tempfile.TemporaryDirectory(prefix="installed-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+@pytest.fixture(scope="module")
+def installed(folder: Path) -> Path:
     """The command in a fresh environment; what the package depends on is lent by this one."""
-    folder = tmp_path_factory.mktemp("installed")
     source = folder / "source"
     for name in SOURCES:
         origin, copy = ROOT / name, source / name
@@ -35,10 +57,10 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
         else:
             shutil.copy(origin, copy)
     environment = folder / "venv"
-    venv.create(environment, symlinks=True)
+    subprocess.run([interpreter(), "-m", "venv", "--without-pip", environment], check=True)
     packages = next(environment.glob("lib/*/site-packages"))
     # A plain path in a .pth: the editable install of the clone, which has a .pth of its own there, is not followed.
-    (packages / "lent.pth").write_text(f"{sysconfig.get_path('purelib')}\n", encoding="utf-8")
+    (packages / "lent.pth").write_text(f"{LENT}\n", encoding="utf-8")
     install = [
         str(Path(sys.executable).with_name("uv")),
         "pip",
@@ -52,6 +74,27 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert done.returncode == 0, done.stderr
     shutil.rmtree(source)
     return environment / "bin" / "integrations"
+
+
+def runs(python: str, identity: Identity) -> bool:
+    """Whether this Python is of our version, and finds the packages that are lent, as the one who asks."""
+    look = f"import sys; sys.path.append({LENT!r}); import click; print(sys.version_info[:2] == {sys.version_info[:2]})"
+    try:
+        done = subprocess.run(
+            [python, "-c", look], cwd="/", capture_output=True, text=True, check=False, **identity
+        )
+    except OSError:
+        return False
+    return done.stdout == "True\n"
+
+
+@cache
+def interpreter() -> str:
+    """A Python that others may run, too, where there is one: ours may lie in root's home."""
+    pythons = [str(Path(sys.executable).resolve()), "/usr/bin/python3"]
+    if os.geteuid() == 0:
+        pythons = [python for python in pythons if runs(python, SOMEBODY_ELSE)] + pythons
+    return pythons[0]
 
 
 @pytest.fixture
@@ -74,34 +117,65 @@ def address(installed: Path, tmp_path: Path, imai: Simulator) -> Iterator[str]:
         running.wait(timeout=10)
 
 
-@contextmanager
-def read_only(folder: Path) -> Iterator[Path]:
-    """A folder that cannot be written to; it can again afterwards."""
-    folder.mkdir(mode=0o500)
-    try:
-        yield folder
-    finally:
-        folder.chmod(0o700)
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can run it as somebody else")
+def test_the_image_s_command_runs_as_its_user(installed: Path, folder: Path) -> None:
+    """With the image's variables, user and health check: all that is not its home belongs to root."""
+    if not runs(interpreter(), SOMEBODY_ELSE):
+        pytest.skip("others may not run this Python or read its packages")
+    home = folder / "home"
+    home.mkdir(mode=0o700)
+    os.chown(home, USER, USER)
+    variables = dict(
+        re.findall(r"(\w+)=(\S+)", re.findall(r"^ENV ((?:.+\\\n)*.+)$", CONTAINERFILE, re.MULTILINE)[0])
+    )
+    environment = {
+        name: value.replace("/var/lib/integrations", str(home)) for name, value in variables.items()
+    }
+    environment |= {"PATH": str(installed.parent), "HOME": str(home)}
+    command: list[str] = json.loads(re.findall(r"^CMD (.+)$", CONTAINERFILE, re.MULTILINE)[0])
+    before = sorted(installed.parents[1].rglob("*"))
 
-
-def test_it_serves_where_nothing_can_be_written(installed: Path, tmp_path: Path) -> None:
-    """As in the image: another home, no store yet; and the image's own health check finds it alive."""
-    containerfile = (ROOT / "deploy" / "Containerfile").read_text(encoding="utf-8")
-    found = re.search(r'CMD \["python", "-c", \\\s+"(.+?)"\]', containerfile)
-    assert found
-    environment = {"PATH": os.defpath, "HOME": "/nonexistent", "PANEL_STATE_URL": "memory://"}
-    with read_only(tmp_path / "root") as folder, (tmp_path / "serve.log").open("wb") as output:
+    adding = [*command[:1], "users", "add", "alice", "--role", "admin", "--password-stdin"]
+    subprocess.run(
+        adding, cwd=home, env=environment, input=b"test-password-not-secret", check=True, **SOMEBODY_ELSE
+    )
+    with (folder / "serve.log").open("wb") as output:
         running = subprocess.Popen(
-            [installed, "serve", "--port", "0"], cwd=folder, env=environment, stderr=output
+            [*command, "--port", "0"], cwd=home, env=environment, stderr=output, **SOMEBODY_ELSE
         )
-        try:
-            check = found[1].replace("http://127.0.0.1:8501", _address(tmp_path / "serve.log", running))
-            healthy = [installed.with_name("python"), "-c", check.replace("timeout=4", "timeout=60")]
-            assert subprocess.run(healthy, cwd=folder, check=False).returncode == 0
-        finally:
-            running.terminate()
-            assert running.wait(timeout=10) == 0
-        assert list(folder.iterdir()) == []
+    try:
+        address = _address(folder / "serve.log", running).replace("0.0.0.0", "127.0.0.1")  # noqa: S104 - as logged
+        found = re.search(r'CMD \["python", "-c", \\\s+"(.+?)"\]', CONTAINERFILE)
+        assert found
+        check = found[1].replace("http://127.0.0.1:8501", address).replace("timeout=4", "timeout=60")
+        healthy = ["python", "-c", check]
+        assert subprocess.run(healthy, env=environment, check=False, **SOMEBODY_ELSE).returncode == 0
+        assert get(f"{address}/integrations/health/ready") == b"ready\n"
+        assert f"Uid:\t{USER}\t" in Path(f"/proc/{running.pid}/status").read_text()
+    finally:
+        running.terminate()
+        assert running.wait(timeout=10) == 0
+    assert sorted(installed.parents[1].rglob("*")) == before
+    assert {file.name for file in home.iterdir()} >= {"auth.yaml", "state.sqlite3"}
+
+
+def test_it_serves_where_nothing_can_be_written(installed: Path, folder: Path) -> None:
+    """A working directory of root's, no home, no store yet: it lives, and leaves nothing there."""
+    root = folder / "root"
+    root.mkdir(mode=0o555)
+    identity: Identity = SOMEBODY_ELSE if os.geteuid() == 0 and runs(interpreter(), SOMEBODY_ELSE) else {}
+    environment = {"PATH": os.defpath, "HOME": "/nonexistent", "PANEL_STATE_URL": "memory://"}
+    log = folder / "read-only.log"
+    with log.open("wb") as output:
+        running = subprocess.Popen(
+            [installed, "serve", "--port", "0"], cwd=root, env=environment, stderr=output, **identity
+        )
+    try:
+        assert get(f"{_address(log, running)}/integrations/health/live") == b"live\n"
+    finally:
+        running.terminate()
+        assert running.wait(timeout=10) == 0
+    assert list(root.iterdir()) == []
 
 
 def _address(log: Path, running: "subprocess.Popen[bytes]") -> str:
