@@ -93,13 +93,16 @@ def _listen(host: str, port: int) -> socket.socket:
     """The socket that browsers connect to; they wait in its queue while the page is loaded."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+        listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except OSError as error:
         reason = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
         raise click.ClickException(
             f"Cannot listen on {host}, port {port}: {reason}. Choose another with --port (or PANEL_PORT) and "
             "--host (or PANEL_HOST)."
         ) from None
+    # asyncio sets TCP_NODELAY on connections whose socket names its protocol, and create_server names none. Without it
+    # a small message waits up to 40 ms for the acknowledgement of the one before.
+    return socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP, fileno=listener.detach())
 
 
 def _announce(listener: socket.socket, root_path: str, settings: PanelSettings, *, encrypted: bool) -> None:

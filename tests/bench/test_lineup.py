@@ -45,8 +45,8 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Measured]:
 
 
 def test_a_full_card_is_quicker_than_an_empty_stock_page(measured: Measured) -> None:
-    """A warm rerun of the panel takes less than 0.8 of an empty page's under stock `streamlit run`."""
-    assert measured.ours < 0.8 * measured.stock
+    """A warm rerun of the panel takes less than 0.6 of an empty page's under stock `streamlit run`."""
+    assert measured.ours < 0.6 * measured.stock
 
 
 def test_a_crowd_is_served_from_what_is_kept(measured: Measured) -> None:

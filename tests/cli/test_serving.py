@@ -1,5 +1,6 @@
 """`integrations serve`, as a process where it serves and in this one where it does not start."""
 
+import asyncio
 import json
 import os
 import re
@@ -11,6 +12,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from websockets.sync.client import connect
 
 from integrations import command
 from integrations.cli.main import main
+from integrations.cli.serve import _listen
 from tests.conftest import PASSWORD, AddUser
 from tests.transport.test_client import self_signed
 from tests.web.test_usage import token
@@ -129,6 +132,27 @@ def test_sighup_reads_the_accounts_anew_and_keeps_them_where_the_file_is_wrong(
         running.send_signal(signal.SIGHUP)
         wait_for(log, rf" ERROR integrations: The accounts stay as they were: {file}:2")
         assert shown() == ["IMAI", "DeepL"]
+
+
+def test_small_messages_are_sent_at_once() -> None:
+    """A connection does not wait for the acknowledgement of one message before it sends the next."""
+
+    async def no_delay() -> int:
+        accepted: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+        def look(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            connection = writer.get_extra_info("socket")
+            accepted.set_result(connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            writer.close()
+
+        with _listen("127.0.0.1", 0) as listener:
+            async with await asyncio.start_server(look, sock=listener):
+                _, writer = await asyncio.open_connection(*listener.getsockname())
+                writer.close()
+                return await accepted
+
+    with ThreadPoolExecutor() as pool:  # in a thread of its own: Playwright keeps a loop in the main one
+        assert pool.submit(asyncio.run, no_delay()).result()
 
 
 def test_a_port_in_use_is_one_line(taken: int) -> None:
