@@ -7,13 +7,13 @@ import time
 from pathlib import Path
 from typing import Final
 
-from bench.lineup import TITLES
+from bench.lineup import PAIRED, TITLES
 from bench.report import Report
 from bench.rounds import Rounds
 from tests.harness import ROOT
 
 _JSON: Final = ROOT / "build" / "bench.json"
-_DEFAULT: Final = ("empty", "script", "panel", "naive")
+_DEFAULT: Final = ("empty", "script", "panel", "naive", *PAIRED)
 
 
 def main() -> int:
@@ -24,19 +24,21 @@ def main() -> int:
         nargs="+",
         choices=TITLES,
         default=_DEFAULT,
-        help="some of the candidates (default: all but app)",
+        help="some of the candidates (default: all but app); memory and workers start a panel to compare with",
     )
     parser.add_argument("--rounds", default=3, type=int, help="how often they take turns (default: 3)")
     parser.add_argument("--no-browser", action="store_true", help="leave Chromium out")
     parser.add_argument("--json", default=_JSON, type=Path, help="where the JSON goes (default: %(default)s)")
     arguments = parser.parse_args()
-    report = Report({name: title for name, title in TITLES.items() if name in arguments.only})
+    shown = {*arguments.only, *(["panel"] if set(PAIRED) & set(arguments.only) else [])}
+    report = Report({name: title for name, title in TITLES.items() if name in shown})
     began = time.monotonic()
 
     def say(step: str) -> None:
         print(f"{time.monotonic() - began:4.0f} s  {step}", file=sys.stderr, flush=True)
 
-    asyncio.run(Rounds(report, say, turns=arguments.rounds, browser=not arguments.no_browser).run())
+    rounds = Rounds(report, arguments.only, say, turns=arguments.rounds, browser=not arguments.no_browser)
+    asyncio.run(rounds.run())
     say("done")
     print(report.text())
     arguments.json.parent.mkdir(parents=True, exist_ok=True)

@@ -5,9 +5,10 @@ import json
 import sys
 import time
 import urllib.request
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -20,11 +21,18 @@ TITLES: Final = {
     "script": "the panel's page as a plain script under stock `streamlit run`",
     "panel": "the panel under `integrations serve`",
     "naive": "the same card written the naive way under stock `streamlit run`",
+    "memory": "`panel` with `PANEL_STATE_URL=memory://` in place of its file, in pairs with it",
+    "workers": "`panel` with `--workers 2`, in pairs with it",
     "app": "an empty page as `st.App` under uvicorn, without garbage and file watcher: the floor",
 }
+PAIRED: Final = ("memory", "workers")
+"""Other ways to serve the panel: compared with `panel` alone, in pairs, and by a few rows."""
 FIGURE: Final = "7,500"
 """The simulator's credits, as every candidate's page shows them."""
 _FILES: Final = Path(__file__).resolve().parent / "candidates"
+
+
+_Launch = Callable[[Path, SimulatorProcess, Mapping[str, str]], AbstractAsyncContextManager["Candidate"]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +102,19 @@ def _asking_nobody(name: str, folder: Path) -> AbstractContextManager[Server]:
 
 @asynccontextmanager
 async def _panel(
-    folder: Path, simulator: SimulatorProcess, settings: Mapping[str, str]
+    folder: Path,
+    simulator: SimulatorProcess,
+    settings: Mapping[str, str],
+    *,
+    name: str = "panel",
+    options: Sequence[str] = (),
+    **own: str,
 ) -> AsyncIterator[Candidate]:
-    with harness.run_panel(folder, simulator, **settings) as panel:
+    with harness.run_panel(folder, simulator, options=options, **own, **settings) as panel:
         async with Viewer(panel.url) as form:
             await form.first_visit()
             cookie = await _sign_in(form, panel.url)
-        yield Candidate("panel", panel.server, simulator, cookie)
+        yield Candidate(name, panel.server, simulator, cookie)
 
 
 @asynccontextmanager
@@ -129,7 +143,13 @@ async def _naive(
         yield Candidate("naive", server, simulator)
 
 
-_ASKING: Final = {"panel": _panel, "script": _script, "naive": _naive}
+_ASKING: Final[Mapping[str, _Launch]] = {
+    "panel": _panel,
+    "memory": partial(_panel, name="memory", PANEL_STATE_URL="memory://"),
+    "workers": partial(_panel, name="workers", options=("--workers", "2")),
+    "script": _script,
+    "naive": _naive,
+}
 
 
 def _accounts(folder: Path, simulator: SimulatorProcess, count: int) -> dict[str, str]:

@@ -1,8 +1,9 @@
 """The order of measuring. Where noise matters the candidates take turns, so that the machine's moods hit all alike."""
 
 import tempfile
+import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from statistics import median
@@ -10,8 +11,9 @@ from typing import Final
 
 from playwright.async_api import async_playwright
 
-from bench import chromium, http_load, lineup, measure
+from bench import chromium, http_load, lineup, measure, pairs
 from bench.lineup import Candidate
+from bench.pairs import Comparison
 from bench.report import Report, Row, percentile
 
 _MILLI: Final = 1000.0
@@ -20,32 +22,49 @@ _PROVIDERS: Final = 10
 _CROWD: Final = 200
 _STAYING: Final = 100
 """Viewers whose memory is weighed."""
+_STATE_ROUNDS: Final = 2
+"""For each turn: a difference of a hundredth needs more pairs of processes than one of a third."""
 _COUNTED: Final = frozenset({"panel", "naive"})
 """Whose calls to the provider are counted: `script` has the cache of `panel`, and would take minutes for it."""
 
 Samples = dict[str, list[float]]
-"""Seconds, by candidate."""
+"""By candidate; seconds where nothing else is said."""
 
 
 class Rounds:
     """One run of the benchmark, filling a report.
 
     Args:
-        report: of the candidates that are measured.
+        report: to fill.
+        names: of the candidates that are measured; those of `PAIRED` against a `panel` of their own.
         say: tells the person who waits what is being measured.
         turns: how often the candidates take turns.
         browser: whether Chromium is driven too.
     """
 
-    def __init__(self, report: Report, say: Callable[[str], None], *, turns: int, browser: bool) -> None:
+    def __init__(
+        self, report: Report, names: Collection[str], say: Callable[[str], None], *, turns: int, browser: bool
+    ) -> None:
         self._report, self._say, self._turns, self._browser = report, say, turns, browser
+        self._names = [name for name in names if name not in lineup.PAIRED]
+        self._paired = [name for name in names if name in lineup.PAIRED]
         self._starts: Samples = defaultdict(list)
 
     async def run(self) -> None:
         """Measure everything."""
+        if self._names:
+            await self._side_by_side()
+        for name in self._names:
+            await self._alone(name)
+        for name in self._paired:
+            await {"memory": self._states, "workers": self._workers}[name]()
+        for name, seconds in self._starts.items():
+            self._report.put(Row.START, name, median(seconds), len(seconds))
+
+    async def _side_by_side(self) -> None:
         async with AsyncExitStack() as stack:
             self._say("starting the candidates")
-            running = [await stack.enter_async_context(self._start(name)) for name in self._report.candidates]
+            running = [await stack.enter_async_context(self._start(name)) for name in self._names]
             for measured in (self._reruns, self._crowds_of_50, self._throughputs, self._refreshes):
                 await measured(running)
             for candidate in running:
@@ -53,10 +72,6 @@ class Rounds:
                     await self._sign_in_and_endpoint(candidate, candidate.cookie)
             if self._browser:
                 await self._visits_by_browser(running)
-        for name in self._report.candidates:
-            await self._alone(name)
-        for name, seconds in self._starts.items():
-            self._report.put(Row.START, name, median(seconds), len(seconds))
 
     @asynccontextmanager
     async def _start(self, name: str, *, providers: int = 1) -> AsyncIterator[Candidate]:
@@ -166,3 +181,70 @@ class Rounds:
             self._say(f"{name}: {_PROVIDERS} providers")
             async with self._start(name, providers=_PROVIDERS) as candidate:
                 self._report.put(Row.TEN, name, await measure.many_providers(candidate, _PROVIDERS))
+
+    @asynccontextmanager
+    async def _pair(self, first: str, second: str) -> AsyncIterator[tuple[Candidate, Candidate]]:
+        async with self._start(first) as one, self._start(second) as other:
+            yield one, other
+
+    def _put_comparison(
+        self, found: Comparison, names: tuple[str, str], rows: tuple[Row, Row, Row], *, scale: float = 1
+    ) -> None:
+        """Enter both medians, and in the first candidate's column ratio and spread."""
+        values, ratio, spread = rows
+        for name, value in zip(names, found.medians, strict=True):
+            self._report.put(values, name, value * scale, len(found.pairs))
+        self._report.put(ratio, names[0], found.ratio, len(found.pairs))
+        if len(found.rounds) > 1:
+            self._report.put(spread, names[0], found.spread, len(found.rounds))
+
+    async def _states(self) -> None:
+        """What the state's file costs."""
+
+        async def warm(candidate: Candidate) -> float:
+            return median(await measure.warm_reruns(candidate, 10))
+
+        async def first(candidate: Candidate) -> float:
+            return median(await measure.first_visits(candidate, 1))
+
+        reruns, visits = Comparison(), Comparison()
+        for turn in range(_STATE_ROUNDS * self._turns):
+            self._say(f"file and memory, round {turn + 1}")
+            async with self._pair("panel", "memory") as pair:
+                for sample in (warm, first):
+                    await pairs.take(*pair, sample, 2)  # the first ones pay for what is loaded late
+                reruns.rounds.append(await pairs.take(*pair, warm, 20))
+                visits.rounds.append(await pairs.take(*pair, first, 30))
+        names = "panel", "memory"
+        rows = Row.PAIRED_WARM, Row.WARM_BY_FILE, Row.WARM_BY_FILE_SPREAD
+        self._put_comparison(reruns, names, rows, scale=_MILLI)
+        rows = Row.PAIRED_FIRST, Row.FIRST_BY_FILE, Row.FIRST_BY_FILE_SPREAD
+        self._put_comparison(visits, names, rows, scale=_MILLI)
+
+    async def _workers(self) -> None:
+        """What a second worker brings, and what each weighs after it."""
+        names = "workers", "panel"
+        busy: Samples = defaultdict(list)
+        memory: Samples = defaultdict(list)
+
+        async def rate(candidate: Candidate) -> float:
+            began, cpu = time.perf_counter(), time.process_time()
+            found = await measure.throughput(candidate, viewers=16, seconds=3)
+            share = (time.process_time() - cpu) / (time.perf_counter() - began)
+            busy[candidate.name].append(share * 100)
+            return found
+
+        found = Comparison()
+        for turn in range(self._turns):
+            self._say(f"two workers and one, round {turn + 1}")
+            async with self._pair(*names) as pair:
+                await pairs.take(*pair, rate, 1)  # until then both workers are ready
+                found.rounds.append(await pairs.take(*pair, rate, 2))
+                for candidate in pair:
+                    server = candidate.server
+                    memory[candidate.name] += server.memory_of_workers() or [server.memory()]
+        rows = Row.PAIRED_THROUGHPUT, Row.BY_WORKERS, Row.BY_WORKERS_SPREAD
+        self._put_comparison(found, names, rows)
+        for name in names:
+            self._report.put(Row.GENERATOR, name, median(busy[name]), len(busy[name]))
+            self._report.put(Row.PROCESS_MEMORY, name, median(memory[name]) / _KIB**2, len(memory[name]))

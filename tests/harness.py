@@ -163,9 +163,32 @@ class Server:
 
     def memory(self) -> int:
         """Bytes of memory that it holds now (resident set)."""
-        status = Path(f"/proc/{self.process.running.pid}/status").read_text(encoding="ascii")
-        line = next(line for line in status.splitlines() if line.startswith("VmRSS:"))
-        return int(line.split()[1]) * 1024
+        return resident_bytes(self.process.running.pid)
+
+    def memory_of_workers(self) -> list[int]:
+        """The same of each worker under `--workers`."""
+        return [resident_bytes(worker) for worker in workers_of(self.process.running.pid)]
+
+
+def resident_bytes(pid: int) -> int:
+    """A process's memory (resident set)."""
+    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    line = next(line for line in status.splitlines() if line.startswith("VmRSS:"))
+    return int(line.split()[1]) * 1024
+
+
+def workers_of(supervisor: int) -> set[int]:
+    """The ids of a supervisor's workers: its children that serve."""
+    found = set()
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = entry.read_text(encoding="utf-8").rpartition(")")[2].split()
+            command = (entry.parent / "cmdline").read_text(encoding="utf-8")
+        except OSError:  # it has just ended
+            continue
+        if int(fields[1]) == supervisor and "spawn_main" in command and fields[0] != "Z":
+            found.add(int(entry.parent.name))
+    return found
 
 
 @contextmanager
@@ -272,7 +295,12 @@ def panel_environment(folder: Path, simulator: SimulatorProcess, **settings: str
 
 @contextmanager
 def run_panel(
-    folder: Path, simulator: SimulatorProcess, *, command: Sequence[str] = COMMAND, **settings: str
+    folder: Path,
+    simulator: SimulatorProcess,
+    *,
+    command: Sequence[str] = COMMAND,
+    options: Sequence[str] = (),
+    **settings: str,
 ) -> Iterator[Panel]:
     """A panel with an admin `alice` and a `victor` without rights, once it answers.
 
@@ -280,6 +308,7 @@ def run_panel(
         folder: for its store, state and log.
         simulator: whom it asks.
         command: in place of `integrations`.
+        options: of `integrations serve`, beside its port.
         settings: of the panel, beside the usual ones.
     """
     environment = panel_environment(folder, simulator, **settings)
@@ -287,7 +316,8 @@ def run_panel(
     if not configuration.exists():
         configuration.symlink_to(ROOT / ".streamlit")
     port = free_port()
-    with serve([*command, "serve", "--port", str(port)], port, folder, environment) as server:
+    whole = [*command, "serve", "--port", str(port), *options]
+    with serve(whole, port, folder, environment) as server:
         yield Panel(server.url, folder, clean_environment(environment), simulator, server)
 
 

@@ -13,21 +13,7 @@ from click.testing import CliRunner
 from integrations.cli.main import main
 from integrations.simulator import Simulator
 from tests.conftest import AddUser
-from tests.harness import COMMAND, free_port, serve, wait_for
-
-
-def children(parent: int) -> set[int]:
-    """The workers of a supervisor: its children that serve."""
-    found = set()
-    for entry in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = entry.read_text().rpartition(")")[2].split()
-            command = (entry.parent / "cmdline").read_text()
-        except OSError:
-            continue
-        if int(fields[1]) == parent and "spawn_main" in command and fields[0] != "Z":
-            found.add(int(entry.parent.name))
-    return found
+from tests.harness import COMMAND, free_port, serve, wait_for, workers_of
 
 
 @pytest.fixture(autouse=True)
@@ -46,7 +32,7 @@ def test_workers_share_a_port_and_one_that_dies_is_replaced(tmp_path: Path, imai
         [*COMMAND, "serve", "--port", str(port), "--workers", "2"], port, tmp_path, settings
     ) as server:
         supervisor = server.process.running
-        wait_for(lambda: len(children(supervisor.pid)) == 2, "two workers")
+        wait_for(lambda: len(workers_of(supervisor.pid)) == 2, "two workers")
         request = urllib.request.Request(
             f"{server.url}/integrations/usage", headers={"Authorization": f"Bearer {token}"}
         )
@@ -58,21 +44,21 @@ def test_workers_share_a_port_and_one_that_dies_is_replaced(tmp_path: Path, imai
         with ThreadPoolExecutor(20) as pool:
             assert len(set(pool.map(read, range(40)))) == 1
         assert imai.calls == 1
-        first, second = children(supervisor.pid)
+        first, second = workers_of(supervisor.pid)
         os.kill(first, signal.SIGKILL)
-        wait_for(lambda: len(children(supervisor.pid) - {first}) == 2, "another worker", seconds=90)
-        assert second in children(supervisor.pid)
+        wait_for(lambda: len(workers_of(supervisor.pid) - {first}) == 2, "another worker", seconds=90)
+        assert second in workers_of(supervisor.pid)
         assert read(0)
         assert imai.calls == 1
-        before = children(supervisor.pid)
+        before = workers_of(supervisor.pid)
         supervisor.send_signal(signal.SIGHUP)
         wait_for(
-            lambda: len(children(supervisor.pid)) == 2 and not children(supervisor.pid) & before,
+            lambda: len(workers_of(supervisor.pid)) == 2 and not workers_of(supervisor.pid) & before,
             "new workers",
             seconds=90,
         )
         assert read(0)
-        workers = children(supervisor.pid)
+        workers = workers_of(supervisor.pid)
         supervisor.terminate()
         assert supervisor.wait(timeout=20) == 0
         log = server.process.log

@@ -1,0 +1,57 @@
+"""Two candidates in pairs: a sample of each, one right after the other, so that the machine's moods hit both alike."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from statistics import median
+
+from bench.lineup import Candidate
+
+Sample = Callable[[Candidate], Awaitable[float]]
+"""Measures one value of a candidate."""
+
+
+@dataclass(slots=True)
+class Comparison:
+    """The pairs of some rounds, each with new processes of both: two of the very same are never quite alike.
+
+    Attributes:
+        rounds: of each round its pairs, the first candidate's value first.
+    """
+
+    rounds: list[list[tuple[float, float]]] = field(default_factory=list)
+
+    @property
+    def pairs(self) -> list[tuple[float, float]]:
+        """Of all rounds."""
+        return [pair for pairs in self.rounds for pair in pairs]
+
+    @property
+    def medians(self) -> tuple[float, float]:
+        """The first candidate's value, and the second's."""
+        first, second = zip(*self.pairs, strict=True)
+        return median(first), median(second)
+
+    @property
+    def ratio(self) -> float:
+        """First to second: the median of the pairs' ratios, which a few disturbed pairs do not move."""
+        return _ratio(self.pairs)
+
+    @property
+    def spread(self) -> float:
+        """The noise: how far the lowest and the highest ratio of a round are apart."""
+        ratios = [_ratio(pairs) for pairs in self.rounds]
+        return max(ratios) - min(ratios)
+
+
+async def take(first: Candidate, second: Candidate, sample: Sample, count: int) -> list[tuple[float, float]]:
+    """So many pairs; who begins changes from one to the next."""
+    pairs = []
+    for number in range(count):
+        order = (first, second) if number % 2 == 0 else (second, first)
+        taken = {candidate.name: await sample(candidate) for candidate in order}
+        pairs.append((taken[first.name], taken[second.name]))
+    return pairs
+
+
+def _ratio(pairs: list[tuple[float, float]]) -> float:
+    return median(first / second for first, second in pairs)
