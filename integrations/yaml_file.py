@@ -172,6 +172,31 @@ def load(text: str) -> YamlDocument:
         raise YamlFileError(f"not readable: {type(error).__name__}") from None
 
 
+def text_at(text: str, *names: str) -> str | None:
+    """How the value at these keys is written, comments included, without its indentation; None without one.
+
+    Raises:
+        YamlFileError: the text is no YAML of ours.
+    """
+    load(text)
+    node: yaml.Node | None = _Loader(text).get_single_node()
+    below = 0
+    for name in names:
+        entries = node.value if isinstance(node, yaml.MappingNode) else ()
+        key, node = next((entry for entry in entries if entry[0].value == name), (None, None))
+        below = 0 if key is None else key.end_mark.index
+    if node is None:
+        return None
+    if not isinstance(node, yaml.MappingNode) or node.flow_style:
+        return text[node.start_mark.index : node.end_mark.index] + "\n"
+    # The lines below the key, without what stands between the last of them and the next entry.
+    column = node.start_mark.column
+    lines = text[below : node.end_mark.index].splitlines()[1:]
+    while not lines[-1].strip() or lines[-1][:column].strip():
+        lines.pop()
+    return "".join(f"{line.lstrip() if line[:column].strip() else line[column:]}\n" for line in lines)
+
+
 def read_text(path: Path, *, check: Callable[[os.stat_result], None] | None = None) -> str:
     """The text of a file of at most 1 MiB, in UTF-8.
 

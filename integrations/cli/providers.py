@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import click
 
-from integrations import accounts, service, startup
+from integrations import accounts, service, startup, yaml_file
 from integrations.accounts import catalogue
 from integrations.accounts.file import ProvidersFile
 from integrations.cli import table
@@ -19,7 +19,9 @@ from integrations.providers import PYTHON
 from integrations.providers.base import Provider
 from integrations.providers.declared.provider import Declared
 from integrations.providers.declared.trace import places
+from integrations.settings import panel_settings
 from integrations.ui import texts
+from integrations.yaml_file import YamlFileError
 from integrations.yaml_model import did_you_mean, schema_of
 
 _FAILED: Final = 2
@@ -85,7 +87,7 @@ def _service(name: str) -> dict[str, Any]:
 @providers.command()
 @click.argument("service_name", metavar="SERVICE")
 def show(service_name: str) -> None:
-    """Print a service's definition, ready to be copied into your file.
+    """Print a service's definition, yours before the catalogue's, ready to be copied into your file.
 
     \b
     Example:
@@ -93,12 +95,26 @@ def show(service_name: str) -> None:
     """  # noqa: D301 - click leaves the lines after this mark as they are
     if service_name in PYTHON:
         raise click.ClickException(f"{service_name} is written in Python and has no definition.")
-    if service_name not in catalogue.names():
+    definition = _own_text(service_name)
+    if definition is None and service_name in catalogue.names():
+        definition = catalogue.text_of(service_name)
+    if definition is None:
         hint = did_you_mean(service_name, catalogue.names())
         raise click.ClickException(
-            f"The catalogue has no {service_name!r}{hint}. See: integrations providers list"
+            f"There is no service {service_name!r}{hint}. See: integrations providers list"
         )
-    click.echo(f"services:\n  {service_name}:\n{indent(catalogue.text_of(service_name), '    ')}", nl=False)
+    click.echo(f"services:\n  {service_name}:\n{indent(definition, '    ')}", nl=False)
+
+
+def _own_text(service_name: str) -> str | None:
+    """A service of the operator's own, as it is written, right or not."""
+    path = panel_settings().providers_file
+    try:
+        return yaml_file.text_at(yaml_file.read_text(path), "services", service_name)
+    except FileNotFoundError:
+        return None
+    except YamlFileError as error:
+        raise click.ClickException(f"{path}: {error}") from None
 
 
 @providers.command("try")

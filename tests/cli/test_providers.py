@@ -65,13 +65,53 @@ def test_show_prints_what_can_be_pasted(name: str, tmp_path: Path) -> None:
     assert content.services[name] == catalogue.definition(name)
 
 
+OWN = """\
+accounts: []
+services:
+    acme:
+        # what sales uses
+        label: Acme
+        request: {url: https://api.example.com/usage, key: {header: X-Key}}
+
+        quotas:
+            -   unit: credits
+                used: used
+
+    # not Acme's
+    deepl: {label: Our DeepL, request: {url: https://example.com},
+        quotas: [{unit: characters, used: count}]}
+"""
+
+
+@pytest.mark.parametrize("name", ["acme", "deepl"])
+def test_show_prints_your_own_first_as_it_is_written(name: str, providers_file: Path, tmp_path: Path) -> None:
+    """With its comments and without its neighbour's; what is printed is the same definition again."""
+    providers_file.write_text(OWN, encoding="utf-8")
+    shown = run("show", name)
+    assert shown.exit_code == 0, shown.output
+    assert ("# what sales uses" in shown.stdout) == (name == "acme")
+    assert "# not Acme's" not in shown.stdout
+    copy = tmp_path / "copy.yaml"
+    copy.write_text("accounts: []\n" + shown.stdout, encoding="utf-8")
+    assert build.read(copy)[0].services == {name: build.read(providers_file)[0].services[name]}
+
+
+def test_show_of_a_file_that_is_no_yaml_is_one_line(providers_file: Path) -> None:
+    """With the line's number, exit 1."""
+    providers_file.write_text("services: [\n", encoding="utf-8")
+    result = run("show", "acme")
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"Error: {providers_file}: line 2: ")
+    assert result.stderr.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     ("name", "told"),
     [
         ("imai", "imai is written in Python and has no definition."),
         (
             "opnrouter",
-            "The catalogue has no 'opnrouter' (did you mean openrouter?). See: integrations providers list",
+            "There is no service 'opnrouter' (did you mean openrouter?). See: integrations providers list",
         ),
     ],
 )
