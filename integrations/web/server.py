@@ -9,6 +9,8 @@ from typing import Any, Final
 
 import streamlit.logger
 from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from integrations import log as log_output
@@ -26,7 +28,15 @@ from integrations.web.websocket_guard import WebsocketGuard
 
 log = logging.getLogger(__name__)
 
+
+async def to_page(request: Request) -> Response:
+    """Lead whoever typed `/integrations` to the page; relative, as a proxy may show the panel under a path."""
+    return RedirectResponse("../" if request.url.path.endswith("/") else "./")
+
+
 ROUTES: Final = (
+    Route("/integrations", to_page, methods=["GET"]),
+    Route("/integrations/", to_page, methods=["GET"]),
     Route("/integrations/usage", UsageEndpoint),
     Route("/integrations/health/live", live, methods=["GET"]),
     Route("/integrations/health/ready", ready, methods=["GET"]),

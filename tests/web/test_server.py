@@ -13,6 +13,7 @@ from functools import partial
 from http.cookies import Morsel, SimpleCookie
 from pathlib import Path
 from typing import Any, NoReturn, Self
+from urllib.parse import urljoin
 
 import anyio
 import bcrypt
@@ -341,6 +342,9 @@ REQUESTS = [
     (401, "GET", "/integrations/usage"),
     (405, "POST", "/integrations/usage"),
     (404, "GET", "/_stcore/metrics"),
+    (307, "GET", "/integrations"),
+    (405, "POST", "/integrations"),
+    (404, "GET", "/integrations/usages"),
     (500, "GET", "/fails"),
 ]
 
@@ -382,6 +386,17 @@ def test_streamlit_s_files_have_the_headers_too(server: Server) -> None:
     assert answer.status == 200
     assert "javascript" in answer.headers["content-type"]
     assert_protected(answer.headers)
+
+
+@pytest.mark.parametrize("place", ["", "/panel"])
+@pytest.mark.parametrize("path", ["/integrations", "/integrations/"])
+def test_the_name_of_the_panel_leads_to_its_page(server: Server, path: str, place: str) -> None:
+    """By a relative address, which is right under a proxy's path, too."""
+    answer = server.ask(path)
+    assert answer.status == 307
+    assert urljoin(f"https://panel.example.com{place}{path}", answer.headers["location"]) == (
+        f"https://panel.example.com{place}/"
+    )
 
 
 def handshake(server: Server, origin: str) -> tuple[int, dict[str, str]]:
