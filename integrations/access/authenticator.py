@@ -128,6 +128,15 @@ class Authenticator:
         audit.info("sign-in: user=%a client=%s", name, client)
         return self.sessions.issue_ticket(name, _fingerprint(user))
 
+    def unlock(self, name: str) -> None:
+        """Let somebody try again who is locked after too many attempts; a lock of everybody stays.
+
+        Raises:
+            StateError: it could not be done.
+        """
+        self._throttle.clear(name)
+        audit.info("sign-in unlocked: user=%a by the command", name)
+
     def redeem(self, ticket: str, *, replaces: str | None = None, client: str = UNKNOWN_CLIENT) -> str | None:
         """The session id for a ticket, once and within 30 seconds; None otherwise.
 

@@ -16,7 +16,7 @@ def _digest(name: str) -> str:
 
 
 class Throttle:
-    """At most 5 attempts a name and 300 in all in any 15 minutes; time alone unlocks. Safe from any thread and process.
+    """At most 5 attempts a name and 300 in all in any 15 minutes. Safe from any thread and process.
 
     Every method raises `StateError` where nothing can be counted.
 
@@ -55,5 +55,6 @@ class Throttle:
         return self._limiter.hit(self._once, self._purpose, "lock", _digest(name) if own else "all")
 
     def clear(self, name: str) -> None:
-        """Give a name its attempts back, after the right password."""
+        """Give a name its attempts back, after the right password or by hand; what counts for all stays."""
         self._limiter.clear(self._per_name, self._purpose, "name", _digest(name))
+        self._limiter.clear(self._once, self._purpose, "lock", _digest(name))

@@ -5,7 +5,8 @@ from typing import Final
 
 import click
 
-from integrations.access import store, store_edit
+from integrations import startup
+from integrations.access import auth, store, store_edit
 from integrations.access.passwords import MIN_BYTES, hash_password
 from integrations.access.store import StoreContent, User
 from integrations.settings import panel_settings
@@ -117,3 +118,18 @@ def set_roles(name: str, roles: tuple[str, ...]) -> None:
 
     store_edit.change(panel_settings().auth_file, edit)
     click.echo(f"{name} has now: {', '.join(roles)}.")
+
+
+@users.command()
+@name_argument
+def unlock(name: str) -> None:
+    """Let a user sign in who is locked after 5 wrong passwords; the limit of all users together stays."""
+    settings = startup.check_settings()
+    startup.prepare_log(settings)
+    if settings.state_url.get_secret_value() == "memory://":
+        raise click.ClickException(
+            "PANEL_STATE_URL: with memory:// only the panel itself knows who is locked; a restart unlocks all."
+        )
+    _known(store.read(settings.auth_file), name)
+    auth().unlock(name)
+    click.echo(f"Unlocked {name}.")

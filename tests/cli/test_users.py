@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from integrations.access import passwords, store
+from integrations.access import SignInRefused, auth, passwords, store
 from integrations.access.passwords import check_password
 from integrations.cli.main import main
 from tests.conftest import HASHED, PASSWORD, AddUser
@@ -84,6 +84,7 @@ def test_a_script_gives_the_password_on_standard_input(path: Path, end: str) -> 
         ("unknown role 'boss'", ("role", "alice", "boss"), ""),
         ("Missing argument", ("role", "alice"), ""),
         ("too short", ("password", "alice", "--password-stdin"), "hunter2"),
+        ("with memory:// only the panel itself knows who is locked", ("unlock", "alice"), ""),
     ],
 )  # fmt: skip
 def test_a_mistake_is_told_in_a_line_and_changes_nothing(
@@ -138,6 +139,29 @@ def test_role_sets_these_and_no_others(path: Path, add_user: AddUser) -> None:
     add_user("alice", roles=["admin"])
     assert users("role", "alice", "viewer").output == "alice has now: viewer.\n"
     assert store.read(path).users["alice"].roles == ["viewer"]
+
+
+def test_unlock_lets_a_locked_user_in_and_is_in_the_audit_log(
+    add_user: AddUser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """That user alone; a lock that follows is told again; nobody else's name is taken."""
+    monkeypatch.setenv("PANEL_STATE_URL", f"sqlite:///{tmp_path}/state.sqlite3")
+    for name in ("alice", "bob"):
+        add_user(name, roles=["admin"])
+        for _ in range(6):
+            auth().sign_in(name, NEW)
+    assert auth().sign_in("alice", PASSWORD) is SignInRefused.THROTTLED
+    caplog.clear()
+    done = users("unlock", " ALICE")
+    assert (done.exit_code, done.stdout) == (0, "Unlocked alice.\n")
+    assert "sign-in unlocked: user='alice' by the command" in caplog.messages
+    assert not isinstance(auth().sign_in("alice", PASSWORD), SignInRefused)
+    assert auth().sign_in("bob", PASSWORD) is SignInRefused.THROTTLED
+    for _ in range(6):
+        auth().sign_in("alice", NEW)
+    assert any(line.startswith("sign-in locked: user='alice'") for line in caplog.messages)
+    refused = users("unlock", "eve")
+    assert (refused.exit_code, refused.stderr.count("There is no user 'eve'")) == (1, 1)
 
 
 @pytest.mark.parametrize("text", ["roles: [", "", "roles: {}\n"])
