@@ -41,10 +41,10 @@ $(PEERS)/prism/ready: tests/peers/package-lock.json
 
 test: $(READY) $(PEERS)/httpbin/ready ## every test, the browser's included
 	scripts/ensure-test-tools
-	$(BIN)/pytest -n auto --ignore tests/peers/test_github.py --ignore tests/peers/test_prometheus.py --cov --cov-report=term-missing:skip-covered
+	$(BIN)/pytest -n auto --ignore tests/peers/test_prism.py --ignore tests/peers/test_prometheus.py --cov --cov-report=term-missing:skip-covered
 
-test-fast: $(READY) ## the tests without the browser
-	$(BIN)/pytest -n auto --ignore tests/browser --ignore tests/peers
+test-fast: $(READY) ## the tests that need no browser and start no panel: about a minute
+	$(BIN)/pytest -n auto $(addprefix --ignore tests/,browser bench peers attacks test_processes.py test_docs_recipe.py)
 
 test-peers: $(READY) $(PEERS)/httpbin/ready $(PEERS)/prism/ready ## beside programs by others, such as Prometheus; needs npm
 	scripts/ensure-test-tools
