@@ -41,7 +41,8 @@ def write_file(path: Path, origin: str) -> None:
 
 def _moved(name: str, origin: str) -> str:
     """A definition of the catalogue, its address at the stand-in."""
-    return re.sub(r"\burl: .*", f"url: {origin}/{name}", catalogue.text_of(name), count=1)
+    here = re.sub(r"\burl: .*", f"url: {origin}/{name}", catalogue.text_of(name), count=1)
+    return re.sub(r"\n +values: .*", "", here, count=1)  # what filled the placeholders of the real address
 
 
 def keys() -> dict[str, str]:
