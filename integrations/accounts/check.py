@@ -6,7 +6,8 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from integrations.accounts.file import ONLY, Account
-from integrations.providers.declared.definition import Definition, names_in
+from integrations.providers.declared.definition import Definition
+from integrations.providers.declared.fields import names_in
 from integrations.settings import LOOPBACK_HOSTS
 from integrations.yaml_file import Location
 

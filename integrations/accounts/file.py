@@ -7,7 +7,8 @@ from typing import Annotated, Final
 
 from pydantic import BeforeValidator, Field, PlainValidator
 
-from integrations.providers.declared.definition import Definition, Word
+from integrations.providers.declared.definition import Definition
+from integrations.providers.declared.fields import Word
 from integrations.providers.renewal import time_of_day
 from integrations.yaml_model import Entry
 

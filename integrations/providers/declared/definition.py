@@ -1,77 +1,26 @@
 """A service's definition: how to ask it, what its failures look like, and where the figures stand."""
 
-import re
-from collections import Counter
-from datetime import date, timedelta
-from decimal import Decimal
-from typing import Annotated, Any, Final, Literal, Self
+from datetime import date
+from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, JsonValue, PlainValidator, model_validator
+from pydantic import BeforeValidator, Field, JsonValue, model_validator
 
 from integrations.errors import ErrorCode
-from integrations.providers.declared.paths import Path
-from integrations.yaml_model import Entry
-
-PLACEHOLDER: Final = re.compile(r"\{([a-z][a-z0-9_]*)\}")
-DECIMAL: Final = re.compile(r"-?[0-9]{1,60}(?:\.[0-9]{1,60})?")
-_URL: Final = re.compile(
-    r"(?P<scheme>https?)://(?P<host>\{[a-z][a-z0-9_]*\}|[A-Za-z0-9.-]+(?::[0-9]{1,5})?)(?:[/?][!-~]*)?"
+from integrations.providers.declared.fields import (
+    LONGEST,
+    Duration,
+    HeaderName,
+    HeaderValue,
+    PathField,
+    Scalar,
+    Scale,
+    Template,
+    Unit,
+    Url,
+    Word,
+    names_in,
 )
-_DURATION: Final = re.compile(r"([1-9][0-9]{0,4})([smh])")
-_SECONDS: Final = {"s": 1, "m": 60, "h": 3600}
-_LONGEST: Final = 500
-
-PathField = Annotated[Path, PlainValidator(Path.parse, json_schema_input_type=str | list[str | int])]
-Scalar = str | bool | int | Decimal | None
-HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$")]
-HeaderValue = Annotated[str, Field(pattern=r"^[!-~]([ -~]{0,498}[!-~])?$")]
-Word = Annotated[str, Field(pattern=r"^[^\s\p{C}]([^\p{C}\p{Z}]| ){0,58}[^\s\p{C}]$|^[^\s\p{C}]$")]
-"""A line of up to 60 printable characters, without spaces around it."""
-
-
-def names_in(template: str) -> set[str]:
-    """The placeholders of a text."""
-    return set(PLACEHOLDER.findall(template))
-
-
-def _template(text: object) -> object:
-    if isinstance(text, str) and set(PLACEHOLDER.sub("", text)) & set("{}"):
-        raise ValueError("expected placeholders such as {account_id}, and no other braces")
-    return text
-
-
-def _url(text: object) -> object:
-    if isinstance(text, str) and (len(text) > _LONGEST or "#" in text or _URL.fullmatch(text) is None):
-        raise ValueError(
-            "expected an address such as https://api.example.com/v1/usage; a {placeholder} may stand in the path, "
-            "in the query or for the whole host"
-        )
-    return _template(text)
-
-
-def _duration(text: object) -> timedelta:
-    match = _DURATION.fullmatch(text) if isinstance(text, str) else None
-    if match is None:
-        raise ValueError("expected a time such as 1h, 10m or 30s")
-    return timedelta(seconds=int(match[1]) * _SECONDS[match[2]])
-
-
-def _decimal(text: object) -> Decimal:
-    if (
-        isinstance(text, bool)
-        or not isinstance(text, str | int | Decimal)
-        or not DECIMAL.fullmatch(str(text))
-    ):
-        raise ValueError('expected a decimal number such as "-0.01"')
-    return Decimal(text)
-
-
-def _unit(value: object) -> str | Path:
-    if isinstance(value, dict) and set(value) == {"path"}:
-        return Path.parse(value["path"])
-    if isinstance(value, str) and value.strip() == value and value.isprintable() and 0 < len(value) <= 20:  # noqa: PLR2004
-        return value
-    raise ValueError("expected a word in the plural such as credits, or {path: …}")
+from integrations.yaml_model import Entry
 
 
 def _mapping_of_path(value: object) -> object:
@@ -80,9 +29,6 @@ def _mapping_of_path(value: object) -> object:
 
 def _list_of_one(value: object) -> object:
     return [value] if isinstance(value, dict) else value
-
-
-Template = Annotated[str, BeforeValidator(_template), Field(max_length=_LONGEST)]
 
 
 class Checked(Entry):
@@ -119,7 +65,7 @@ class Placement(Entry):
 class RequestRule(Entry):
     """How the service is asked."""
 
-    url: Annotated[str, BeforeValidator(_url)] = Field(description="an address that begins with https://")
+    url: Url = Field(description="an address that begins with https://")
     values: dict[str, Annotated[str, Field(min_length=1, max_length=200)]] = Field(
         default={}, description="texts for placeholders that an account may leave out"
     )
@@ -134,9 +80,7 @@ class RequestRule(Entry):
     key: Annotated[
         list[Placement], BeforeValidator(_list_of_one, json_schema_input_type=Placement | list[Placement])
     ] = Field(default=[], description="{header: NAME}, {query: NAME}, {basic: USER} or a list of these")
-    every: Annotated[timedelta, PlainValidator(_duration, json_schema_input_type=str)] | None = Field(
-        default=None, description="a time such as 1h, 10m or 30s"
-    )
+    every: Duration | None = Field(default=None, description="a time such as 1h, 10m or 30s")
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -205,9 +149,7 @@ class FigureRule(Source):
 
     sum: list[PathField] | None = Field(default=None, min_length=1, description="a list of paths")
     text: bool = Field(default=False, description="true where the number is a text")
-    scale: Annotated[Decimal, PlainValidator(_decimal, json_schema_input_type=str)] | None = Field(
-        default=None, description='a decimal number such as "-0.01"'
-    )
+    scale: Scale | None = Field(default=None, description='a decimal number such as "-0.01"')
     unlimited: list[Scalar] = Field(default=[], description="the values that mean: no limit")
 
     @model_validator(mode="after")
@@ -243,9 +185,7 @@ class QuotaRule(Entry):
     """One quota: a card."""
 
     name: Word | None = Field(default=None, description="a name such as Searches")
-    unit: Annotated[str | Path, PlainValidator(_unit, json_schema_input_type=str | dict[str, Any])] = Field(
-        description="a word in the plural such as credits, or {path: …}"
-    )
+    unit: Unit = Field(description="a word in the plural such as credits, or {path: …}")
     used: FigureField | None = Field(default=None, description="a path, or a mapping")
     remaining: FigureField | None = Field(default=None, description="a path, or a mapping")
     total: FigureField | None = Field(default=None, description="a path, or a mapping")
@@ -283,7 +223,7 @@ class Definition(Entry):
         default=None, description="the address of the service's documentation, https"
     )
     checked: Checked | None = Field(default=None, description="{date: 2026-11-23, by: documentation}")
-    note: Annotated[str, Field(max_length=_LONGEST)] | None = Field(
+    note: Annotated[str, Field(max_length=LONGEST)] | None = Field(
         default=None, description="a sentence for operators"
     )
     request: RequestRule = Field(description="a mapping with url and key")
@@ -301,7 +241,6 @@ class Definition(Entry):
 
     @model_validator(mode="after")
     def _names_differ(self) -> Self:
-        twice = [name for name, count in Counter(quota.name for quota in self.quotas).items() if count > 1]
-        if twice:
+        if len({quota.name for quota in self.quotas}) < len(self.quotas):
             raise ValueError("expected a name of its own for each quota")
         return self

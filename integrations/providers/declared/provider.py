@@ -16,7 +16,8 @@ from integrations.errors import ErrorCode, ProviderError
 from integrations.models import Quota
 from integrations.providers.base import Provider
 from integrations.providers.declared import reading
-from integrations.providers.declared.definition import PLACEHOLDER, Definition
+from integrations.providers.declared.definition import Definition
+from integrations.providers.declared.fields import PLACEHOLDER
 from integrations.providers.renewal import next_renewal
 from integrations.settings import OptionalApiKey, ProviderSettings
 from integrations.transport.request import Request

@@ -13,15 +13,14 @@ from integrations.errors import ErrorCode, ProviderError
 from integrations.models import Quota
 from integrations.providers.base import Amount
 from integrations.providers.declared.definition import (
-    DECIMAL,
     Definition,
     ErrorRule,
     FigureRule,
     QuotaRule,
     RenewalRule,
-    Scalar,
     Source,
 )
+from integrations.providers.declared.fields import DECIMAL, Scalar
 from integrations.providers.declared.paths import ABSENT, Path, PathError
 from integrations.transport.response import Response
 
