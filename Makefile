@@ -86,5 +86,5 @@ lock: $(READY) ## pin the dependencies anew, with hashes: for developers, and th
 
 clean: ## remove the environments and what the tools left
 	rm -rf $(VENV) .venv-* $(PEERS) build .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache \
-		.import_linter_cache mutants *.egg-info
-	find app.py integrations tests bench scripts -name __pycache__ -prune -exec rm -rf {} +
+		.import_linter_cache mutants *.egg-info __pycache__
+	find integrations tests bench scripts -name __pycache__ -prune -exec rm -rf {} +
