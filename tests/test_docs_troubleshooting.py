@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from integrations import service, startup
+from integrations.access import auth
 from integrations.cli import serve as serve_module
 from integrations.cli.main import main
 from integrations.settings import panel_settings
@@ -86,6 +87,10 @@ def _without_path(place: Place) -> str:
 def _no_user(place: Place) -> str:
     place.store.unlink()
     return place.start()
+
+
+def _wrong_passwords(_: Place) -> str:
+    return [str(auth().sign_in("alice", "wrong-test-password")) for _ in range(6)][-1]
 
 
 def _for_everybody(place: Place) -> str:
@@ -171,6 +176,7 @@ SLIPS: dict[str, Callable[[Place], str]] = {
     "a base URL with http": lambda place: place.run("usage", IMAI_API_BASE_URL="http://imai.co/api"),
     "a wrong key": lambda place: place.run("check", IMAI_API_KEY="another-test-key"),
     "no user yet": _no_user,
+    "five wrong passwords": _wrong_passwords,
     "a store for everybody": _for_everybody,
     "a store with tabs": lambda place: place.with_store("roles:\n\tadmin: []\n"),
     "a star without quotes in the store": lambda place: place.with_store("roles:\n  admin: [*]\n"),
