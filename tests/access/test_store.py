@@ -148,9 +148,9 @@ BROKEN: dict[str, tuple[str, str | bytes]] = {
     ),
     "e-mail with a line break": (f"{NAMED}.email: {NO_LINE}", change("alice@example.com", '"a\\nb"')),
     "name with an escape": (f"{NAMED}.first_name: {NO_LINE}", change("Alice", '"\\e[31m"')),
-    "name with a line separator": (f"{NAMED}.last_name: {NO_LINE}", change("Ng", '"\\u2028"')),
-    "name with a paragraph separator": (f"{NAMED}.last_name: {NO_LINE}", change("Ng", '"\\u2029"')),
-    "name with half a character": (f"{NAMED}.last_name: Input should be a valid string", change("Ng", '"\\ud800"')),
+    "name with a line separator": (f"{NAMED}.last_name: {NO_LINE}", change(": Ng", ': "\\u2028"')),
+    "name with a paragraph separator": (f"{NAMED}.last_name: {NO_LINE}", change(": Ng", ': "\\u2029"')),
+    "name with half a character": (f"{NAMED}.last_name: Input should be a valid string", change(": Ng", ': "\\ud800"')),
     "alias": ("line 3: an alias is not possible", GOOD.replace('["*"]', '&all ["*"]').replace("[]", "*all")),
     "alias bomb": (
         "line 2: an alias is not possible",
