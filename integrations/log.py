@@ -26,8 +26,15 @@ _BOUNDED_AT_SOURCE: Final = frozenset({"integrations.audit", "integrations.servi
 
 Sign-in's throttle bounds the first, and the second writes once for each outage.
 """
-_FALSE_ALARM: Final = "without completing handshake"
-"""uvicorn says so of each websocket that was refused with a response, which its own extension provides for."""
+_FALSE_ALARMS: Final = (
+    "without completing handshake",  # uvicorn, of each websocket refused with a response, as its extension provides
+    "missing ScriptRunContext",  # Streamlit, of the page's modules, which are loaded before anybody looks at it
+)
+
+
+def _is_no_false_alarm(record: logging.LogRecord) -> bool:
+    text = record.getMessage()
+    return not any(alarm in text for alarm in _FALSE_ALARMS)
 
 
 def set_up(level: str, style: Format) -> None:
@@ -40,7 +47,7 @@ def set_up(level: str, style: Format) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if style == "json" else TextFormatter())
     handler.addFilter(RepeatFilter(handler.handle))
-    handler.addFilter(lambda record: _FALSE_ALARM not in record.getMessage())
+    handler.addFilter(_is_no_false_alarm)
     root = logging.getLogger()
     root.handlers = [other for other in root.handlers if not isinstance(other.formatter, FORMATTERS)]
     root.addHandler(handler)

@@ -64,6 +64,7 @@ def test_ours_at_its_level_and_others_from_warnings_on_each_once(capsys: pytest.
         logging.getLogger(name).info("quiet")
         logging.getLogger(name).warning("heard")
     logging.getLogger("uvicorn.error").error("ASGI callable returned without completing handshake.")
+    logging.getLogger("streamlit.runtime").warning("Thread 'warm-up': missing ScriptRunContext! …")
     assert lines(capsys) == [
         "WARNING integrations.audit: heard",
         "WARNING uvicorn.error: heard",

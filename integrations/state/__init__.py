@@ -5,7 +5,7 @@ memory of a single process. Nothing above this package knows which. Texts go in 
 `StateError`, and none waits much longer than two seconds but `lock`.
 """
 
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
@@ -15,6 +15,9 @@ from integrations.settings import panel_settings
 
 if TYPE_CHECKING:
     from limits.storage import Storage
+
+DEFAULT_FOLDER: Final = Path(".streamlit")
+"""Where the file is if nobody says otherwise. A folder that somebody named may be misspelt, and is not made."""
 
 PREFIX: Final = "integrations-1:"
 """Before every key. The number is the version of the records' shape: two versions do not read each other's records.
@@ -73,12 +76,16 @@ class State(Protocol):
 
 @cache
 def state() -> State:
-    """The process's way to the state. Opens nothing yet.
+    """The process's way to the state. Opens nothing yet, but makes the folder of the default place.
 
     Raises:
         SettingsError: `PANEL_STATE_URL` is wrong.
     """
-    return open_state(panel_settings().state_url.get_secret_value())
+    settings = panel_settings()
+    if "state_url" not in settings.model_fields_set:
+        with suppress(OSError):  # told when the file is opened
+            DEFAULT_FOLDER.mkdir(mode=0o700, exist_ok=True)
+    return open_state(settings.state_url.get_secret_value())
 
 
 def open_state(url: str) -> State:

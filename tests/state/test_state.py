@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from integrations import state as states
 from integrations.errors import SettingsError
 from integrations.state import StateError, open_state
 from tests.state.conftest import Open
@@ -95,3 +96,12 @@ def test_without_its_library_redis_is_one_line(monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(SettingsError) as caught:
         open_state("redis://:secret@127.0.0.1")
     assert str(caught.value) == "PANEL_STATE_URL: redis-py is missing. Run: pip install '.[redis]'"
+
+
+def test_the_default_place_is_made_in_an_empty_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The first start needs nothing; a place that somebody named is not made, as it may be misspelt."""
+    monkeypatch.delenv("PANEL_STATE_URL")
+    states.state().check()
+    assert (tmp_path / ".streamlit" / "state.sqlite3").is_file()
