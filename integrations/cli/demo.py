@@ -7,7 +7,8 @@ import socket
 import subprocess
 import sys
 import tempfile
-from contextlib import ExitStack, suppress
+import threading
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +25,8 @@ from integrations.simulator import Simulator
 _USER: Final = "admin"
 _DEFAULT_PORT: Final = 8501
 _DRAIN_SECONDS: Final = 2.0
+_LOOK_SECONDS: Final = 0.2
+"""How often the demo looks whether its panel still runs."""
 
 
 @click.command()
@@ -31,9 +34,7 @@ _DRAIN_SECONDS: Final = 2.0
 def demo(port: int | None) -> None:
     """Try the panel on loopback: nothing to configure, nothing kept."""
     startup.check_settings()
-    # SIGTERM ends the demo as Ctrl+C does. From the beginning: later it could come before there is a handler, and
-    # the panel would go on alone.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # it ends the demo as Ctrl+C does
     port = port or _free_port()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="integrations-demo-")))
@@ -50,17 +51,24 @@ def demo(port: int | None) -> None:
         click.echo(f"\n  URL       http://localhost:{port}\n  User      {_USER}\n  Password  {password}\n")
         click.echo("Ctrl+C ends the demo.")
         command = [sys.executable, "-m", "integrations.cli", "serve", "--port", str(port)]
-        panel = subprocess.Popen(command, env={**os.environ, **environment})  # noqa: S603 - ourselves
-        exit_code = _wait(panel)
+        exit_code = _run(command, {**os.environ, **environment})
     sys.exit(exit_code)
 
 
-def _wait(panel: subprocess.Popen[bytes]) -> int:
-    """Until the panel ends, or Ctrl+C or SIGTERM ends both; its exit code."""
-    with suppress(KeyboardInterrupt):
-        panel.wait()
+def _run(command: list[str], environment: dict[str, str]) -> int:
+    """Until the panel ends, or Ctrl+C or SIGTERM ends it: then 0, else its exit code."""
+    ended = threading.Event()
+    # Not by an exception: one that came while the process is made would leave it running alone.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.set())
+    panel = subprocess.Popen(command, env=environment)  # noqa: S603 - ourselves
+    while panel.poll() is None and not ended.wait(_LOOK_SECONDS):
+        pass
+    if not ended.is_set():
+        return panel.wait()
     panel.terminate()
-    return panel.wait(timeout=10)
+    panel.wait(timeout=10)
+    return 0
 
 
 def _make_store(path: Path) -> str:

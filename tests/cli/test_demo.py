@@ -3,12 +3,16 @@
 import re
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from integrations.cli import demo as demo_module
 from tests.harness import COMMAND, Process, clean_environment, free_port, is_healthy, process
 
 
@@ -64,3 +68,25 @@ def test_a_port_in_use_ends_the_demo_with_the_panels_line(tmp_path: Path) -> Non
         with process(command, tmp_path / "demo.log", own) as running:
             said(running, rf"Error: Cannot listen on 127\.0\.0\.1, port {port}: Address already in use\.")
             assert running.running.wait(timeout=15) == 1
+
+
+def test_a_signal_while_the_panel_is_made_leaves_none_running(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The signal comes as soon as there is a process, before the demo knows its number."""
+    made: list[subprocess.Popen[bytes]] = []
+
+    class Interrupted(subprocess.Popen[bytes]):
+        def __init__(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - its own
+            super().__init__(*arguments, **options)
+            made.append(self)
+            signal.raise_signal(signal.SIGTERM)
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    monkeypatch.setattr(subprocess, "Popen", Interrupted)
+    try:
+        assert demo_module._run([sys.executable, "-c", "import time; time.sleep(60)"], {}) == 0
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    assert made[0].poll() is not None
