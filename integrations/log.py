@@ -55,7 +55,8 @@ def set_up(level: str, style: Format) -> None:
     logging.getLogger("integrations").setLevel(level)
     for name in ("integrations", "uvicorn", "uvicorn.error"):
         hand_over(logging.getLogger(name))
-    logging.getLogger("uvicorn.error").setLevel(logging.NOTSET)  # the root's, whatever was set before
+    for name in ("uvicorn", "uvicorn.error"):
+        logging.getLogger(name).setLevel(logging.NOTSET)  # the root's, whatever was set before
     requests = logging.getLogger("uvicorn.access")  # a line for each request is the proxy's to write
     requests.handlers, requests.propagate, requests.disabled = [], False, True
     logging.captureWarnings(capture=True)

@@ -3,6 +3,7 @@
 Every process is started here, waited for until it answers, and ended by its id.
 """
 
+import asyncio
 import json
 import os
 import re
@@ -12,7 +13,8 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -350,3 +352,9 @@ def chromium_path() -> str:
         if path := shutil.which(name):
             return path
     raise HarnessError("no Chromium: run scripts/ensure-test-tools")
+
+
+def run_async(coroutine: Coroutine[object, object, T]) -> T:
+    """Run a coroutine in a thread of its own: in a test's thread Playwright's event loop may be running."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, coroutine).result()

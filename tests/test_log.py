@@ -58,7 +58,8 @@ def lines(capsys: pytest.CaptureFixture[str]) -> list[str]:
 
 def test_ours_at_its_level_and_others_from_warnings_on_each_once(capsys: pytest.CaptureFixture[str]) -> None:
     """However often the log is set up, and whatever level the server's logger had."""
-    logging.getLogger("uvicorn.error").setLevel(logging.INFO)
+    for name in ("uvicorn", "uvicorn.error"):
+        logging.getLogger(name).setLevel(logging.INFO)
     log.set_up("INFO", "text")
     log.set_up("WARNING", "text")
     for name in ("integrations.audit", "uvicorn.error", "uvicorn.access", "asyncio", "anything"):

@@ -22,6 +22,7 @@ from tests.harness import (
     Server,
     SimulatorProcess,
     free_port,
+    run_async,
     run_panel,
     run_simulator,
     serve,
@@ -116,7 +117,7 @@ async def try_password(url: str, password: str) -> tuple[str, list[str]]:
 
 def signed_in(form: str, exchange: str) -> str:
     """The cookie of a sign-in whose form one process drew and whose ticket another one exchanges."""
-    ticket, _ = asyncio.run(try_password(form, PASSWORD))
+    ticket, _ = run_async(try_password(form, PASSWORD))
     status, _, cookie = ask(exchange, "/integrations/session", ticket=ticket)
     assert status == 204
     assert ask(exchange, "/integrations/session", ticket=ticket)[0] == 401
@@ -141,8 +142,8 @@ def test_a_sign_in_is_good_in_both_and_ends_in_both(pair: Pair) -> None:
     cookie = signed_in(one, other)
     for url in (one, other):
         assert ask(url, "/integrations/session", cookie=cookie)[0] == 204
-        assert any(FIGURE in text for text in asyncio.run(page(url, cookie, text=FIGURE)))
-    asyncio.run(page(one, cookie, text=FIGURE, press="Log out"))
+        assert any(FIGURE in text for text in run_async(page(url, cookie, text=FIGURE)))
+    run_async(page(one, cookie, text=FIGURE, press="Log out"))
     for url in (other, one):
         assert ask(url, "/integrations/usage", cookie=cookie)[0] == 401
     cookie = signed_in(other, one)
@@ -157,10 +158,10 @@ def test_guesses_are_counted_over_both(pair: Pair) -> None:
     async def guess() -> list[list[str]]:
         return [(await try_password(pair.urls[number % 2], f"wrong {number}"))[1] for number in range(5)]
 
-    for texts in asyncio.run(guess()):
+    for texts in run_async(guess()):
         assert "Username or password is incorrect." in texts
     for url in pair.urls:
-        ticket, texts = asyncio.run(try_password(url, PASSWORD))
+        ticket, texts = run_async(try_password(url, PASSWORD))
         assert not ticket
         assert "Too many attempts. Try again later." in texts
 
@@ -174,11 +175,11 @@ def test_fifty_viewers_of_each_make_one_call(pair: Pair) -> None:
         pages = (page(url, cookie, text=FIGURE) for url in pair.urls for _ in range(VIEWERS))
         await asyncio.gather(*pages)
 
-    asyncio.run(crowd())
+    run_async(crowd())
     assert pair.simulator.calls() == 1
     pair.simulator.control(spend="100", latency_seconds=0)
     time.sleep(2)  # clicks at once after a call ask nothing, and the processes have clocks of their own
-    asyncio.run(page(pair.urls[0], cookie, text=FIGURE, press="Refresh"))
+    run_async(page(pair.urls[0], cookie, text=FIGURE, press="Refresh"))
     assert "7400" in ask(pair.urls[1], "/integrations/usage", cookie=cookie)[1]
     assert pair.simulator.calls() == 2
 
@@ -228,13 +229,13 @@ def _quietly(url: str, cookie: str) -> None:
 def test_a_restart_with_the_provider_down_shows_the_last_good_figures(pair: Pair, ttl: int) -> None:
     """At once and marked; nobody has to sign in anew, and nothing of it is a traceback."""
     cookie = signed_in(*pair.urls)
-    asyncio.run(page(pair.urls[0], cookie, text=FIGURE))
+    run_async(page(pair.urls[0], cookie, text=FIGURE))
     for server in pair.servers:
         server.process.running.send_signal(signal.SIGTERM)
         server.process.running.wait(timeout=20)
     pair.simulator.control(mode="internal_server_error")
     url = pair.start()
-    texts = "\n".join(asyncio.run(page(url, cookie, text=FIGURE)))
+    texts = "\n".join(run_async(page(url, cookie, text=FIGURE)))
     assert "Last good reading" in texts
     assert "Unable to fetch quota. Please try again." in texts
     for server in pair.servers:

@@ -1,6 +1,5 @@
 """A panel as a process, and a client that speaks to it what no browser would."""
 
-import asyncio
 import http.client
 import json
 import socket
@@ -16,7 +15,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from bench.viewer import Viewer
-from tests.harness import PASSWORD, Panel, SimulatorProcess, run_panel, run_simulator
+from tests.harness import PASSWORD, Panel, SimulatorProcess, run_async, run_panel, run_simulator
 
 QUICK = 2.0
 """Seconds within which the panel answers, attacked or not; far more than it takes, for busy machines."""
@@ -106,7 +105,7 @@ def answer_time(panel: Panel) -> float:
 
 def session_of(panel: Panel) -> str:
     """The session id of alice, who signs in as the page's script does."""
-    body = json.dumps({"ticket": asyncio.run(_ticket(panel))}).encode()
+    body = json.dumps({"ticket": run_async(_ticket(panel))}).encode()
     headers = {"Content-Type": "application/json", "Origin": panel.url}
     request = urllib.request.Request(f"{panel.url}/integrations/session", data=body, headers=headers)
     with urllib.request.urlopen(request, timeout=10) as answer:

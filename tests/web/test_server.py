@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, NoReturn, Self
 from urllib.parse import urljoin
 
-import anyio
 import bcrypt
 import pytest
 import streamlit as st
@@ -37,6 +36,7 @@ from integrations.web.guard import OPEN_FOLDERS, OPEN_PATHS, RouteGuard
 from integrations.web.headers import SecurityHeaders
 from integrations.web.server import MIDDLEWARE, ROUTES, lifespan
 from tests.conftest import PASSWORD, AddUser
+from tests.harness import run_async
 
 HASHED = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()
 APP = Path(__file__).parents[2] / "app.py"
@@ -440,7 +440,7 @@ def test_without_https_there_is_no_hsts(monkeypatch: pytest.MonkeyPatch) -> None
         return {"type": "http.disconnect"}
 
     scope: dict[str, Any] = {"type": "http", "method": "GET", "path": "/", "headers": []}
-    anyio.run(SecurityHeaders(Response("page")), scope, receive, send)
+    run_async(SecurityHeaders(Response("page"))(scope, receive, send))
     headers = {name.decode() for name, _ in sent[0]["headers"]}
     assert "content-security-policy" in headers
     assert "strict-transport-security" not in headers
@@ -512,7 +512,7 @@ def test_what_is_loaded_at_the_start_is_spared_from_garbage_collection() -> None
             pass
 
     try:
-        anyio.run(start)
+        run_async(start())
         for thread in threading.enumerate():
             if thread.name == "warm-up":
                 thread.join(20)

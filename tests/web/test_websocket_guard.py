@@ -2,7 +2,6 @@
 
 import resource
 
-import anyio
 import pytest
 from starlette.requests import HTTPConnection
 from starlette.types import Message, Scope
@@ -19,6 +18,7 @@ from integrations.web.websocket_guard import (
     fault_of,
     limit_per_client,
 )
+from tests.harness import run_async
 
 
 class Clock:
@@ -137,7 +137,7 @@ def test_who_has_gone_no_longer_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     guard = WebsocketGuard(app)
     for _ in range(5):
         with pytest.raises(RuntimeError, match="it ended"):
-            anyio.run(guard, {"type": "websocket", "client": ("192.0.2.7", 1), "headers": []}, receive, send)
+            run_async(guard({"type": "websocket", "client": ("192.0.2.7", 1), "headers": []}, receive, send))
     assert sent == []
     assert not guard._open
 
@@ -153,7 +153,7 @@ def buckets(*addresses: str) -> list[Bucket]:
         handshake = HTTPConnection({"type": "websocket", "headers": []})
         return [await guard._bucket(address, handshake) for address in addresses]
 
-    return anyio.run(collect)
+    return run_async(collect())
 
 
 def test_who_is_not_signed_in_shares_a_bucket_with_all_of_that_address() -> None:
