@@ -22,7 +22,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from integrations import accounts, service
 from integrations.errors import ErrorCode
-from integrations.models import Reading, UsageReport
+from integrations.models import UsageReport
 from integrations.providers.base import Provider
 from integrations.settings import panel_settings
 from integrations.state import StateError, state
@@ -40,8 +40,7 @@ _KEPT_SECONDS: Final = 30 * 86_400.0
 _SHAPE: Final = 1
 """To be counted up with every change of `_Record`: a record of another shape is not read."""
 
-Readings = tuple[Reading, ...]
-"""A provider's readings: one, or one for each of its quotas."""
+Readings = service.Readings
 
 
 @dataclass(frozen=True, slots=True)

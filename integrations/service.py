@@ -190,6 +190,7 @@ _outages: Final = _Outages()
 
 
 Readings = tuple[Reading, ...]
+"""A provider's readings: one, or one for each of its quotas."""
 
 
 def readings_of(provider: Provider[Any], last: Outcome, last_good: Outcome | None = None) -> Readings:
