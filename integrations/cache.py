@@ -8,6 +8,7 @@ Whoever calls must have checked the viewer's permission before.
 """
 
 import json
+import math
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -37,6 +38,9 @@ _SKEW: Final = timedelta(seconds=10)
 """How far the clocks of several machines may differ."""
 
 _KEPT_SECONDS: Final = 30 * 86_400.0
+_GLANCE_SECONDS: Final = 0.05
+"""How old what a process knows of the state may be where it is only shown: one run of a page looks several times."""
+
 _SHAPE: Final = 1
 """To be counted up with every change of `_Record`: a record of another shape is not read."""
 
@@ -80,9 +84,16 @@ class _Entry:
     known: _Record | None = None
     read: str | None = None
     """The state's text that was parsed last: it is mostly the same."""
+    read_at: float = -math.inf
+    """When, by the monotonic clock."""
+
+    def glance(self) -> _Record | None:
+        """The latest that was known anywhere a moment ago; what this process did itself is always in it."""
+        return self.known if time.monotonic() - self.read_at < _GLANCE_SECONDS else self.record()
 
     def record(self) -> _Record | None:
         """The latest that is known anywhere."""
+        self.read_at = time.monotonic()
         with suppress(StateError, ValidationError):
             text = state().get(self.key)
             if text is not None and text != self.read:
@@ -137,7 +148,7 @@ class _Entry:
 
     def click_allowed_at(self) -> datetime | None:
         """When a click may have the provider asked; None where it was never asked."""
-        known = self.record()
+        known = self.glance()
         return None if known is None else self._repeatable_at(known.last, CLICK_PAUSE)
 
     def end_rest(self) -> None:
@@ -209,13 +220,13 @@ def latest(provider: Provider[Any]) -> Readings:
 
 def known(provider: Provider[Any]) -> Readings:
     """`latest`, but nothing where there was no fetch yet. Never asks and never waits."""
-    record = _entry(provider).record()
+    record = _entry(provider).glance()
     return () if record is None else service.readings_of(provider, record.last, record.last_good)
 
 
 def is_due(provider: Provider[Any]) -> bool:
     """Whether `current` would ask the provider, or wait for somebody who asks it."""
-    record = _entry(provider).record()
+    record = _entry(provider).glance()
     return record is None or record.wanted(datetime.now(UTC)) > record.number
 
 

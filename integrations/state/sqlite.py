@@ -6,7 +6,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -156,6 +156,7 @@ class SqliteState:
             return self._connection
         self.close()
         if self._path is not None:
+            _refuse_mounted_file(self._path)
             os.close(os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
             for name in ("", "-wal", "-shm"):
                 _refuse_others(self._path.with_name(self._path.name + name))
@@ -163,12 +164,21 @@ class SqliteState:
             self._path or ":memory:", timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
         )
         try:
-            self._prepare(connection)
+            with self._alone():
+                self._prepare(connection)
         except BaseException:
             connection.close()
             raise
         self._connection, self._identity = connection, self._identify()
         return connection
+
+    def _alone(self) -> AbstractContextManager[object]:
+        """No other process prepares the file: SQLite does not wait where two turn the same file to WAL."""
+        if self._path is None:
+            return nullcontext()
+        path = Path(f"{self._path}.lock")
+        _refuse_others(path)
+        return filelock.FileLock(path, mode=0o600, timeout=_BUSY_SECONDS, poll_interval=0.02)
 
     def _identify(self) -> tuple[int, ...]:
         if self._path is None:
@@ -207,6 +217,8 @@ class SqliteState:
                 f"{self._path}: damaged, or not a state ({error}). Stop the panel, remove the file and what begins "
                 "with its name, and start again; everybody has to sign in anew"
             )
+        if code == sqlite3.SQLITE_BUSY or isinstance(error, filelock.Timeout):
+            return StateError(f"{self._path}: another program has kept it locked for {_BUSY_SECONDS:.0f} s")
         if code in _CLOSED or isinstance(error, OSError):
             reason = error.strerror if isinstance(error, OSError) else error
             return StateFileError(
@@ -214,8 +226,6 @@ class SqliteState:
             )
         if code == sqlite3.SQLITE_FULL:
             return StateError(f"{self._path}: the disk is full. Make room; the panel goes on by itself")
-        if code == sqlite3.SQLITE_BUSY:
-            return StateError(f"{self._path}: another program has kept it locked for {_BUSY_SECONDS:.0f} s")
         return StateError(f"{self._path}: {error}")
 
 
@@ -229,3 +239,18 @@ def _refuse_others(path: Path) -> None:
         mode = path.stat().st_mode & 0o777
         if mode & 0o077:
             raise StateFileError(f"{path}: others may access it (mode {mode:04o}). Run: chmod 600 {path}")
+
+
+def _refuse_mounted_file(path: Path) -> None:
+    """Refuse a file that is mounted by itself.
+
+    What SQLite keeps beside it would be there twice, and damage it.
+    """
+    try:
+        mounts = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError:  # no Linux: there is no telling
+        return
+    # The fifth field is where; a space in it is an octal number (proc(5)).
+    places = {line.split(" ")[4] for line in mounts.splitlines()}
+    if str(path.resolve()).replace(" ", r"\040") in places:
+        raise StateFileError(f"{path}: mounted by itself. Mount its folder, which holds more files of it")

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+import filelock
 import pytest
 import time_machine
 
@@ -53,7 +54,7 @@ def test_nobody_else_may_read_any_file_of_it(state: State, path: Path) -> None:
             modes = {file.name: file.stat().st_mode & 0o777 for file in path.parent.iterdir()}
     finally:
         os.umask(old)
-    assert len(modes) == 4
+    assert len(modes) == 5
     assert set(modes.values()) == {0o600}
 
 
@@ -82,7 +83,7 @@ def test_a_lock_that_others_may_take_is_refused(state: State, path: Path) -> Non
     """Whoever can open it could hold it for ever."""
     with state.lock("a", wait=0):
         pass
-    (lock,) = path.parent.glob("*.lock")
+    (lock,) = path.parent.glob("*.sqlite3.*.lock")
     lock.chmod(0o644)
     with pytest.raises(StateFileError, match="chmod 600"), state.lock("a", wait=0):
         pass
@@ -218,6 +219,104 @@ def test_when_no_more_can_be_written_reading_goes_on(url: str, path: Path) -> No
     )
     assert done.stdout.splitlines() == [f"{path}: disk I/O error", "text True", "text"]
     assert done.stderr.count("State: writing fails") == 1
+
+
+MOUNTS: Final = ["unshare", "--mount", *(["--map-root-user"] if os.geteuid() else []), "sh", "-euc"]
+"""Runs a shell that may mount, and whose mounts nobody else sees."""
+
+SMALL: Final = """
+import pathlib, sys
+from integrations.state import StateError, open_state
+state = open_state(sys.argv[1])
+state.put("a", "text", 60)
+filler = pathlib.Path(sys.argv[2]) / "filler"
+try:
+    with filler.open("wb", buffering=0) as file:
+        while file.write(b"x" * 4096) == 4096:
+            pass
+except OSError as error:
+    print(error.strerror)
+for _ in range(3):
+    try:
+        state.put("b", "x" * 20_000, 60)
+    except StateError as error:
+        print(error)
+    print(state.get("a"))
+filler.unlink()
+state.put("b", "text", 60)
+print(state.get("b"))
+"""
+
+
+def test_on_a_disk_without_room_reading_goes_on(url: str, path: Path) -> None:
+    """A real file system of a megabyte, filled to its last byte by somebody else; with room, writing works again."""
+    mount = f'mount -t tmpfs -o size=1m,mode=700 tmpfs "{path.parent}"; exec "$0" "$@"'
+    done = subprocess.run(
+        [*MOUNTS, mount, sys.executable, "-c", SMALL, url, path.parent],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    full = f"{path}: the disk is full. Make room; the panel goes on by itself"
+    assert done.stdout.splitlines() == ["No space left on device", *[full, "text"] * 3, "text"]
+    assert [line.partition(": ")[0] for line in done.stderr.splitlines()].count("State") == 2
+
+
+TAKE: Final = """
+import sys
+from integrations.state import StateError, open_state
+one, other = (open_state(url) for url in sys.argv[1:])
+try:
+    one.put("a", "text", 60)
+    print(other.get("a"), other.take("a"), one.get("a"))
+    with one.lock("b", wait=0) as first, other.lock("b", wait=0) as second:
+        print(first, second)
+except StateError as error:
+    print(error)
+"""
+
+
+def mounted_twice(what: str, place: Path, *, path: Path) -> list[str]:
+    """What two panels say to each other whose files are one, by a mount of `what` at `place`."""
+    elsewhere = place if place.name == path.name else place / path.name
+    mount = f'mount --bind "{what}" "{place}"; exec "$0" "$@"'
+    done = subprocess.run(
+        [*MOUNTS, mount, sys.executable, "-c", TAKE, f"sqlite:///{path}", f"sqlite:///{elsewhere}"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    return done.stdout.splitlines()
+
+
+def test_a_folder_on_two_mounts_is_one_state(path: Path, tmp_path: Path) -> None:
+    """As two containers of one machine see it."""
+    place = tmp_path / "with a space"
+    place.mkdir()
+    assert mounted_twice(str(path.parent), place, path=path) == ["text text None", "True False"]
+
+
+def test_a_file_that_is_mounted_by_itself_is_refused(path: Path, tmp_path: Path) -> None:
+    """What SQLite keeps beside it would be two files, and the database damaged."""
+    path.touch(mode=0o600)
+    place = tmp_path / "with a space" / path.name
+    place.parent.mkdir()
+    place.touch(mode=0o600)
+    said = mounted_twice(str(path), place, path=path)
+    assert said == [f"{place}: mounted by itself. Mount its folder, which holds more files of it"]
+
+
+def test_a_file_that_another_process_prepares_is_waited_for(opened: Open, url: str, path: Path) -> None:
+    """SQLite itself does not wait there, and the first of two workers would find the state locked."""
+    begun = time.monotonic()
+    with (
+        filelock.FileLock(f"{path}.lock", mode=0o600),
+        pytest.raises(StateError, match=f"{path}: another program has kept it locked for 2 s"),
+    ):
+        opened(url).put("a", "text", 60)
+    assert time.monotonic() - begun > 1.5
 
 
 def test_a_full_disk_is_named(state: State, path: Path, caplog: pytest.LogCaptureFixture) -> None:
