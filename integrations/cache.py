@@ -12,16 +12,18 @@ import math
 import threading
 import time
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from typing import Any, Final
 
 import streamlit as st
 from pydantic import TypeAdapter, ValidationError
 
 from integrations import accounts, service
+from integrations.background import in_thread
 from integrations.errors import ErrorCode
 from integrations.models import UsageReport
 from integrations.providers.base import Provider
@@ -84,6 +86,8 @@ class _Entry:
     known: _Record | None = None
     read: str | None = None
     """The state's text that was parsed last: it is mostly the same."""
+    answer: Future[Readings] | None = None
+    """What `ask` began last."""
     read_at: float = -math.inf
     """When, by the monotonic clock."""
 
@@ -211,6 +215,21 @@ def current(provider: Provider[Any]) -> Readings:
     number = known.wanted(datetime.now(UTC)) if known is not None else 1
     shown: _Record = _records()(entry.key, number, entry)
     return service.readings_of(provider, shown.last, shown.last_good)
+
+
+def ask(provider: Provider[Any]) -> Future[Readings]:
+    """`current` in the background, once for all who wait for it in this process; who waits may go away before."""
+    entry = _entry(provider)
+    with _entries_lock:
+        if entry.answer is None or entry.answer.done():
+            entry.answer = in_thread(partial(current, provider), name=f"ask {provider.label}")
+        return entry.answer
+
+
+def is_asking(provider: Provider[Any]) -> bool:
+    """Whether what `ask` began has not ended."""
+    answer = _entry(provider).answer
+    return answer is not None and not answer.done()
 
 
 def latest(provider: Provider[Any]) -> Readings:

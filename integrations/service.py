@@ -5,7 +5,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import humanize
 
 from integrations import accounts, counters
+from integrations.background import in_thread
 from integrations.errors import ErrorCode, ProviderError
 from integrations.models import Quota, Reading, Thresholds, UsageError, UsageReport
 from integrations.providers.base import Provider
@@ -122,17 +123,7 @@ def within_deadline(provider: Provider[Any], ask: "Callable[[Client], Result]") 
 
     began = time.monotonic()
     http = Client(deadline=panel_settings().deadline_seconds, failure_in=provider.failure_in)
-    future: Future[Result] = Future()
-
-    def work() -> None:
-        try:
-            future.set_result(ask(http))
-        except BaseException as error:  # noqa: BLE001 - handed to the caller, even a SystemExit
-            future.set_exception(
-                error if isinstance(error, Exception) else RuntimeError(type(error).__name__)
-            )
-
-    threading.Thread(target=work, name=f"fetch {provider.label}", daemon=True).start()
+    future = in_thread(lambda: ask(http), name=f"fetch {provider.label}")
     try:
         return future.result(timeout=http.remaining())
     except TimeoutError:

@@ -22,6 +22,7 @@ def draw(
     reading: Reading,
     *,
     on_refresh: Callable[[], None] | None,
+    refreshing: bool = False,
     rests_until: datetime | None = None,
 ) -> None:
     """Draw one reading.
@@ -29,10 +30,12 @@ def draw(
     Args:
         provider: whose reading it is.
         reading: with figures or without; its name is that of no other card.
-        on_refresh: called on a click of Refresh or Retry, and must check access itself; None while that is under way.
+        on_refresh: called on a click of Refresh or Retry, and must check access itself; None for the first of two
+            drawings in one run of the page: the button before it stays in its place meanwhile, and keeps the focus.
+        refreshing: whether its provider is being asked for a new one.
         rests_until: before this moment a click asks nothing, because readings may be taken only so often.
     """
-    state = texts.badge(reading) if on_refresh else texts.REFRESHING
+    state = texts.REFRESHING if refreshing else texts.badge(reading)
     with st.container(border=True, gap="xsmall"):
         with st.container(horizontal=True, wrap=False):
             with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
@@ -40,7 +43,7 @@ def draw(
                     escape(reading.provider), icon=provider.icon, anchor=anchor(reading), width="content"
                 )
                 st.badge(state.word, icon=state.icon, color=state.color)
-            if on_refresh is not None:  # meanwhile the old button stays in its place, and keeps the focus
+            if on_refresh is not None:
                 st.button(
                     "Refresh" if reading.status is Status.ACTIVE else "Retry",
                     key=f"refresh {reading.provider}",
@@ -52,7 +55,7 @@ def draw(
         if reading.error is not None:
             st.text(reading.error.message)
         if reading.has_figures:
-            _figures(provider, reading, refreshing=on_refresh is None)
+            _figures(provider, reading, is_first=on_refresh is None)
         if small_print := _small_print(reading, rests_until):
             st.caption(escape(small_print))
 
@@ -68,7 +71,7 @@ def announcement(readings: Iterable[Reading]) -> str:
     return escape(" ".join(texts.announcement(reading) for reading in readings))
 
 
-def _figures(provider: Provider[Any], reading: Reading, *, refreshing: bool) -> None:
+def _figures(provider: Provider[Any], reading: Reading, *, is_first: bool) -> None:
     # The style sheet makes the bold part large.
     if reading.remaining_quota is not None:
         figure, unit = texts.figure_and_unit(reading.remaining_quota, reading.unit)
@@ -80,7 +83,7 @@ def _figures(provider: Provider[Any], reading: Reading, *, refreshing: bool) -> 
     if reading.usage_percentage is not None and used is not None:
         # The key is the bar's class in the style sheet. A key may stand once in a run, and a card that is refreshed
         # is drawn twice in one.
-        key = f"bar-{texts.tone(reading)}-{reading.provider}{'-refreshing' * refreshing}"
+        key = f"bar-{texts.tone(reading)}-{reading.provider}{'-first' * is_first}"
         with st.container(key=key):
             share = min(float(reading.usage_percentage) / 100, 1.0)
             st.progress(share, text=f"{escape(used)} **{texts.percentage(reading.usage_percentage)}**")

@@ -1,9 +1,14 @@
 """Who looks at the page: the session's cookie and the address, as the websocket's handshake brought them."""
 
+from typing import Final
+
 import streamlit as st
 
-from integrations.access import Denial, Principal, auth
+from integrations.access import INTEGRATION_READ, Denial, Principal, auth
 from integrations.access.visitor import client_address
+
+PULSE_SECONDS: Final = 45
+"""How often an open page looks whether its session still stands and its ages are right."""
 
 
 def session_id() -> str | None:
@@ -23,3 +28,9 @@ def authenticate(*, touch: bool = False) -> Principal | Denial:
         touch: True for what a person did, which counts as use of the session.
     """
     return auth().authenticate(session_id(), touch=touch, client=client())
+
+
+def may_read(*, touch: bool = False) -> bool:
+    """Whether who is signed in here now may see the integrations."""
+    principal = authenticate(touch=touch)
+    return isinstance(principal, Principal) and principal.may(INTEGRATION_READ)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, WebSocket, expect
 
-from integrations.ui.page import _PULSE_SECONDS
+from integrations.ui import visitor
 from integrations.web.websocket_guard import PULSE_SECONDS
 from tests.browser.conftest import sign_in
 from tests.harness import SimulatorProcess, run_panel
@@ -14,7 +14,7 @@ CARDS = 40
 
 def test_the_guard_counts_on_the_pulse_that_the_page_has() -> None:
     """Its figures follow from how often a card sends by itself."""
-    assert PULSE_SECONDS == _PULSE_SECONDS
+    assert PULSE_SECONDS == visitor.PULSE_SECONDS
 
 
 def test_forty_cards_and_an_impatient_person_are_never_closed(
@@ -39,7 +39,7 @@ def test_forty_cards_and_an_impatient_person_are_never_closed(
         page.reload()
         expect(page.get_by_role("button", name="Retry", exact=True)).to_have_count(CARDS)
         for _ in range(2):
-            page.clock.fast_forward(_PULSE_SECONDS * 1000)
+            page.clock.fast_forward(visitor.PULSE_SECONDS * 1000)
         button = page.get_by_role("button", name="Refresh all")
         for _ in range(25):
             button.click()
