@@ -19,6 +19,7 @@ from integrations.errors import ErrorCode, ProviderError, Status
 from integrations.models import Quota, Reading
 from integrations.providers.declared.provider import Declared
 from integrations.simulator import Simulator
+from integrations.state import state
 from tests.conftest import IMAI, forget
 from tests.providers import definitions
 from tests.providers.hostile import Hostile, answer, hostile
@@ -370,3 +371,50 @@ def test_whether_a_visit_would_ask_is_known_without_asking(
     assert cache.is_due(IMAI)
     assert cache.known(IMAI)[0].remaining_quota == 7500
     assert imai.calls == 1
+
+
+def test_who_asks_in_the_background_shares_one_call(imai: Simulator, clock: Callable[[float], None]) -> None:
+    """The same answer for all who come meanwhile; a later one is asked for anew where the time is over."""
+    imai.latency_seconds = 0.3
+    assert not cache.is_asking(IMAI)
+    one, other = cache.ask(IMAI), cache.ask(IMAI)
+    assert one is other
+    assert cache.is_asking(IMAI)
+    assert one.result(5)[0].remaining_quota == 7500
+    assert not cache.is_asking(IMAI)
+    imai.latency_seconds = 0
+    clock(301)
+    imai.spend(100)
+    assert cache.ask(IMAI).result(5)[0].remaining_quota == 7400
+    assert imai.calls == 2
+
+
+def test_one_look_at_the_state_serves_a_run_of_the_page(
+    imai: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is shown several times within a twentieth of a second is read once; what was done here is seen at once."""
+    read()
+    looks: list[str] = []
+    get = state().get
+    moment = [time.monotonic() + 1]
+
+    def looked(key: str) -> str | None:
+        looks.append(key)
+        return get(key)
+
+    monkeypatch.setattr(state(), "get", looked)
+    monkeypatch.setattr(cache, "CLICK_PAUSE", timedelta(0))
+    monkeypatch.setattr("integrations.cache.time.monotonic", lambda: moment[0])
+    for _ in range(3):
+        assert not cache.is_due(IMAI)
+        assert cache.known(IMAI)[0].remaining_quota == 7500
+        assert cache.latest(IMAI)[0].remaining_quota == 7500
+    assert len(looks) == 1
+    moment[0] += 0.06
+    assert not cache.is_due(IMAI)
+    assert len(looks) == 2
+    imai.spend(100)
+    cache.refresh(IMAI)
+    assert cache.is_due(IMAI)
+    cache.current(IMAI)
+    assert cache.known(IMAI)[0].remaining_quota == 7400

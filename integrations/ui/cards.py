@@ -19,8 +19,8 @@ from integrations import accounts, cache
 from integrations.providers.base import Provider
 from integrations.ui import card, overview, texts, visitor
 
-_PATIENCE_SECONDS: Final = 1.0
-"""How long a run of the page waits for providers, and a click meanwhile for the end of the run."""
+_PATIENCE_SECONDS: Final = 2.0
+"""How long a run of the page waits for providers, and a click on a card meanwhile for the end of the run."""
 _GLANCE_SECONDS: Final = 0.1
 """How often it looks meanwhile what has come, for the overview."""
 _LOOK_SECONDS: Final = 2

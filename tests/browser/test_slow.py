@@ -8,8 +8,8 @@ from playwright.sync_api import Browser, Page, expect
 from tests.browser.conftest import wait_for_clicks
 from tests.browser.test_design import Stage, staged
 
-SECONDS = 3.0
-"""What the slow provider takes: several times as long as a run of the page waits."""
+SECONDS = 4.0
+"""What the slow provider takes: longer than a run of the page waits."""
 
 
 @pytest.fixture(scope="module")

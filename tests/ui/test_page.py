@@ -1,6 +1,7 @@
 """The page as Streamlit runs it, with the real store and the simulator behind it."""
 
 import json
+import math
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -124,6 +125,26 @@ def test_several_viewers_cause_one_call(visit: Visit, imai: Simulator) -> None:
         assert "7,500" in written(visit(signed_in()))
     assert cache.current(IMAI)[0].remaining_quota == 7500
     assert imai.calls == 1
+
+
+def test_a_run_reads_the_session_and_each_record_once(
+    visit: Visit, imai: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However often it looks: the state may be a file, or another machine."""
+    page = visit(signed_in())
+    looks: list[str] = []
+    get = state().get
+
+    def looked(key: str) -> str | None:
+        looks.append(key.partition(":")[0])
+        return get(key)
+
+    monkeypatch.setattr(state(), "get", looked)
+    monkeypatch.setattr(cache, "_GLANCE_SECONDS", 60)  # longer than this run takes on any machine
+    cache._entry(IMAI).read_at = -math.inf
+    page.run()
+    assert "Used: 2,500 / 10,000 credits" in written(page)
+    assert sorted(looks) == ["reading-1", "session"]
 
 
 def test_log_out_leaves_the_form(visit: Visit, imai: Simulator) -> None:
