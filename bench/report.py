@@ -44,6 +44,9 @@ class Row(Enum):
     PAIRED_FIRST = "First visit, in pairs, median", "ms"
     FIRST_BY_FILE = "First visit, file / memory", ""
     FIRST_BY_FILE_SPREAD = "First visit, file / memory, spread", ""
+    PAIRED_MEMORY = "Memory per viewer, in pairs, median", "KiB"
+    MEMORY_BY_FILE = "Memory per viewer, file / memory", ""
+    MEMORY_BY_FILE_SPREAD = "Memory per viewer, file / memory, spread", ""
     PAIRED_THROUGHPUT = "Throughput, in pairs, median", "reruns/s"
     BY_WORKERS = "Throughput, two workers / one", ""
     BY_WORKERS_SPREAD = "Throughput, two workers / one, spread", ""
@@ -115,6 +118,7 @@ class Report:
             self._cell(Row.CALLS, least=1, most=1),
             self._cell(Row.WARM_BY_FILE, most=1.03),
             self._cell(Row.FIRST_BY_FILE, most=1.03),
+            self._cell(Row.MEMORY_BY_FILE, most=1.1),
             self._cell(Row.BY_WORKERS, "workers", least=1.6),
         ]
         return [bar for bar in asked if bar is not None]

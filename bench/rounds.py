@@ -207,7 +207,10 @@ class Rounds:
         async def first(candidate: Candidate) -> float:
             return median(await measure.first_visits(candidate, 1))
 
-        reruns, visits = Comparison(), Comparison()
+        async def weight(candidate: Candidate) -> float:
+            return await measure.memory_per_viewer(candidate, _STAYING)
+
+        reruns, visits, weights = Comparison(), Comparison(), Comparison()
         for turn in range(_STATE_ROUNDS * self._turns):
             self._say(f"file and memory, round {turn + 1}")
             async with self._pair("panel", "memory") as pair:
@@ -215,11 +218,14 @@ class Rounds:
                     await pairs.take(*pair, sample, 2)  # the first ones pay for what is loaded late
                 reruns.rounds.append(await pairs.take(*pair, warm, 20))
                 visits.rounds.append(await pairs.take(*pair, first, 30))
+                weights.rounds.append(await pairs.take(*pair, weight, 1))
         names = "panel", "memory"
         rows = Row.PAIRED_WARM, Row.WARM_BY_FILE, Row.WARM_BY_FILE_SPREAD
         self._put_comparison(reruns, names, rows, scale=_MILLI)
         rows = Row.PAIRED_FIRST, Row.FIRST_BY_FILE, Row.FIRST_BY_FILE_SPREAD
         self._put_comparison(visits, names, rows, scale=_MILLI)
+        rows = Row.PAIRED_MEMORY, Row.MEMORY_BY_FILE, Row.MEMORY_BY_FILE_SPREAD
+        self._put_comparison(weights, names, rows, scale=1 / _KIB)
 
     async def _workers(self) -> None:
         """What a second worker brings, and what each weighs after it."""
