@@ -33,7 +33,8 @@ def draw(
         on_refresh: called on a click of Refresh or Retry, and must check access itself; None for the first of two
             drawings in one run of the page: the button before it stays in its place meanwhile, and keeps the focus.
         refreshing: whether its provider is being asked for a new one.
-        rests_until: before this moment a click asks nothing, because readings may be taken only so often.
+        rests_until: before this moment a click asks nothing, because readings may be taken only so often. The button
+            stays enabled, as one that is disabled loses the focus.
     """
     state = texts.REFRESHING if refreshing else texts.badge(reading)
     with st.container(border=True, gap="xsmall"):
@@ -50,7 +51,6 @@ def draw(
                     icon=":material/refresh:",
                     type="tertiary",  # in every state: a button of another type is a new one, without the focus
                     on_click=on_refresh,
-                    disabled=rests_until is not None,
                 )
         if reading.error is not None:
             st.text(reading.error.message)
@@ -98,7 +98,8 @@ def _small_print(reading: Reading, rests_until: datetime | None) -> str:
         parts.append(texts.rest(rests_until, now=now))
     if reading.renews_at is not None:
         parts.append(texts.renewal(reading.renews_at, now=now, zone=_viewer_zone()))
-    parts.append(texts.freshness(reading, now=now))
+    if (age := texts.freshness(reading, now=now)) is not None:
+        parts.append(age.replace(" ", "\N{NO-BREAK SPACE}"))  # an age is read at one glance: not on two lines
     return " · ".join(part.removesuffix(".") for part in parts if part is not None)
 
 

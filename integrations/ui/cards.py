@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import wait
 from contextlib import suppress
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
 
@@ -184,6 +185,9 @@ def _to_tell() -> frozenset[str]:
 def _refresh(provider: Provider[Any]) -> None:
     # A callback runs before the page's first line, so it checks for itself; so does refresh_all.
     if visitor.may_read(touch=True):
+        if (until := cache.rests_until(provider)) is not None:
+            st.toast(card.escape(f"{provider.label}: {texts.rest(until, now=datetime.now(UTC)).lower()}"))
+            return
         st.session_state[_requested(provider)] = _REFRESH
         cache.refresh(provider)
         with suppress(StreamlitAPIException):  # on a page without overview: then the card's own fragment runs
