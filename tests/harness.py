@@ -11,12 +11,14 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -290,9 +292,21 @@ def panel_environment(folder: Path, simulator: SimulatorProcess, **settings: str
         "PANEL_STATE_URL": f"sqlite:///{folder}/state.sqlite3",
         **settings,
     }
-    _users(environment, "add", "alice", "--role", "admin", "--first-name", "Alice", "--password-stdin")
-    _users(environment, "add", "victor", "--role", "guest", "--password-stdin")
+    store = Path(environment["PANEL_AUTH_FILE"])
+    store.touch(mode=0o600)
+    store.write_text(_store(), encoding="utf-8")
     return environment
+
+
+@cache
+def _store() -> str:
+    """A store with both users, as the command makes it: once a process, since it takes its time."""
+    with tempfile.TemporaryDirectory() as folder:
+        store = Path(folder, "auth.yaml")
+        environment = {"PANEL_AUTH_FILE": str(store)}
+        _users(environment, "add", "alice", "--role", "admin", "--first-name", "Alice", "--password-stdin")
+        _users(environment, "add", "victor", "--role", "guest", "--password-stdin")
+        return store.read_text(encoding="utf-8")
 
 
 @contextmanager
