@@ -1,8 +1,9 @@
 """Runs the command `integrations` with providers that do what a file says, in place of IMAI.
 
 The file is JSON: for each card's label what it answers, `{"remaining": "7500", "total": "10000", "unit": "credits",
-"seconds": 0, "renews_days": 4, "error": null}` or a list of such with a "name" each. It is read at every call; the
-calls are counted in the file beside it, a line each.
+"seconds": 0, "renews_days": 4, "error": null}` or a list of such with a "name" each. It is read at every call, and again
+and again by one that takes its time, which so ends as soon as the file says; the calls are counted in the file beside
+it, a line each. "every_minutes" is read at the start. The clock is moved by the seconds in a third file.
 """
 
 import json
@@ -19,6 +20,7 @@ from integrations.errors import ErrorCode, ProviderError
 from integrations.models import Quota
 from integrations.providers.base import Provider
 from integrations.settings import ProviderSettings
+from tests.browser.moved_clock import moved_by
 
 
 class Scripted(Provider[ProviderSettings]):
@@ -32,12 +34,23 @@ class Scripted(Provider[ProviderSettings]):
         del http
         with self.script.with_suffix(".calls").open("a", encoding="utf-8") as calls:
             calls.write(f"{self.label}\n")
-        answers = json.loads(self.script.read_text(encoding="utf-8"))[self.label]
-        return [_quota(answer) for answer in (answers if isinstance(answers, list) else [answers])]
+        began = time.monotonic()
+        while began + max(answer.get("seconds", 0) for answer in self.answers()) > time.monotonic():
+            time.sleep(0.02)
+        return [_quota(answer) for answer in self.answers()]
+
+    def answers(self) -> list[dict[str, Any]]:
+        """What the file says now."""
+        answers = _read(self.script)[self.label]
+        return answers if isinstance(answers, list) else [answers]
+
+
+def _read(script: Path) -> dict[str, Any]:
+    answers: dict[str, Any] = json.loads(script.read_text(encoding="utf-8"))
+    return answers
 
 
 def _quota(answer: dict[str, Any]) -> Quota:
-    time.sleep(answer.get("seconds", 0))
     if error := answer.get("error"):
         raise ProviderError(ErrorCode(error))
     days = answer.get("renews_days")
@@ -52,11 +65,18 @@ def _quota(answer: dict[str, Any]) -> Quota:
 
 def providers(script: Path) -> tuple[Scripted, ...]:
     """Those of the file, in its order."""
-    labels = json.loads(script.read_text(encoding="utf-8"))
-    kinds = (type("One", (Scripted,), {"label": label, "script": script}) for label in labels)
-    return tuple(kind() for kind in kinds)
+    return tuple(_provider(script, label, answers) for label, answers in _read(script).items())
+
+
+def _provider(script: Path, label: str, answers: Any) -> Scripted:  # noqa: ANN401 - one or a list of them
+    minutes = answers.get("every_minutes") if isinstance(answers, dict) else None
+    every = timedelta(minutes=minutes) if minutes else None
+    kind: type[Scripted] = type("One", (Scripted,), {"label": label, "script": script, "every": every})
+    return kind()
 
 
 if __name__ == "__main__":
-    accounts.replace(providers(Path(sys.argv.pop(1))))
-    main()
+    own_script = Path(sys.argv.pop(1))
+    accounts.replace(providers(own_script))
+    with moved_by(own_script.with_suffix(".seconds")):
+        main()

@@ -1,6 +1,8 @@
 """Runs the command `integrations` with a clock that the test moves: by the seconds that stand in a file."""
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from sys import argv
@@ -21,7 +23,14 @@ def follow(file: Path, traveller: time_machine.Traveller) -> None:
         threading.Event().wait(0.05)
 
 
-if __name__ == "__main__":
+@contextmanager
+def moved_by(file: Path) -> Iterator[None]:
+    """Let this process have such a clock."""
     with time_machine.travel(datetime.now(UTC), tick=True) as clock:
-        threading.Thread(target=follow, args=(Path(argv.pop(1)), clock), daemon=True).start()
+        threading.Thread(target=follow, args=(file, clock), daemon=True).start()
+        yield
+
+
+if __name__ == "__main__":
+    with moved_by(Path(argv.pop(1))):
         main()

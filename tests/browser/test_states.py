@@ -1,0 +1,195 @@
+"""Every state of a card under every condition that people set, in one page that follows the conditions."""
+
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+import pytest
+from playwright.sync_api import Browser, ElementHandle, Page, expect
+
+from integrations.ui import texts
+from integrations.ui.card import HEIGHT
+from tests.browser.axe import violations
+from tests.browser.stage import WIDE
+from tests.ui.gallery import STATES
+
+BARS: Final = [reading for reading in STATES.values() if reading.usage_percentage is not None]
+AS_IT_IS: Final[dict[str, Any]] = {
+    "media": "screen",
+    "color_scheme": "light",
+    "forced_colors": "none",
+    "reduced_motion": "no-preference",
+}
+SPACED: Final = (
+    "* { line-height: 1.5 !important; letter-spacing: 0.12em !important; word-spacing: 0.16em !important; }"
+    "p { margin-bottom: 2em !important; }"
+)
+
+
+@pytest.fixture(scope="module")
+def _wall(chromium: Browser, gallery: str) -> Iterator[Page]:
+    context = chromium.new_context(bypass_csp=True, viewport=WIDE)
+    page = context.new_page()
+    page.goto(gallery)
+    expect(page.get_by_role("heading", level=2)).to_have_count(len(STATES) + 1)
+    page.wait_for_function(
+        "count => document.querySelectorAll('[aria-label$=\" used\"]').length === count", arg=len(BARS) + 1
+    )
+    yield page
+    context.close()
+
+
+@pytest.fixture
+def states(_wall: Page) -> Page:
+    """The gallery as people have it who set nothing."""
+    _wall.emulate_media(**AS_IT_IS)
+    _wall.set_viewport_size(WIDE)
+    return _wall
+
+
+def spaced(page: Page) -> ElementHandle:
+    """Space the text as WCAG 2.2, 1.4.12 lets people do."""
+    return page.add_style_tag(content=SPACED)
+
+
+FILL = """[...document.querySelectorAll('[data-testid="stProgressBarTrack"]')].map(track =>
+  [getComputedStyle(track.firstChild).backgroundColor, getComputedStyle(track).borderTopWidth,
+   getComputedStyle(track.firstChild).transitionDuration])"""
+COLOURS = {
+    "light": {
+        "ok": (15, 92, 156),
+        "warning": (180, 83, 9),
+        "critical": (180, 35, 24),
+        "stale": (102, 112, 133),
+    },
+    "dark": {
+        "ok": (98, 176, 240),
+        "warning": (242, 163, 60),
+        "critical": (255, 122, 112),
+        "stale": (152, 162, 179),
+    },
+}
+TEXT = {"light": "rgb(0, 0, 0)", "dark": "rgb(255, 255, 255)"}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(
+    ("condition", "widths"),
+    [
+        ({}, [1440, 720, 320]),  # 720 is 1,440 at a zoom of 200 %, 320 is 1,280 at 400 %
+        ({"forced_colors": "active"}, [1440, 320]),
+        ({"reduced_motion": "reduce"}, [1440, 320]),
+        ({"media": "print"}, [1440, 320]),
+        ("spaced", [1440, 320]),
+    ],
+    ids=["as it is", "contrast theme", "no motion", "on paper", "spaced"],
+)
+def test_axe_finds_nothing_in_any_state_under_any_condition(
+    states: Page, condition: Any, widths: list[int], scheme: str
+) -> None:
+    """Contrast, names and order hold in every state, and nothing has to be scrolled sideways."""
+    style = spaced(states) if condition == "spaced" else None
+    media = {"color_scheme": scheme} | (condition if style is None else {})
+    states.emulate_media(**AS_IT_IS | media)
+    for width in widths:
+        states.set_viewport_size({"width": width, "height": 900})
+        assert violations(states) == []
+        assert states.evaluate("document.documentElement.scrollWidth") <= width
+    if style is not None:
+        style.evaluate("style => style.remove()")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_bar_has_the_colour_of_its_level(states: Page, scheme: Any) -> None:  # noqa: ANN401 - Playwright's own
+    """Blue, amber, red, and grey where the figures are old; in a contrast theme the colour of text, and a border."""
+    states.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+    drawn = [colour for colour, _, _ in states.evaluate(FILL)][: len(BARS)]
+    assert drawn == [f"rgb{COLOURS[scheme][texts.tone(reading)]}" for reading in BARS]
+    states.emulate_media(forced_colors="active")
+    assert {(colour, border) for colour, border, _ in states.evaluate(FILL)} == {(TEXT[scheme], "1px")}
+    captions = "[...document.querySelectorAll('[data-testid=stCaptionContainer]')]"
+    faded = f"{captions}.filter(one => getComputedStyle(one).opacity !== '1').length"
+    assert states.evaluate(faded) == 0
+
+
+def test_nothing_moves_for_who_asks_for_no_motion(states: Page) -> None:
+    """`prefers-reduced-motion`: the bars jump to their value."""
+    states.emulate_media(reduced_motion="reduce")
+    assert {duration for _, _, duration in states.evaluate(FILL)} == {"0s"}
+
+
+CARDS = """[...document.querySelectorAll('.st-key-cards h2')].map(heading => {
+  const card = heading.closest('[data-testid="stVerticalBlock"]').getBoundingClientRect();
+  return [heading.querySelector("[data-heading-text]").textContent, card.height,
+          card.bottom - heading.getBoundingClientRect().top];
+})"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_usual_card_has_170_pixels(states: Page, scheme: Any) -> None:  # noqa: ANN401 - Playwright's own
+    """Whatever its level and its figures: what stands in its place meanwhile is as high."""
+    assert HEIGHT <= 170
+    states.emulate_media(color_scheme=scheme)
+    heights = {name.removeprefix("IMAI, "): height for name, height, _ in states.evaluate(CARDS)}
+    usual = ["25 % used", "80 % used", "95 % used", "100 % used", "huge", "money", "an hour old", "refreshing"]
+    assert {name: heights[name] for name in usual} == dict.fromkeys(usual, HEIGHT)
+
+
+def test_everything_is_heard_by_its_name(states: Page) -> None:
+    """In Chromium's accessibility tree: bars named and exact, buttons told apart by their card, icons silent."""
+    client = states.context.new_cdp_session(states)
+    nodes = client.send("Accessibility.getFullAXTree")["nodes"]
+
+    def told(role: str, what: str) -> list[str]:
+        found = [node for node in nodes if node.get("role", {}).get("value") == role and not node["ignored"]]
+        return [str(node.get(what, {}).get("value", "")) for node in found]
+
+    names = [f"IMAI, {name}" for name in STATES]
+    with_bar = [f"IMAI, {name} used" for name, reading in STATES.items() if reading in BARS]
+    assert told("progressbar", "name") == [*with_bar, "IMAI, refreshing used"]
+    spoken = states.get_by_role("progressbar").evaluate_all("bars => bars.map(bar => bar.ariaValueText)")
+    shown = [one.usage_percentage for one in BARS if one.usage_percentage is not None]
+    assert spoken[: len(BARS)] == [texts.percentage(figure) for figure in shown]
+    assert told("button", "description") == names
+    assert set(told("button", "name")) == {"Refresh", "Retry"}
+    assert told("image", "name") == []
+    headings = [name for name in told("heading", "name") if name.startswith("IMAI")]
+    assert headings == [*names, "IMAI, refreshing"]
+    assert not any("icon" in name or "_" in name for name in told("listitem", "name"))
+
+
+CUT = """[...document.querySelectorAll('.st-key-cards :is(h2, h3, p, span), .st-key-overview li')].filter(one =>
+  getComputedStyle(one).overflowX !== "visible" && one.scrollWidth > one.clientWidth + 1).map(one => one.innerText)"""
+SPLIT_AGES = """[...document.querySelectorAll('[data-testid=stCaptionContainer] p')].filter(one => {
+  const text = one.firstChild, age = text.data.search(/(Updated|Last good reading)/), range = new Range();
+  if (age < 0) return false;
+  range.setStart(text, age);
+  range.setEnd(text, text.length);
+  return range.getClientRects().length > 1;
+}).map(one => one.innerText)"""
+
+
+@pytest.mark.parametrize("width", [320, 390, 768, 1024, 1440])
+def test_nothing_is_cut_off_at_any_width_and_spacing(states: Page, width: int) -> None:
+    """Names of forty characters, figures of twelve digits, names from right to left; WCAG 2.2, 1.4.10 and 1.4.12."""
+    states.set_viewport_size({"width": width, "height": 900})
+    assert states.evaluate("document.documentElement.scrollWidth") <= width
+    assert states.evaluate(CUT) == []
+    assert states.evaluate(SPLIT_AGES) == []
+    style = spaced(states)
+    assert states.evaluate("document.documentElement.scrollWidth") <= width
+    assert states.evaluate(CUT) == []
+    style.evaluate("style => style.remove()")
+
+
+def test_on_paper_no_card_is_cut_in_two(states: Page) -> None:
+    """By the PDF's own outline, which has the page and the height of each heading: the card ends on that page."""
+    states.emulate_media(media="print")
+    states.set_viewport_size({"width": 794, "height": 1123})  # A4 at 96 pixels an inch
+    below = {name: height for name, _, height in states.evaluate(CARDS)}
+    pdf = states.pdf(format="A4", outline=True, tagged=True)
+    found = re.findall(rb"/Title \(groups(IMAI, [^)]*)\)\s/Dest \[\d+ 0 R /XYZ \S+ (\S+)", pdf)
+    points = {title.decode(): float(height) for title, height in found}
+    assert len(points) > len(STATES) / 2
+    cut = [title for title, height in points.items() if height < below[title] * 0.75]
+    assert cut == []
