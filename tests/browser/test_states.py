@@ -16,7 +16,6 @@ from tests.ui.gallery import STATES
 BARS: Final = [reading for reading in STATES.values() if reading.usage_percentage is not None]
 AS_IT_IS: Final[dict[str, Any]] = {
     "media": "screen",
-    "color_scheme": "light",
     "forced_colors": "none",
     "reduced_motion": "no-preference",
 }
@@ -42,9 +41,17 @@ def _wall(chromium: Browser, gallery: str) -> Iterator[Page]:
 @pytest.fixture
 def states(_wall: Page) -> Page:
     """The gallery as people have it who set nothing."""
-    _wall.emulate_media(**AS_IT_IS)
     _wall.set_viewport_size(WIDE)
+    set_up(_wall)
     return _wall
+
+
+def set_up(page: Page, scheme: str = "light", **media: Any) -> None:  # noqa: ANN401 - Playwright's own
+    """These conditions, and otherwise as it is; once the page has followed."""
+    page.emulate_media(**AS_IT_IS | {"color_scheme": scheme})
+    follows = "scheme => getComputedStyle(document.querySelector('.stApp')).colorScheme === scheme"
+    page.wait_for_function(follows, arg=scheme)
+    page.emulate_media(**media)
 
 
 def spaced(page: Page) -> ElementHandle:
@@ -89,8 +96,7 @@ def test_axe_finds_nothing_in_any_state_under_any_condition(
 ) -> None:
     """Contrast, names and order hold in every state, and nothing has to be scrolled sideways."""
     style = spaced(states) if condition == "spaced" else None
-    media = {"color_scheme": scheme} | (condition if style is None else {})
-    states.emulate_media(**AS_IT_IS | media)
+    set_up(states, scheme, **({} if style else condition))
     for width in widths:
         states.set_viewport_size({"width": width, "height": 900})
         assert violations(states) == []
@@ -102,10 +108,10 @@ def test_axe_finds_nothing_in_any_state_under_any_condition(
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_bar_has_the_colour_of_its_level(states: Page, scheme: Any) -> None:  # noqa: ANN401 - Playwright's own
     """Blue, amber, red, and grey where the figures are old; in a contrast theme the colour of text, and a border."""
-    states.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+    set_up(states, scheme, reduced_motion="reduce")
     drawn = [colour for colour, _, _ in states.evaluate(FILL)][: len(BARS)]
     assert drawn == [f"rgb{COLOURS[scheme][texts.tone(reading)]}" for reading in BARS]
-    states.emulate_media(forced_colors="active")
+    set_up(states, scheme, forced_colors="active")
     assert {(colour, border) for colour, border, _ in states.evaluate(FILL)} == {(TEXT[scheme], "1px")}
     captions = "[...document.querySelectorAll('[data-testid=stCaptionContainer]')]"
     faded = f"{captions}.filter(one => getComputedStyle(one).opacity !== '1').length"
@@ -114,7 +120,7 @@ def test_a_bar_has_the_colour_of_its_level(states: Page, scheme: Any) -> None:  
 
 def test_nothing_moves_for_who_asks_for_no_motion(states: Page) -> None:
     """`prefers-reduced-motion`: the bars jump to their value."""
-    states.emulate_media(reduced_motion="reduce")
+    set_up(states, reduced_motion="reduce")
     assert {duration for _, _, duration in states.evaluate(FILL)} == {"0s"}
 
 
@@ -129,7 +135,7 @@ CARDS = """[...document.querySelectorAll('.st-key-cards h2')].map(heading => {
 def test_a_usual_card_has_170_pixels(states: Page, scheme: Any) -> None:  # noqa: ANN401 - Playwright's own
     """Whatever its level and its figures: what stands in its place meanwhile is as high."""
     assert HEIGHT <= 170
-    states.emulate_media(color_scheme=scheme)
+    set_up(states, scheme)
     heights = {name.removeprefix("IMAI, "): height for name, height, _ in states.evaluate(CARDS)}
     usual = ["25 % used", "80 % used", "95 % used", "100 % used", "huge", "money", "an hour old", "refreshing"]
     assert {name: heights[name] for name in usual} == dict.fromkeys(usual, HEIGHT)
@@ -182,14 +188,18 @@ def test_nothing_is_cut_off_at_any_width_and_spacing(states: Page, width: int) -
     style.evaluate("style => style.remove()")
 
 
+CAP = 6
+"""Points from the top of a heading's line to that of its letters, which the outline tells."""
+
+
 def test_on_paper_no_card_is_cut_in_two(states: Page) -> None:
     """By the PDF's own outline, which has the page and the height of each heading: the card ends on that page."""
-    states.emulate_media(media="print")
+    set_up(states, media="print")
     states.set_viewport_size({"width": 794, "height": 1123})  # A4 at 96 pixels an inch
     below = {name: height for name, _, height in states.evaluate(CARDS)}
     pdf = states.pdf(format="A4", outline=True, tagged=True)
     found = re.findall(rb"/Title \(groups(IMAI, [^)]*)\)\s/Dest \[\d+ 0 R /XYZ \S+ (\S+)", pdf)
     points = {title.decode(): float(height) for title, height in found}
     assert len(points) > len(STATES) / 2
-    cut = [title for title, height in points.items() if height < below[title] * 0.75]
+    cut = [title for title, height in points.items() if height + CAP < below[title] * 0.75]
     assert cut == []
