@@ -11,10 +11,13 @@ from typing import Any
 
 from playwright.sync_api import Browser, StorageState
 
+from integrations.cache import CLICK_PAUSE
 from tests.browser.conftest import sign_in
 from tests.harness import Panel, SimulatorProcess, run_panel
 
 WIDE: Any = {"width": 1440, "height": 900}
+CLICK_SECONDS = CLICK_PAUSE.total_seconds()
+"""After a call a click asks again once they have passed."""
 PHONE: Any = {"width": 390, "height": 844}
 
 
@@ -25,6 +28,8 @@ class Stage:
     panel: Panel
     script: Path
     session: StorageState
+    ahead: float = 0
+    """By how many seconds the panel's clock is."""
 
     def answer(self, label: str, **answer: object) -> None:
         """Let a provider answer this from now on."""
@@ -36,9 +41,10 @@ class Stage:
         return self.script.with_suffix(".calls").read_text().split("\n").count(label)
 
     def move_clock(self, seconds: float) -> None:
-        """Let the panel's clock stand so many seconds ahead of this machine's."""
-        _write(self.script.with_suffix(".seconds"), str(seconds))
-        time.sleep(0.1)  # twice as often as it looks
+        """Let this time pass for the panel."""
+        self.ahead += seconds
+        _write(self.script.with_suffix(".seconds"), str(self.ahead))
+        time.sleep(0.1)  # it looks twice as often
 
 
 def _write(file: Path, text: str) -> None:

@@ -9,9 +9,8 @@ from statistics import median
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.axe import violations
 from tests.browser.conftest import sign_in
-from tests.browser.stage import Stage, staged
+from tests.browser.stage import CLICK_SECONDS, Stage, staged
 from tests.harness import SimulatorProcess, run_panel
 
 FIGURE = "Remaining: 7,500 credits"
@@ -29,12 +28,12 @@ def test_opening_never_waits_for_a_provider(chromium: Browser, tmp_path: Path) -
     with staged(tmp_path, chromium, answers, PANEL_CACHE_TTL_SECONDS="300") as stage:
         page = chromium.new_context(storage_state=stage.session).new_page()
         seconds_to_the_figure(page, stage)
-        for turn in range(1, 4):
+        for _ in range(3):
             fresh += [seconds_to_the_figure(page, stage) for _ in range(3)]
             expect(page.get_by_text("Refreshing …")).to_have_count(0)
             before = stage.calls("Slow")
             stage.answer("Slow", **CARD, seconds=8)
-            stage.move_clock(turn * 301)
+            stage.move_clock(301)
             for _ in range(3):
                 run_out.append(seconds_to_the_figure(page, stage))
                 expect(page.locator(".st-key-cards").get_by_text("Refreshing …")).to_be_visible()
@@ -44,7 +43,7 @@ def test_opening_never_waits_for_a_provider(chromium: Browser, tmp_path: Path) -
             expect(page.get_by_text("Refreshing …")).to_have_count(0)
             assert stage.calls("Slow") == before + 1
             stage.answer("Slow", **CARD)
-            stage.move_clock(turn * 301 + 3)
+            stage.move_clock(CLICK_SECONDS)
             page.get_by_role("button", name="Refresh", exact=True).first.click()
             expect(page.get_by_text(FIGURE)).to_be_visible()
         page.context.close()
@@ -119,3 +118,28 @@ def content(page: Page, element: str, pseudo: str) -> str:
     look = "([element, pseudo]) => getComputedStyle(document.querySelector(element), pseudo).content"
     text: str = page.evaluate(look, [element, pseudo])
     return text.replace('" "', "").strip('"')
+
+
+def test_a_card_that_rests_keeps_the_focus_and_says_until_when(chromium: Browser, tmp_path: Path) -> None:
+    """Where a reading may be taken only so often: after a refresh, and after a click that asks nothing."""
+    with staged(tmp_path, chromium, {"Costly": CARD | {"every_minutes": 40}}) as stage:
+        context = chromium.new_context(storage_state=stage.session)
+        page = context.new_page()
+        page.goto(stage.panel.url)
+        refresh = page.get_by_role("button", name="Refresh", exact=True)
+        expect(page.get_by_text("May be asked again in 40 minutes")).to_be_visible()
+        stage.move_clock(40 * 60 + 1)
+        stage.answer("Costly", **CARD | {"remaining": "7400"})
+        refresh.focus()
+        page.keyboard.press("Enter")
+        expect(page.get_by_text("Remaining: 7,400 credits")).to_be_visible()
+        expect(page.get_by_role("alertdialog")).to_have_text("Costly: a new reading.")
+        expect(refresh).to_be_focused()
+        before = stage.calls("Costly")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("alertdialog").filter(has_text="may be")).to_have_text(
+            "Costly: may be asked again in 40 minutes."
+        )
+        expect(refresh).to_be_focused()
+        assert stage.calls("Costly") == before
+        context.close()

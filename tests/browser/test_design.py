@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import sign_in, wait_for_clicks
-from tests.browser.stage import PHONE, WIDE, Stage, staged
+from tests.browser.conftest import sign_in
+from tests.browser.stage import CLICK_SECONDS, PHONE, WIDE, Stage, staged
 
 ANSWERS: dict[str, Any] = {
     "IMAI": {"remaining": "7500", "total": "10000", "renews_days": 4},
@@ -67,7 +67,7 @@ def test_the_overview_leads_to_what_needs_a_person_and_every_refresh_keeps_it_tr
         expect(retry).to_have_accessible_description("Bright Data")
 
         stage.answer("IMAI", remaining="300", total="10000", seconds=0.7)
-        wait_for_clicks(page)
+        stage.move_clock(CLICK_SECONDS)
         refresh = page.get_by_role("button", name="Refresh", exact=True).first
         refresh.focus()
         page.keyboard.press("Enter")
@@ -79,7 +79,7 @@ def test_the_overview_leads_to_what_needs_a_person_and_every_refresh_keeps_it_tr
         expect(page.get_by_role("alertdialog")).to_have_text("IMAI: a new reading.")
 
         stage.answer("IMAI", **ANSWERS["IMAI"])
-        wait_for_clicks(page)
+        stage.move_clock(CLICK_SECONDS)
         page.get_by_role("button", name="Refresh all").click()
         expect(page.get_by_text("Remaining: 7,500 credits")).to_be_visible()
         expect(page.get_by_text("No new reading: Mapbox.")).to_have_count(1)
@@ -103,7 +103,7 @@ def test_a_phone_refreshes_everything_with_one_tap(chromium: Browser, stage: Sta
             assert box is not None
             assert box["height"] >= 24
         before = stage.calls("SendGrid")
-        wait_for_clicks(page)
+        stage.move_clock(CLICK_SECONDS)
         everything.tap()
         expect(page.get_by_text("No new reading: Mapbox.")).to_be_visible()
         assert stage.calls("SendGrid") == before + 1
