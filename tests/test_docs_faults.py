@@ -14,6 +14,8 @@ SHOWN_BY = {
     "the file is damaged, or of another kind": "test_a_file_of_another_kind_is_refused",
     "the file is of a newer version": "test_a_file_of_a_newer_version_is_refused",
     "the file's folder is missing or read-only": "test_a_read_only_folder_is_refused",
+    "the file is mounted by itself, without its folder": "test_a_file_that_is_mounted_by_itself_is_refused",
+    "the file's folder is on two mounts of one machine": "test_a_folder_on_two_mounts_is_one_state",
     "the disk is full": "test_a_full_disk_is_named",
     "nothing can be written for another reason": "test_when_no_more_can_be_written_reading_goes_on",
     "another program keeps the file locked": "test_a_foreign_lock_is_waited_for_two_seconds_and_once",

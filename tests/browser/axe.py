@@ -11,8 +11,11 @@ _OPTIONS = {
     "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
     "resultTypes": ["violations"],
 }
-_STILL = """Promise.allSettled(document.getAnimations().filter(one => Number.isFinite(one.effect.getComputedTiming().endTime))
-  .map(one => one.finished))"""
+_STILL = """Promise.allSettled(
+  document.getAnimations()
+    .filter(one => Number.isFinite(one.effect.getComputedTiming().endTime))
+    .map(one => one.finished)
+)"""
 
 
 def violations(page: Page) -> list[str]:

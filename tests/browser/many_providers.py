@@ -1,8 +1,8 @@
 """Runs the command `integrations` with providers that do what a file says, in place of IMAI.
 
 The file is JSON: for each card's label what it answers, `{"remaining": "7500", "total": "10000", "unit": "credits",
-"seconds": 0, "renews_days": 4, "error": null}` or a list of such with a "name" each. It is read at every call, and again
-and again by one that takes its time, which so ends as soon as the file says; the calls are counted in the file beside
+"seconds": 0, "renews_days": 4, "error": null}` or a list of such with a "name" each. It is read at every call; one that
+takes its time reads it again and again, and so ends as soon as the file says. The calls are counted in the file beside
 it, a line each. "every_minutes" is read at the start. The clock is moved by the seconds in a third file.
 """
 

@@ -48,7 +48,6 @@ def test_opening_never_waits_for_a_provider(chromium: Browser, tmp_path: Path) -
             expect(page.get_by_text(FIGURE)).to_be_visible()
         page.context.close()
     noise = max(max(fresh) - min(fresh), 0.25 * median(fresh))
-    print(fresh, run_out, noise)
     assert median(run_out) <= median(fresh) + noise
 
 

@@ -52,6 +52,7 @@ def test_axe_finds_nothing_on_the_way_through_the_panel(
     page.get_by_role("button", name="Retry").wait_for()
     expect_clean(page)
     page.get_by_role("button", name="Log out").click()
+    page.get_by_role("textbox", name="Username").wait_for()
     sign_in(page, panel, "victor")
     expect_clean(page)
     context.close()
@@ -121,10 +122,13 @@ def test_refresh_shows_at_once_that_something_happens(page: Page, panel: Panel) 
     """
     panel.simulator.control(latency_seconds=1)
     sign_in(page, panel)
-    skeleton = page.get_by_test_id("stSkeleton").bounding_box()
+    skeleton = page.get_by_test_id("stSkeletonElement").bounding_box()
     expect(page.get_by_text("Remaining: 7,500 credits")).to_be_visible()
-    card = page.locator(".st-key-cards").get_by_test_id("stVerticalBlock").last.bounding_box()
-    assert skeleton == card
+    blocks = page.locator(".st-key-cards").get_by_test_id("stVerticalBlock")
+    card = blocks.filter(
+        has=page.get_by_role("heading", level=2)
+    ).last  # the innermost: those around it hold it, too
+    assert skeleton == card.bounding_box()
     panel.simulator.control(spend="100", latency_seconds=1.5)
     wait_for_clicks(page)
     page.get_by_role("button", name="Refresh", exact=True).click()

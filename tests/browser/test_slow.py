@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import wait_for_clicks
-from tests.browser.test_design import Stage, staged
+from tests.browser.stage import Stage, staged
 
 SECONDS = 4.0
 """What the slow provider takes: longer than a run of the page waits."""

@@ -92,11 +92,11 @@ TEXT = {"light": "rgb(0, 0, 0)", "dark": "rgb(255, 255, 255)"}
     ids=["as it is", "contrast theme", "no motion", "on paper", "spaced"],
 )
 def test_axe_finds_nothing_in_any_state_under_any_condition(
-    states: Page, condition: Any, widths: list[int], scheme: str
+    states: Page, condition: dict[str, Any] | str, widths: list[int], scheme: str
 ) -> None:
     """Contrast, names and order hold in every state, and nothing has to be scrolled sideways."""
     style = spaced(states) if condition == "spaced" else None
-    set_up(states, scheme, **({} if style else condition))
+    set_up(states, scheme, **(condition if isinstance(condition, dict) else {}))
     for width in widths:
         states.set_viewport_size({"width": width, "height": 900})
         assert violations(states) == []
@@ -137,7 +137,16 @@ def test_a_usual_card_has_170_pixels(states: Page, scheme: Any) -> None:  # noqa
     assert HEIGHT <= 170
     set_up(states, scheme)
     heights = {name.removeprefix("IMAI, "): height for name, height, _ in states.evaluate(CARDS)}
-    usual = ["25 % used", "80 % used", "95 % used", "100 % used", "huge", "money", "an hour old", "refreshing"]
+    usual = [
+        "25 % used",
+        "80 % used",
+        "95 % used",
+        "100 % used",
+        "huge",
+        "money",
+        "an hour old",
+        "refreshing",
+    ]
     assert {name: heights[name] for name in usual} == dict.fromkeys(usual, HEIGHT)
 
 
