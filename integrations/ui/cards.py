@@ -53,7 +53,9 @@ def draw() -> None:
     with st.container(key="cards"):
         for provider in accounts.current():
             st.session_state.setdefault(_requested(provider), _OPENED)
-            _card_fragment(provider.label)(provider, _once())
+            # In a thread of its own where it may have to wait; the others come one after the other, at their places.
+            draw_cards = _card_fragment(provider.label, parallel=cache.is_due(provider))
+            draw_cards(provider, _once())
     _follow(place)
 
 
@@ -63,9 +65,9 @@ def _once() -> Iterator[bool]:
 
 
 @functools.cache
-def _card_fragment(label: str) -> Callable[[Provider[Any], Iterator[bool]], None]:
+def _card_fragment(label: str, *, parallel: bool) -> Callable[[Provider[Any], Iterator[bool]], None]:
     """A provider's cards as a fragment with a key of its own, by which a click can ask for them."""
-    decorate = st.fragment(parallel=True, run_every=visitor.PULSE_SECONDS, key=_fragment_key(label))
+    decorate = st.fragment(parallel=parallel, run_every=visitor.PULSE_SECONDS, key=_fragment_key(label))
     return decorate(_draw_provider)
 
 
