@@ -89,7 +89,8 @@ def draw() -> None:
     with st.container(key="cards"):
         for reading in named:
             card.draw(IMAI, reading, on_refresh=lambda: None)
-        card.draw(IMAI, measured("7500").model_copy(update={"provider": "IMAI, refreshing"}), on_refresh=None)
+        busy = measured("7500").model_copy(update={"provider": "IMAI, refreshing"})
+        card.draw(IMAI, busy, on_refresh=None, refreshing=True)
 
 
 if __name__ == "__main__":

@@ -96,6 +96,21 @@ def test_a_state_says_what_an_admin_needs(name: str, expected: list[str]) -> Non
         assert words in text
 
 
+def test_while_a_provider_is_asked_its_card_says_so() -> None:
+    """Its figures stay; whether they are still good is not known, so it is not called active."""
+
+    def draw() -> None:
+        from integrations.ui import card  # noqa: PLC0415
+        from tests.ui.gallery import IMAI, STATES  # noqa: PLC0415
+
+        card.draw(IMAI, STATES["25 % used"], on_refresh=None, refreshing=True)
+
+    text = written(AppTest.from_function(draw).run())
+    assert "Refreshing …" in text
+    assert "Active" not in text
+    assert "Remaining: 7,500 credits" in text
+
+
 def test_what_a_provider_is_called_is_never_read_as_markdown() -> None:
     """A name from outside appears as it stands."""
 
