@@ -1,4 +1,4 @@
-"""Who asks: the session's cookie, and the client's address, which is the trusted proxies' word and nobody else's."""
+"""Who asks: a session's cookie or a token; and the client's address: the trusted proxies' word, and nobody else's."""
 
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import HTTPConnection
@@ -35,6 +35,12 @@ def session_id_of(request: HTTPConnection) -> str | None:
 def client_of(request: HTTPConnection) -> str:
     """The client's address, for the log."""
     return client_address(request.client.host if request.client else None)
+
+
+def bearer(request: HTTPConnection) -> Principal | Denial | None:
+    """The machine behind a bearer token (RFC 6750); None where none was sent."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return auth().bearer(token.strip(), client=client_of(request)) if scheme.lower() == "bearer" else None
 
 
 def authenticate(request: HTTPConnection) -> Principal | Denial:

@@ -14,12 +14,12 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from integrations import accounts, cache, counters
-from integrations.access import INTEGRATION_READ, Denial, Principal, auth
+from integrations.access import INTEGRATION_READ, Denial, auth
 from integrations.errors import Status
 from integrations.models import Reading
 from integrations.providers.base import Provider
 from integrations.state import StateError
-from integrations.web.client import client_of
+from integrations.web.client import bearer
 from integrations.web.usage import method_not_allowed, problem, read_all, refusal
 
 if TYPE_CHECKING:
@@ -33,9 +33,7 @@ class MetricsEndpoint(HTTPEndpoint):
 
     async def get(self, request: Request) -> Response:
         """200 with the metrics, also of failed providers; 401, 403, 429 or 503 without."""
-        found = await anyio.to_thread.run_sync(
-            _machine, request.headers.get("authorization", ""), client_of(request)
-        )
+        found = await anyio.to_thread.run_sync(bearer, request) or Denial.SIGNED_OUT
         if isinstance(found, Denial):
             return refusal(found)
         if not found.may(INTEGRATION_READ):
@@ -48,11 +46,6 @@ class MetricsEndpoint(HTTPEndpoint):
     async def method_not_allowed(self, request: Request) -> Response:
         """405, in the form of every other error."""
         return method_not_allowed(request)
-
-
-def _machine(authorization: str, client: str) -> Principal | Denial:
-    scheme, _, token = authorization.partition(" ")
-    return auth().bearer(token.strip(), client=client) if scheme.lower() == "bearer" else Denial.SIGNED_OUT
 
 
 def _exposition(openmetrics: bool) -> tuple[bytes, str]:  # noqa: FBT001 - handed on by run_sync

@@ -10,9 +10,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from integrations import cache
-from integrations.access import INTEGRATION_READ, Denial, Principal, auth
+from integrations.access import INTEGRATION_READ, Denial, Principal
 from integrations.models import UsageReport
-from integrations.web.client import authenticate, client_of
+from integrations.web.client import authenticate, bearer
 
 _NO_STORE: Final = {"Cache-Control": "no-store"}
 _MAX_WAITING: Final = 64
@@ -70,10 +70,7 @@ class UsageEndpoint(HTTPEndpoint):
 
 def _who(request: Request) -> Principal | Denial:
     """Who asks: a machine by its token, else a person by the session's cookie."""
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer":
-        return auth().bearer(token.strip(), client=client_of(request))
-    return authenticate(request)
+    return bearer(request) or authenticate(request)
 
 
 def refusal(denial: Denial) -> Response:

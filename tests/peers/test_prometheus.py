@@ -13,7 +13,7 @@ from pathlib import Path
 from integrations.simulator import Simulator
 from tests.conftest import AddUser
 from tests.test_docs_metrics import ALERTS, block
-from tests.web.test_server import Server
+from tests.web.asgi_server import Server
 from tests.web.test_usage import token
 
 PROMETHEUS = shutil.which("prometheus") or "/usr/bin/prometheus"

@@ -1,7 +1,6 @@
 """`/integrations/health/…`, asked over a real socket."""
 
 import logging
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,17 +12,10 @@ from integrations.simulator import Simulator
 from integrations.web import assets, health
 from tests.conftest import AddUser
 from tests.harness import free_port
-from tests.web.test_server import Server
+from tests.web.asgi_server import Server
 
 LIVE = "/integrations/health/live"
 READY = "/integrations/health/ready"
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    """One server for all these tests."""
-    with Server() as running:
-        yield running
 
 
 @pytest.fixture(autouse=True)

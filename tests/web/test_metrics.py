@@ -4,7 +4,6 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 
@@ -21,20 +20,13 @@ from integrations.simulator import Simulator
 from integrations.web import metrics
 from tests.conftest import IMAI, AddUser, forget
 from tests.ui import gallery
-from tests.web.test_server import Server
+from tests.web.asgi_server import Server
 from tests.web.test_usage import cookie_of, problem, token
 
 ROOT = Path(__file__).parents[2]
 PROMTOOL = shutil.which("promtool") or "/usr/bin/promtool"
 OPENMETRICS = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5"
 Sample = tuple[str, tuple[tuple[str, str], ...]]
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    """One server for all these tests."""
-    with Server() as running:
-        yield running
 
 
 @pytest.fixture(autouse=True)

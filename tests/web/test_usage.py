@@ -5,7 +5,6 @@ import logging
 import re
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,16 +16,9 @@ from integrations.access import auth
 from integrations.cli.main import main
 from integrations.simulator import Simulator
 from tests.conftest import IMAI, PASSWORD, AddUser
-from tests.web.test_server import Answer, Server
+from tests.web.asgi_server import Answer, Server
 
 USAGE = "/integrations/usage"
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    """One server for all these tests."""
-    with Server() as running:
-        yield running
 
 
 @pytest.fixture(autouse=True)
