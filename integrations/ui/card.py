@@ -57,7 +57,7 @@ def draw(
         if reading.has_figures:
             _figures(provider, reading, is_first=on_refresh is None)
         if small_print := _small_print(reading, rests_until):
-            st.caption(escape(small_print))
+            st.caption(small_print)
 
 
 def anchor(reading: Reading) -> str:
@@ -92,15 +92,17 @@ def _figures(provider: Provider[Any], reading: Reading, *, is_first: bool) -> No
 
 
 def _small_print(reading: Reading, rests_until: datetime | None) -> str:
+    """The last line, as Markdown."""
     now = datetime.now(UTC)
     parts = [texts.note(reading), texts.pause(reading)]
     if rests_until is not None:
         parts.append(texts.rest(rests_until, now=now))
     if reading.renews_at is not None:
         parts.append(texts.renewal(reading.renews_at, now=now, zone=_viewer_zone()))
+    written = [escape(part.removesuffix(".")) for part in parts if part is not None]
     if (age := texts.freshness(reading, now=now)) is not None:
-        parts.append(age.replace(" ", "\N{NO-BREAK SPACE}"))  # an age is read at one glance: not on two lines
-    return " · ".join(part.removesuffix(".") for part in parts if part is not None)
+        written.append(f":small[{escape(age)}]")  # of the same size; the style sheet keeps it on one line
+    return " · ".join(written)
 
 
 def _viewer_zone() -> ZoneInfo | None:

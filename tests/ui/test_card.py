@@ -26,14 +26,14 @@ def drawn(name: str) -> AppTest:
 
 
 def written(page: AppTest) -> str:
-    """Every word on it, escapes and unbreakable spaces taken back."""
+    """Every word on it, escapes taken back."""
     parts = [
         str(getattr(element, "value", ""))
         for kind in ("header", "subheader", "markdown", "text", "caption")
         for element in page.get(kind)
     ]
     parts += [element.proto.text for element in page.get("progress")]
-    return "\n".join(parts).replace("\\", "").replace("**", "").replace("\N{NO-BREAK SPACE}", " ")
+    return "\n".join(parts).replace("\\", "").replace("**", "")
 
 
 def bars(page: AppTest) -> list[int]:
