@@ -125,7 +125,8 @@ def prepare() -> None:
     """
     settings = check()
     log.info("%s; users from %s", settings_source(), settings.auth_file.absolute())
-    if "providers_file" in settings.model_fields_set and not settings.providers_file.exists():
+    named = settings.providers_file != PanelSettings.model_fields["providers_file"].default
+    if named and not settings.providers_file.exists():
         log.warning(
             "PANEL_PROVIDERS_FILE: %s: there is no such file: IMAI alone is shown", settings.providers_file
         )

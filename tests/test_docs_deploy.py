@@ -2,6 +2,7 @@
 
 import fnmatch
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -34,7 +35,7 @@ def unit(tmp_path: Path) -> Path:
     return file
 
 
-@pytest.mark.skipif(SYSTEMD_ANALYZE is None, reason="systemd is not here")
+@pytest.mark.skipif(SYSTEMD_ANALYZE is None and "CI" not in os.environ, reason="systemd is not here")
 def test_the_unit_is_right_and_tight(unit: Path) -> None:
     """`systemd-analyze verify` has nothing to say, and `security` rates it as the document does."""
     verify = subprocess.run(
@@ -101,7 +102,7 @@ def test_the_image_runs_as_somebody_else_with_settings_of_ours() -> None:
     known = {PanelSettings.variable(name) for name in PanelSettings.model_fields}
     assert set(re.findall(r"\b(PANEL_\w+)=", CONTAINERFILE)) <= known
     left_out = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
-    assert {".env", ".streamlit/*", "!.streamlit/config.toml", ".git"} <= set(left_out)
+    assert left_out[:2] == [".*", "!.streamlit/config.toml"]
 
 
 def test_the_composition_keeps_the_root_read_only_and_listens_on_loopback() -> None:

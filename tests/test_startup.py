@@ -189,6 +189,16 @@ def test_a_providers_file_that_is_named_and_missing_is_warned_about(
     assert "none.yaml: there is no such file: IMAI alone is shown" in line
 
 
+def test_the_default_providers_file_need_not_be_there(
+    add_user: AddUser, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Who copies `.env.example` names it, and means nothing by that."""
+    add_user("alice", roles=["admin"])
+    monkeypatch.setenv("PANEL_PROVIDERS_FILE", ".streamlit/providers.yaml")
+    startup.prepare()
+    assert lines(capsys) == []
+
+
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o602])
 def test_a_key_that_others_may_read_stops_the_start(tmp_path: Path, add_user: AddUser, mode: int) -> None:
     """The line names the file, its mode, the variable and the cure, and not the key."""

@@ -8,6 +8,7 @@ import ssl
 import sys
 import threading
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -61,6 +62,7 @@ def serve(  # noqa: PLR0913 - the options of the command
             f"PANEL_STATE_URL: {workers} workers share nothing in memory://. Use a file or Redis, or --workers 1"
         )
     _check_certificate(ssl_certfile, ssl_keyfile)
+    _have_a_home()
     with _listen(host or settings.host, settings.port if port is None else port) as listener:
         _announce(listener, root_path, settings, encrypted=ssl_certfile is not None)
         config = _configuration(workers, ssl_certfile, ssl_keyfile, root_path)
@@ -72,6 +74,14 @@ def serve(  # noqa: PLR0913 - the options of the command
             else:
                 _serve_by_workers(listener, config)
     log.info("Stopped")
+
+
+def _have_a_home() -> None:
+    """Streamlit looks for its options there, too, and does not start for a user without one, such as a container's."""
+    try:
+        Path.home()
+    except RuntimeError:
+        os.environ["HOME"] = str(Path.cwd())
 
 
 def _check_certificate(certificate: str | None, key: str | None) -> None:

@@ -1,0 +1,145 @@
+"""The image: built by its recipe, on a root file system of Debian's packages, and started."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.harness import free_port
+
+ROOT = Path(__file__).parents[1]
+CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
+BASE = "docker.io/library/debian:12-slim"
+IMAGE = "localhost/integrations"
+HOME = "/var/lib/integrations"
+CAN_BUILD = os.geteuid() == 0 and shutil.which("apt-get") is not None
+
+
+@dataclass(frozen=True)
+class Container:
+    """A container of the image, without a network of its own."""
+
+    buildah: tuple[str, ...]
+    name: str
+    files: Path
+    """Its root file system, as it is seen from outside."""
+
+    def command(self, *command: str, **variables: str) -> list[str]:
+        """The command line that runs a command in it, with the image's user, folder and variables."""
+        options = [f"--env={name}={text}" for name, text in variables.items()]
+        return [
+            *self.buildah,
+            "run",
+            "--isolation=chroot",
+            "--cap-drop=all",
+            *options,
+            self.name,
+            "--",
+            *command,
+        ]
+
+    def run(self, *command: str, typed: str = "") -> str:
+        """Run one to its end."""
+        return output(self.command(*command), typed=typed)
+
+
+def output(command: list[str], typed: str = "") -> str:
+    """What it prints; its log where it fails."""
+    done = subprocess.run(command, cwd=ROOT, input=typed, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, (done.stdout + done.stderr)[-2000:]
+    return done.stdout.strip()
+
+
+@pytest.fixture(scope="module")
+def container() -> Iterator[Container]:
+    """A fresh one. Debian's own image is in a registry only: the base is made of the packages that it is made of."""
+    with tempfile.TemporaryDirectory(prefix="image-") as folder:
+        buildah = ("buildah", f"--root={folder}/root", f"--runroot={folder}/run")
+        try:
+            base = f"{folder}/base.tar"
+            packages = ["--quiet", "--variant=minbase", "--include=ca-certificates"]
+            output(["mmdebstrap", *packages, "bookworm", base])
+            name = output([*buildah, "from", "scratch"])
+            output([*buildah, "add", "--quiet", name, base, "/"])
+            # This machine may reach packages through a proxy with a certificate of its own: then so does the build.
+            output([*buildah, "copy", "--quiet", name, CERTIFICATES, CERTIFICATES])
+            output([*buildah, "commit", "--quiet", "--rm", name, BASE])
+            recipe = ["--pull-never", "--isolation=chroot", "--format=docker", "--file=deploy/Containerfile"]
+            output([*buildah, "bud", *recipe, f"--tag={IMAGE}", "."])
+            name = output([*buildah, "from", "--pull-never", IMAGE])
+            yield Container(buildah, name, Path(output([*buildah, "mount", name])))
+        finally:
+            subprocess.run([*buildah, "rm", "--all"], capture_output=True, check=False)
+            subprocess.run([*buildah, "rmi", "--all", "--force"], capture_output=True, check=False)
+
+
+def innermost(pid: int) -> int:
+    """The last of a chain of processes of which each started one."""
+    children = [
+        int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in numbers(task / "children")
+    ]
+    return innermost(children[0]) if children else pid
+
+
+def numbers(file: Path) -> list[str]:
+    """What stands there between spaces."""
+    return file.read_text().split()
+
+
+def served(log: Path, running: "subprocess.Popen[bytes]") -> None:
+    """Wait until it says that it serves."""
+    end = time.monotonic() + 60
+    while "Serving on" not in log.read_text():
+        assert running.poll() is None, log.read_text()
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def stopped(running: "subprocess.Popen[bytes]") -> int:
+    """End what runs inside, as a service manager does; the exit code."""
+    os.kill(innermost(running.pid), signal.SIGTERM)
+    return running.wait(timeout=20)
+
+
+def listing(files: Path) -> set[tuple[str, int]]:
+    """Every file of the panel's own folder, and when it was changed."""
+    folder = files / "opt/integrations"
+    return {(str(file), file.lstat().st_mtime_ns) for file in folder.rglob("*")}
+
+
+@pytest.mark.skipif(not CAN_BUILD and "CI" not in os.environ, reason="needs root on Debian")
+def test_the_image_serves_as_its_user_and_says_that_it_is_healthy(
+    container: Container, tmp_path: Path
+) -> None:
+    """With a first user made in it; nothing but the volume is written to; SIGTERM ends it with 0."""
+    before = listing(container.files)
+    add = ("integrations", "users", "add", "alice", "--role", "admin", "--password-stdin")
+    assert container.run(*add, typed="test-password-not-secret") == f"Added alice to {HOME}/auth.yaml."
+    about = json.loads(output([*container.buildah, "inspect", "--type=image", IMAGE]))["Docker"]["config"]
+    assert list(about["Volumes"]) == [HOME]
+    port = free_port()
+    log = tmp_path / "log"
+    with log.open("wb") as written:
+        running = subprocess.Popen(container.command(*about["Cmd"], PANEL_PORT=str(port)), stderr=written)
+    served(log, running)
+    kind, *health = [part.replace(":8501", f":{port}") for part in about["Healthcheck"]["Test"]]
+    assert kind == "CMD"
+    assert container.run(*health) == ""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/integrations/health/ready", timeout=30) as answer:
+        assert answer.read() == b"ready\n"
+    status = Path(f"/proc/{innermost(running.pid)}/status").read_text()
+    assert re.findall(r"^(?:Uid|CapEff):\t(\w+)", status, re.MULTILINE) == [about["User"], "0000000000000000"]
+    assert stopped(running) == 0
+    assert listing(container.files) == before
+    with pytest.raises(AssertionError):
+        container.run("python", "-c", health[-1])  # nobody is there any more, and the check notices
