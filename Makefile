@@ -8,7 +8,7 @@ READY := $(VENV)/ready
 PEERS := .peers
 export PYTHON ?= python3
 
-.PHONY: help install demo run test test-fast test-peers lint bench soak screenshots pictures lock mutants clean
+.PHONY: help install demo run test test-fast test-server test-peers lint bench soak screenshots pictures lock mutants clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort
@@ -41,10 +41,15 @@ $(PEERS)/prism/ready: tests/peers/package-lock.json
 
 test: $(READY) $(PEERS)/httpbin/ready ## every test, the browser's included
 	scripts/ensure-test-tools
-	$(BIN)/pytest -n auto --ignore tests/peers/test_prism.py --ignore tests/peers/test_prometheus.py --cov --cov-report=term-missing:skip-covered
+	$(BIN)/pytest -n auto --ignore tests/peers/test_prism.py --ignore tests/peers/test_prometheus.py --ignore tests/server --cov --cov-report=term-missing:skip-covered
 
 test-fast: $(READY) ## the tests that need no browser and start no panel: about a minute
-	$(BIN)/pytest -n auto $(addprefix --ignore tests/,browser bench peers attacks test_processes.py test_docs_recipe.py)
+	$(BIN)/pytest -n auto $(addprefix --ignore tests/,browser bench peers server attacks test_image.py test_processes.py test_docs_recipe.py)
+
+test-server: $(READY) ## docs/deploy.md, followed on an empty Debian that is booted for it: as root on Debian
+	scripts/ensure-test-tools
+	command -v systemd-nspawn >/dev/null || apt-get install -y -qq systemd-container >/dev/null
+	$(BIN)/pytest tests/server
 
 test-peers: $(READY) $(PEERS)/httpbin/ready $(PEERS)/prism/ready ## beside programs by others, such as Prometheus; needs npm
 	scripts/ensure-test-tools

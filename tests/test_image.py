@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.debian import innermost, make_debian
 from tests.harness import free_port
 
 ROOT = Path(__file__).parents[1]
-CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 BASE = "docker.io/library/debian:12-slim"
 IMAGE = "localhost/integrations"
 HOME = "/var/lib/integrations"
@@ -66,13 +66,8 @@ def container() -> Iterator[Container]:
     with tempfile.TemporaryDirectory(prefix="image-") as folder:
         buildah = ("buildah", f"--root={folder}/root", f"--runroot={folder}/run")
         try:
-            base = f"{folder}/base.tar"
-            packages = ["--quiet", "--variant=minbase", "--include=ca-certificates"]
-            output(["mmdebstrap", *packages, "bookworm", base])
             name = output([*buildah, "from", "scratch"])
-            output([*buildah, "add", "--quiet", name, base, "/"])
-            # This machine may reach packages through a proxy with a certificate of its own: then so does the build.
-            output([*buildah, "copy", "--quiet", name, CERTIFICATES, CERTIFICATES])
+            make_debian(Path(output([*buildah, "mount", name])))
             output([*buildah, "commit", "--quiet", "--rm", name, BASE])
             recipe = ["--pull-never", "--isolation=chroot", "--format=docker", "--file=deploy/Containerfile"]
             output([*buildah, "bud", *recipe, f"--tag={IMAGE}", "."])
@@ -81,19 +76,6 @@ def container() -> Iterator[Container]:
         finally:
             subprocess.run([*buildah, "rm", "--all"], capture_output=True, check=False)
             subprocess.run([*buildah, "rmi", "--all", "--force"], capture_output=True, check=False)
-
-
-def innermost(pid: int) -> int:
-    """The last of a chain of processes of which each started one."""
-    children = [
-        int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in numbers(task / "children")
-    ]
-    return innermost(children[0]) if children else pid
-
-
-def numbers(file: Path) -> list[str]:
-    """What stands there between spaces."""
-    return file.read_text().split()
 
 
 def served(log: Path, running: "subprocess.Popen[bytes]") -> None:
