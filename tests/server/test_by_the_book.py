@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,7 +37,7 @@ class Server:
 
     def run(self, script: str, typed: str = "") -> str:
         """What root's commands print there; the first that fails ends them."""
-        enter = ["nsenter", f"--target={self.leader}", "--all", "--wdns=/root"]
+        enter = ["nsenter", f"--target={self.leader}", "-m", "-u", "-i", "-n", "-p", "-C", "--wdns=/root"]
         command = [*enter, "env", "-i", f"PATH={PATH}", "HOME=/root", "DEBIAN_FRONTEND=noninteractive"]
         done = subprocess.run(
             [*command, "sh", "-ec", script], input=typed, capture_output=True, text=True, check=False
@@ -45,12 +45,23 @@ class Server:
         assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
         return done.stdout.strip()
 
-    def eventually(self, script: str, expected: str) -> None:
+    def eventually(self, script: str, expected: str, *, seconds: float = 30) -> None:
         """Wait until they print that."""
-        end = time.monotonic() + 30
+        end = time.monotonic() + seconds
         while (found := self.run(f"({script}) 2>&1 || true")) != expected:
             assert time.monotonic() < end, found
             time.sleep(0.2)
+
+
+def first_process(container: "subprocess.Popen[bytes]", console: Path) -> int:
+    """The systemd in it, once it runs."""
+    while True:
+        for child in children(container.pid):
+            with suppress(FileNotFoundError):  # one that was there for a moment
+                if Path(f"/proc/{child}/comm").read_text() == "systemd\n":
+                    return child
+        assert container.poll() is None, console.read_text()
+        time.sleep(0.05)
 
 
 @pytest.fixture(scope="module")
@@ -65,9 +76,7 @@ def server() -> Iterator[Server]:
             container = subprocess.Popen(boot, stdin=subprocess.DEVNULL, stdout=console, stderr=console)
         ending.callback(container.wait, timeout=60)
         ending.callback(container.terminate)
-        while (leader := next(iter(children(container.pid)), None)) is None:
-            assert container.poll() is None, (Path(folder) / "console").read_text()
-        machine = Server(leader)
+        machine = Server(first_process(container, Path(folder) / "console"))
         machine.eventually("systemctl is-system-running", "running")
         machine.run("apt-get update -qq; git --version 2>/dev/null && exit 1 || true")
         yield machine
@@ -137,6 +146,17 @@ def test_an_upgrade_leaves_the_running_panel_alone_until_the_restart(serving: Se
     serving.run(restart)
     serving.eventually(ANSWERS, "ready")
     assert "alice" in serving.run(blocks("Install")[1].partition("panel users")[0] + "panel users list")
+
+
+def test_the_demo_of_the_readme_runs_beside_it(installed: Server) -> None:
+    """From a fresh clone: it prints where to look and how to sign in, and serves there."""
+    begin = "(git clone -q /repository panel; cd panel; exec make demo) >/root/demo.log 2>&1 & echo $!"
+    demo = installed.run(begin)
+    installed.eventually("grep -cE '^ *(URL|User|Password) ' /root/demo.log", "3", seconds=180)
+    port = installed.run(r"sed -nE 's|.*URL .*:([0-9]+).*|\1|p' /root/demo.log")
+    installed.eventually(ANSWERS.replace("8501", port), "ready")
+    installed.run(f"kill {demo}")
+    installed.eventually(f"{ANSWERS.replace('8501', port)} >/dev/null 2>&1 || echo gone", "gone")
 
 
 def test_nginx_is_in_front_of_it(serving: Server) -> None:
