@@ -81,8 +81,10 @@ mutants: $(READY) ## change the code in small ways and list the changes that no 
 	$(BIN)/mutmut run
 	$(BIN)/mutmut results
 
+# --no-strip-extras: where a package asks for coverage[toml], pip before 23.3 holds a pin of plain coverage no pin of it,
+# and stops as soon as a newer coverage is published.
 PIN := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
-	--custom-compile-command "make lock"
+	--no-strip-extras --custom-compile-command "make lock"
 
 lock: $(READY) ## pin the dependencies anew, with hashes: for developers, and those among them that a server needs
 	$(BIN)/$(PIN) --extra dev -o requirements.lock pyproject.toml
