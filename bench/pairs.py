@@ -43,10 +43,12 @@ class Comparison:
         return max(ratios) - min(ratios)
 
 
-async def take(first: Candidate, second: Candidate, sample: Sample, count: int) -> list[tuple[float, float]]:
-    """So many pairs; who begins changes from one to the next."""
+async def take(
+    first: Candidate, second: Candidate, sample: Sample, count: int, *, turn: int = 0
+) -> list[tuple[float, float]]:
+    """So many pairs; who begins changes from one to the next, and is the second where the turn is odd."""
     pairs = []
-    for number in range(count):
+    for number in range(turn, turn + count):
         order = (first, second) if number % 2 == 0 else (second, first)
         taken = {candidate.name: await sample(candidate) for candidate in order}
         pairs.append((taken[first.name], taken[second.name]))

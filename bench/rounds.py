@@ -218,7 +218,7 @@ class Rounds:
                     await pairs.take(*pair, sample, 2)  # the first ones pay for what is loaded late
                 reruns.rounds.append(await pairs.take(*pair, warm, 20))
                 visits.rounds.append(await pairs.take(*pair, first, 30))
-                weights.rounds.append(await pairs.take(*pair, weight, 1))
+                weights.rounds.append(await pairs.take(*pair, weight, 1, turn=turn))
         names = "panel", "memory"
         rows = Row.PAIRED_WARM, Row.WARM_BY_FILE, Row.WARM_BY_FILE_SPREAD
         self._put_comparison(reruns, names, rows, scale=_MILLI)

@@ -12,7 +12,7 @@ import math
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -40,8 +40,8 @@ _SKEW: Final = timedelta(seconds=10)
 """How far the clocks of several machines may differ."""
 
 _KEPT_SECONDS: Final = 30 * 86_400.0
-_GLANCE_SECONDS: Final = 0.05
-"""How old what a process knows of the state may be where it is only shown: one run of a page looks several times."""
+_MAX_AGE_SECONDS: Final = 0.05
+"""For display, a record that was read this recently is not read again: one run of a page looks several times."""
 
 _SHAPE: Final = 1
 """To be counted up with every change of `_Record`: a record of another shape is not read."""
@@ -75,6 +75,14 @@ class _Record:
 _RECORD: Final = TypeAdapter(_Record)
 
 
+@dataclass(frozen=True, slots=True)
+class _Fetch:
+    """A fetch in the background: when it began, by the monotonic clock, and what it gives."""
+
+    began: float
+    result: Future[Readings]
+
+
 @dataclass
 class _Entry:
     """One provider's record, as this process knows it and as the state has it."""
@@ -86,23 +94,23 @@ class _Entry:
     known: _Record | None = None
     read: str | None = None
     """The state's text that was parsed last: it is mostly the same."""
-    answer: Future[Readings] | None = None
-    """What `ask` began last."""
     read_at: float = -math.inf
-    """When, by the monotonic clock."""
+    """Monotonic time at which the state was read last."""
+    fetch: _Fetch | None = None
+    """The latest in the background."""
 
-    def glance(self) -> _Record | None:
-        """The latest that was known anywhere a moment ago; what this process did itself is always in it."""
-        return self.known if time.monotonic() - self.read_at < _GLANCE_SECONDS else self.record()
+    def recent_record(self) -> _Record | None:
+        """The record, read anew if older than `_MAX_AGE_SECONDS`; this process's own fetches are always in it."""
+        return self.known if time.monotonic() - self.read_at < _MAX_AGE_SECONDS else self.record()
 
     def record(self) -> _Record | None:
         """The latest that is known anywhere."""
-        self.read_at = time.monotonic()
         with suppress(StateError, ValidationError):
             text = state().get(self.key)
             if text is not None and text != self.read:
                 self._learn(_RECORD.validate_json(text))
                 self.read = text
+        self.read_at = time.monotonic()
         return self.known
 
     def _learn(self, record: _Record) -> None:
@@ -152,7 +160,7 @@ class _Entry:
 
     def click_allowed_at(self) -> datetime | None:
         """When a click may have the provider asked; None where it was never asked."""
-        known = self.glance()
+        known = self.recent_record()
         return None if known is None else self._repeatable_at(known.last, CLICK_PAUSE)
 
     def end_rest(self) -> None:
@@ -217,19 +225,28 @@ def current(provider: Provider[Any]) -> Readings:
     return service.readings_of(provider, shown.last, shown.last_good)
 
 
-def ask(provider: Provider[Any]) -> Future[Readings]:
-    """`current` in the background, once for all who wait for it in this process; who waits may go away before."""
+def begin_fetch(provider: Provider[Any]) -> None:
+    """Have a provider asked in the background if it is due, once for all in this process who want it."""
+    if not is_due(provider):
+        return
     entry = _entry(provider)
     with _entries_lock:
-        if entry.answer is None or entry.answer.done():
-            entry.answer = in_thread(partial(current, provider), name=f"ask {provider.label}")
-        return entry.answer
+        if entry.fetch is None or entry.fetch.result.done():
+            result = in_thread(partial(current, provider), name=f"fetch {provider.label}")
+            entry.fetch = _Fetch(time.monotonic(), result)
 
 
-def is_asking(provider: Provider[Any]) -> bool:
-    """Whether what `ask` began has not ended."""
-    answer = _entry(provider).answer
-    return answer is not None and not answer.done()
+def is_fetching(provider: Provider[Any], *, younger_than: float = math.inf) -> bool:
+    """Whether a fetch in the background has not ended, which began less than so many seconds ago."""
+    fetch = _entry(provider).fetch
+    return fetch is not None and not fetch.result.done() and time.monotonic() - fetch.began < younger_than
+
+
+def wait_for_fetch(provider: Provider[Any], *, seconds: float) -> None:
+    """Wait for the fetch in the background until it ends, or until that many seconds after it began."""
+    fetch = _entry(provider).fetch
+    if fetch is not None and wait([fetch.result], fetch.began + seconds - time.monotonic()).done:
+        fetch.result.result()  # raises what it raised, which is a defect of ours
 
 
 def latest(provider: Provider[Any]) -> Readings:
@@ -239,13 +256,13 @@ def latest(provider: Provider[Any]) -> Readings:
 
 def known(provider: Provider[Any]) -> Readings:
     """`latest`, but nothing where there was no fetch yet. Never asks and never waits."""
-    record = _entry(provider).glance()
+    record = _entry(provider).recent_record()
     return () if record is None else service.readings_of(provider, record.last, record.last_good)
 
 
 def is_due(provider: Provider[Any]) -> bool:
     """Whether `current` would ask the provider, or wait for somebody who asks it."""
-    record = _entry(provider).glance()
+    record = _entry(provider).recent_record()
     return record is None or record.wanted(datetime.now(UTC)) > record.number
 
 

@@ -373,20 +373,45 @@ def test_whether_a_visit_would_ask_is_known_without_asking(
     assert imai.calls == 1
 
 
-def test_who_asks_in_the_background_shares_one_call(imai: Simulator, clock: Callable[[float], None]) -> None:
-    """The same answer for all who come meanwhile; a later one is asked for anew where the time is over."""
+def test_all_who_want_a_fetch_in_the_background_share_one(
+    imai: Simulator, clock: Callable[[float], None]
+) -> None:
+    """It begins where the provider is due; a later one is made where the time is over."""
     imai.latency_seconds = 0.3
-    assert not cache.is_asking(IMAI)
-    one, other = cache.ask(IMAI), cache.ask(IMAI)
-    assert one is other
-    assert cache.is_asking(IMAI)
-    assert one.result(5)[0].remaining_quota == 7500
-    assert not cache.is_asking(IMAI)
+    assert not cache.is_fetching(IMAI)
+    cache.begin_fetch(IMAI)
+    cache.begin_fetch(IMAI)
+    assert cache.is_fetching(IMAI)
+    assert not cache.is_fetching(IMAI, younger_than=0)
+    cache.wait_for_fetch(IMAI, seconds=0)
+    assert cache.known(IMAI) == ()
+    cache.wait_for_fetch(IMAI, seconds=5)
+    assert not cache.is_fetching(IMAI)
+    assert cache.known(IMAI)[0].remaining_quota == 7500
+    cache.begin_fetch(IMAI)
+    assert not cache.is_fetching(IMAI)
     imai.latency_seconds = 0
     clock(301)
     imai.spend(100)
-    assert cache.ask(IMAI).result(5)[0].remaining_quota == 7400
+    cache.begin_fetch(IMAI)
+    cache.wait_for_fetch(IMAI, seconds=5)
+    assert cache.known(IMAI)[0].remaining_quota == 7400
     assert imai.calls == 2
+
+
+def test_a_defect_in_a_fetch_in_the_background_is_raised_where_it_is_waited_for(
+    imai: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a card would wait for ever, and nobody would know why."""
+
+    def fail(_provider: object) -> NoReturn:
+        raise LookupError("a defect")
+
+    monkeypatch.setattr("integrations.service.fetch", fail)
+    cache.begin_fetch(IMAI)
+    with pytest.raises(LookupError):
+        cache.wait_for_fetch(IMAI, seconds=5)
+    assert imai.calls == 0
 
 
 def test_one_look_at_the_state_serves_a_run_of_the_page(

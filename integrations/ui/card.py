@@ -1,9 +1,9 @@
 """The card of a reading."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import streamlit as st
@@ -13,51 +13,79 @@ from integrations.models import Reading
 from integrations.providers.base import Provider
 from integrations.ui import texts
 
+if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
+
 HEIGHT = 170
 """Pixels of a usual card, for what stands in its place meanwhile."""
 
 
-def draw(
-    provider: Provider[Any],
-    reading: Reading,
-    *,
-    on_refresh: Callable[[], None] | None,
-    refreshing: bool = False,
-    rests_until: datetime | None = None,
-) -> None:
-    """Draw one reading.
+class Card:
+    """One reading on the page: drawn at once, and where it is being refreshed updated in its place.
+
+    A card is never drawn anew as a whole, and its button comes last: a browser that sees an element go takes its focus.
 
     Args:
         provider: whose reading it is.
         reading: with figures or without; its name is that of no other card.
-        on_refresh: called on a click of Refresh or Retry, and must check access itself; None for the first of two
-            drawings in one run of the page: the button before it stays in its place meanwhile, and keeps the focus.
-        refreshing: whether its provider is being asked for a new one.
-        rests_until: before this moment a click asks nothing, because readings may be taken only so often. The button
-            stays enabled, as one that is disabled loses the focus.
+        refreshing: whether its provider is being asked for a new one; then it may be updated.
+        rests_until: before this moment a click asks nothing, because readings may be taken only so often.
     """
-    state = texts.REFRESHING if refreshing else texts.badge(reading)
-    with st.container(border=True, gap="xsmall"):
-        with st.container(horizontal=True, wrap=False):
-            with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
+
+    def __init__(
+        self,
+        provider: Provider[Any],
+        reading: Reading,
+        *,
+        refreshing: bool = False,
+        rests_until: datetime | None = None,
+    ) -> None:
+        self._provider = provider
+        self._reading = reading
+        with st.container(border=True, gap="xsmall"):
+            self._row = st.container(horizontal=True, wrap=False)
+            with self._row, st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
                 st.header(
                     escape(reading.provider), icon=provider.icon, anchor=anchor(reading), width="content"
                 )
-                st.badge(state.word, icon=state.icon, color=state.color)
-            if on_refresh is not None:
-                st.button(
-                    "Refresh" if reading.status is Status.ACTIVE else "Retry",
-                    key=f"refresh {reading.provider}",
-                    icon=":material/refresh:",
-                    type="tertiary",  # in every state: a button of another type is a new one, without the focus
-                    on_click=on_refresh,
-                )
-        if reading.error is not None:
-            st.text(reading.error.message)
-        if reading.has_figures:
-            _figures(provider, reading, is_first=on_refresh is None)
-        if small_print := _small_print(reading, rests_until):
-            st.caption(small_print)
+                state = texts.REFRESHING if refreshing else texts.badge(reading)
+                self._badge = st.badge(state.word, icon=state.icon, color=state.color)
+            self._place = st.empty() if refreshing else None
+            with self._body(reading, "-before" * refreshing):
+                _draw_body(provider, reading, rests_until)
+
+    def update(self, reading: Reading, *, rests_until: datetime | None) -> None:
+        """Show the new reading on a card that was being refreshed."""
+        self._reading = reading
+        state = texts.badge(reading)
+        self._badge.badge(state.word, icon=state.icon, color=state.color)
+        with self._body(reading):
+            _draw_body(self._provider, reading, rests_until)
+
+    def add_button(self, on_refresh: Callable[[], None]) -> None:
+        """Draw Refresh or Retry, once; what is called on a click must check access itself."""
+        # Never disabled, and of one type in every state: otherwise it is a new one, or loses the focus.
+        self._row.button(
+            "Refresh" if self._reading.status is Status.ACTIVE else "Retry",
+            key=f"refresh {self._reading.provider}",
+            icon=":material/refresh:",
+            type="tertiary",
+            on_click=on_refresh,
+        )
+
+    def _body(self, reading: Reading, suffix: str = "") -> "DeltaGenerator":
+        # The key is its class in the style sheet, by which the bar has its colour; it may stand once in a run.
+        key = f"bar-{texts.tone(reading)}-{reading.provider}{suffix}"
+        return (self._place or st).container(gap="xsmall", key=key)
+
+
+def _draw_body(provider: Provider[Any], reading: Reading, rests_until: datetime | None) -> None:
+    if reading.error is not None:
+        st.text(reading.error.message)
+    if reading.has_figures:
+        _figures(provider, reading)
+    if small_print := _small_print(reading, rests_until):
+        st.caption(small_print)
 
 
 def anchor(reading: Reading) -> str:
@@ -66,12 +94,7 @@ def anchor(reading: Reading) -> str:
     return f"card-{name}"
 
 
-def announcement(readings: Iterable[Reading]) -> str:
-    """What a refresh brought, for those who hear the page instead of seeing it."""
-    return escape(" ".join(texts.announcement(reading) for reading in readings))
-
-
-def _figures(provider: Provider[Any], reading: Reading, *, is_first: bool) -> None:
+def _figures(provider: Provider[Any], reading: Reading) -> None:
     # The style sheet makes the bold part large.
     if reading.remaining_quota is not None:
         figure, unit = texts.figure_and_unit(reading.remaining_quota, reading.unit)
@@ -81,12 +104,8 @@ def _figures(provider: Provider[Any], reading: Reading, *, is_first: bool) -> No
         st.subheader(f"{label}: **{word}**" if label else f"**{word}**", anchor=False)
     used = texts.used(reading, total_hint=provider.total_hint)
     if reading.usage_percentage is not None and used is not None:
-        # The key is the bar's class in the style sheet. A key may stand once in a run, and a card that is refreshed
-        # is drawn twice in one.
-        key = f"bar-{texts.tone(reading)}-{reading.provider}{'-first' * is_first}"
-        with st.container(key=key):
-            share = min(float(reading.usage_percentage) / 100, 1.0)
-            st.progress(share, text=f"{escape(used)} **{texts.percentage(reading.usage_percentage)}**")
+        share = min(float(reading.usage_percentage) / 100, 1.0)
+        st.progress(share, text=f"{escape(used)} **{texts.percentage(reading.usage_percentage)}**")
     elif used is not None:
         st.markdown(f":small[{escape(used)}]")
 

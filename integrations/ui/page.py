@@ -87,6 +87,7 @@ def _draw_cards() -> None:
     if not accounts.current():
         st.info("No integrations are set up.")
         _pulse()
+        return
     cards.draw()
 
 

@@ -194,10 +194,16 @@ def announcement(reading: Reading) -> str:
     return f"{reading.provider}: {'a new reading' if reading.error is None else 'no new reading'}."
 
 
-def summary(readings: Iterable[Reading]) -> str:
-    """What a refresh of everything brought: who has no new reading, by name."""
-    failed = [reading.provider for reading in readings if reading.error is not None]
-    return f"No new reading: {', '.join(failed)}." if failed else "All integrations: new readings."
+def summary(readings: Iterable[Reading], *, not_asked: Iterable[str] = ()) -> str:
+    """What a refresh of everything brought: who has no new reading, by name.
+
+    Args:
+        readings: of those who were asked.
+        not_asked: the names of the others.
+    """
+    without = [reading.provider for reading in readings if reading.error is not None]
+    without += not_asked
+    return f"No new reading: {', '.join(without)}." if without else "All integrations: new readings."
 
 
 def freshness(reading: Reading, *, now: datetime) -> str | None:

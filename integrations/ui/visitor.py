@@ -9,6 +9,8 @@ from integrations.access.visitor import client_address
 
 PULSE_SECONDS: Final = 45
 """How often an open page looks whether its session still stands and its ages are right."""
+LOOK_SECONDS: Final = 2
+"""How often a card looks whether a provider has answered that takes long."""
 
 
 def session_id() -> str | None:

@@ -39,8 +39,9 @@ BURST_PER_CARD: Final = 2
 """All cards of a page send at the same moment, and twice where a tab comes back from the background."""
 
 PER_SECOND: Final = 20.0
-PULSE_SECONDS: Final = 45.0
-"""A person clicks up to ten times a second, a key held down repeats 30 times; a card by itself sends every 45 s."""
+"""A person clicks up to ten times a second, and a key held down repeats 30 times."""
+LOOK_SECONDS: Final = 2.0
+"""How often each card may send by itself, while its provider takes long."""
 
 _POLICY_VIOLATION: Final = 1008
 _TRY_AGAIN_LATER: Final = 1013
@@ -54,7 +55,7 @@ class Bucket:
     """A token bucket: so many messages at once, and then so many a second.
 
     Args:
-        cards: on the page, whose pulses come on top of what a person does; 0 for the sign-in form.
+        cards: on the page, which send by themselves on top of what a person does; 0 for the sign-in form.
         clock: seconds; only differences count.
     """
 
@@ -62,7 +63,7 @@ class Bucket:
 
     def __init__(self, cards: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._burst = self._left = float(BURST + BURST_PER_CARD * cards)
-        self._per_second = PER_SECOND + cards / PULSE_SECONDS
+        self._per_second = PER_SECOND + cards / LOOK_SECONDS
         self._clock = clock
         self._at = clock()
 

@@ -1,8 +1,6 @@
 """Pairs of samples, and what the report makes of them."""
 
-import asyncio
 import json
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -11,7 +9,7 @@ from bench import lineup, measure, pairs
 from bench.lineup import Candidate
 from bench.pairs import Comparison
 from bench.report import Report, Row
-from tests.harness import Process, Server
+from tests.harness import Process, Server, run_async
 
 
 def candidate(name: str) -> Candidate:
@@ -28,10 +26,11 @@ def test_who_begins_changes_from_pair_to_pair() -> None:
         return len(order)
 
     taking = pairs.take(candidate("panel"), candidate("memory"), sample, 3)
-    with ThreadPoolExecutor() as pool:  # in a thread of its own: Playwright keeps a loop in the main one
-        taken = pool.submit(asyncio.run, taking).result()
+    assert run_async(taking) == [(1, 2), (4, 3), (5, 6)]
     assert order == ["panel", "memory", "memory", "panel", "panel", "memory"]
-    assert taken == [(1, 2), (4, 3), (5, 6)]
+    order.clear()
+    assert run_async(pairs.take(candidate("panel"), candidate("memory"), sample, 1, turn=1)) == [(2, 1)]
+    assert order == ["memory", "panel"]
 
 
 def test_a_disturbed_pair_does_not_move_the_ratio() -> None:
@@ -78,8 +77,7 @@ def test_each_worker_is_weighed(tmp_path: Path) -> None:
             rate = await measure.throughput(running, viewers=4, seconds=0.5)
             return rate, running.server.memory_of_workers()
 
-    with ThreadPoolExecutor() as pool:  # in a thread of its own, as above
-        rate, weights = pool.submit(asyncio.run, weigh()).result()
+    rate, weights = run_async(weigh())
     assert rate > 0
     assert len(weights) == 2
     assert min(weights) > 40 * 2**20

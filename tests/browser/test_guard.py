@@ -5,16 +5,16 @@ from pathlib import Path
 from playwright.sync_api import Page, WebSocket, expect
 
 from integrations.ui import visitor
-from integrations.web.websocket_guard import PULSE_SECONDS
+from integrations.web.websocket_guard import LOOK_SECONDS
 from tests.browser.conftest import sign_in
 from tests.harness import SimulatorProcess, run_panel
 
 CARDS = 40
 
 
-def test_the_guard_counts_on_the_pulse_that_the_page_has() -> None:
-    """Its figures follow from how often a card sends by itself."""
-    assert PULSE_SECONDS == visitor.PULSE_SECONDS
+def test_the_guard_counts_on_the_looks_that_the_page_takes() -> None:
+    """Its figures follow from how often a card sends by itself at the most."""
+    assert LOOK_SECONDS == visitor.LOOK_SECONDS < visitor.PULSE_SECONDS
 
 
 def test_forty_cards_and_an_impatient_person_are_never_closed(

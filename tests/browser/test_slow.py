@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import wait_for_clicks
-from tests.browser.stage import Stage, staged
+from integrations.ui import visitor
+from tests.browser.stage import CLICK_SECONDS, Stage, staged
 
 SECONDS = 4.0
 """What the slow provider takes: longer than a run of the page waits."""
@@ -22,12 +22,13 @@ def stage(tmp_path_factory: pytest.TempPathFactory, chromium: Browser) -> Iterat
 
 @pytest.fixture
 def page(chromium: Browser, stage: Stage) -> Iterator[Page]:
-    """The page with both cards, which may be refreshed now."""
+    """The page with both cards, which may be refreshed now, and whose clock a test may move."""
     context = chromium.new_context(storage_state=stage.session)
     page = context.new_page()
+    page.clock.install()
     page.goto(stage.panel.url)
     expect(page.get_by_text("Active 2")).to_be_visible()
-    wait_for_clicks(page)
+    stage.move_clock(CLICK_SECONDS)
     stage.script.with_suffix(".calls").write_text("")
     yield page
     context.close()
@@ -53,6 +54,32 @@ def test_a_click_on_another_card_is_heard_meanwhile(page: Page, stage: Stage) ->
     expect(page.get_by_role("alertdialog").filter(has_text="Slow: a new reading.")).to_have_count(1)
     expect(slow).to_be_focused()
     assert (stage.calls("Slow"), stage.calls("Quick")) == (1, 1)
+    stage.move_clock(CLICK_SECONDS)
+    stage.answer("Slow", remaining="800", total="1000")
+    expect(page.get_by_role("alertdialog")).to_have_count(0)
+    page.get_by_role("button", name="Refresh all").first.click()
+    expect(page.get_by_text("All integrations: new readings.")).to_be_visible()
+    expect(page.get_by_role("alertdialog").filter(has_text="Slow: a new reading.")).to_have_count(0)
+
+
+def test_the_page_s_own_looks_neither_end_the_waiting_nor_ask_anybody(page: Page, stage: Stage) -> None:
+    """The pulse comes while the slow one is asked, and the other's reading runs out: one figure comes, by one call."""
+    stage.answer("Slow", remaining="600", total="1000", seconds=2 * SECONDS)
+    with page.expect_websocket() as opened:
+        page.reload()
+    expect(page.get_by_text("Active 2")).to_be_visible()
+    page.get_by_role("button", name="Refresh", exact=True).first.click()
+    expect(page.get_by_text("Refreshing …")).to_be_visible()
+    expect(page.locator(".stApp")).to_have_attribute("data-test-script-state", "notRunning")
+    with opened.value.expect_event("framesent"):
+        page.clock.fast_forward(visitor.PULSE_SECONDS * 1000)
+    expect(page.locator(".stApp")).to_have_attribute("data-test-script-state", "notRunning")
+    expect(page.locator(".st-key-cards").get_by_text("Refreshing …")).to_be_visible()
+    stage.move_clock(301)
+    stage.answer("Slow", remaining="600", total="1000")
+    expect(page.get_by_text("Remaining: 600 credits")).to_be_visible()
+    expect(page.get_by_role("alertdialog").filter(has_text="Slow: a new reading.")).to_have_count(1)
+    assert (stage.calls("Slow"), stage.calls("Quick")) == (1, 0)
 
 
 def test_neither_refresh_all_nor_log_out_waits(page: Page, stage: Stage) -> None:
@@ -67,7 +94,7 @@ def test_neither_refresh_all_nor_log_out_waits(page: Page, stage: Stage) -> None
     expect(page.get_by_text("Remaining: 700 credits")).to_be_visible(timeout=2 * SECONDS * 1000)
     expect(told).to_have_count(1)
     assert (stage.calls("Slow"), stage.calls("Quick")) == (1, 1)
-    wait_for_clicks(page)
+    stage.move_clock(CLICK_SECONDS)
     page.get_by_role("button", name="Refresh", exact=True).first.click()
     expect(page.get_by_text("Refreshing …")).to_be_visible()
     page.get_by_role("button", name="Log out").click()

@@ -88,9 +88,9 @@ def draw() -> None:
         overview.draw(named, waiting=1)
     with st.container(key="cards"):
         for reading in named:
-            card.draw(IMAI, reading, on_refresh=lambda: None)
+            card.Card(IMAI, reading).add_button(lambda: None)
         busy = measured("7500").model_copy(update={"provider": "IMAI, refreshing"})
-        card.draw(IMAI, busy, on_refresh=None, refreshing=True)
+        card.Card(IMAI, busy, refreshing=True).add_button(lambda: None)
 
 
 if __name__ == "__main__":

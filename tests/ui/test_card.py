@@ -14,7 +14,7 @@ def _draw(name: str) -> None:
     from integrations.ui import card  # noqa: PLC0415
     from tests.ui.gallery import IMAI, STATES  # noqa: PLC0415
 
-    card.draw(IMAI, STATES[name], on_refresh=lambda: None)
+    card.Card(IMAI, STATES[name]).add_button(lambda: None)
 
 
 def drawn(name: str) -> AppTest:
@@ -103,7 +103,7 @@ def test_while_a_provider_is_asked_its_card_says_so() -> None:
         from integrations.ui import card  # noqa: PLC0415
         from tests.ui.gallery import IMAI, STATES  # noqa: PLC0415
 
-        card.draw(IMAI, STATES["25 % used"], on_refresh=None, refreshing=True)
+        card.Card(IMAI, STATES["25 % used"], refreshing=True)
 
     text = written(AppTest.from_function(draw).run())
     assert "Refreshing …" in text
@@ -119,7 +119,7 @@ def test_what_a_provider_is_called_is_never_read_as_markdown() -> None:
         from tests.ui.gallery import IMAI, STATES  # noqa: PLC0415
 
         hostile = {"provider": "**X** <b> :red[y] $z$", "unit": "`u`"}
-        card.draw(IMAI, STATES["25 % used"].model_copy(update=hostile), on_refresh=None)
+        card.Card(IMAI, STATES["25 % used"].model_copy(update=hostile))
 
     page = AppTest.from_function(draw).run()
     assert r"\*\*X\*\* \<b\> \:red\[y\] \$z\$" in str(page.header[0].value)

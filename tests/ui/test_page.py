@@ -127,10 +127,10 @@ def test_several_viewers_cause_one_call(visit: Visit, imai: Simulator) -> None:
     assert imai.calls == 1
 
 
-def test_a_run_reads_the_session_and_each_record_once(
+def test_a_run_reads_the_session_twice_and_the_record_once(
     visit: Visit, imai: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However often it looks: the state may be a file, or another machine."""
+    """The session once for the page and once for its card, which also runs by itself; the record but once."""
     page = visit(signed_in())
     looks: list[str] = []
     get = state().get
@@ -140,11 +140,11 @@ def test_a_run_reads_the_session_and_each_record_once(
         return get(key)
 
     monkeypatch.setattr(state(), "get", looked)
-    monkeypatch.setattr(cache, "_GLANCE_SECONDS", 60)  # longer than this run takes on any machine
+    monkeypatch.setattr(cache, "_MAX_AGE_SECONDS", 60)  # longer than this run takes on any machine
     cache._entry(IMAI).read_at = -math.inf
     page.run()
     assert "Used: 2,500 / 10,000 credits" in written(page)
-    assert sorted(looks) == ["reading-1", "session"]
+    assert sorted(looks) == ["reading-1", "session", "session"]
 
 
 def test_log_out_leaves_the_form(visit: Visit, imai: Simulator) -> None:
@@ -174,7 +174,8 @@ def test_a_card_says_when_its_provider_may_be_asked_again(
         assert not any(button.disabled for button in page.button)
         page = press(page, "Refresh")
         assert [toast.value for toast in page.toast] == [r"Acme\: may be asked again in 40 minutes\."]
-        press(page, "Refresh all")
+        page = press(page, "Refresh all")
+        assert [toast.value for toast in page.toast] == ["No integration may be asked again yet."]
         assert len(server.requests) == 1
 
 
@@ -251,6 +252,14 @@ def test_from_two_cards_on_there_is_an_overview_and_refresh_keeps_it_true(
     page = press(page, "Refresh all")
     assert overview(page) == "Almost exhausted Aa\nActive 3"
     assert "All integrations\\: new readings\\." in [toast.value for toast in page.toast]
+
+
+@pytest.mark.usefixtures("no_click_pause")
+def test_a_refresh_of_everything_claims_no_reading_that_was_not_taken(visit: Visit, tmp_path: Path) -> None:
+    """Whose readings may be taken only so often is named with those that failed."""
+    scripted(tmp_path / "answers.json", Aa=CARD, Bb=CARD | {"every_minutes": 40}, Cc=CARD)
+    page = press(visit(signed_in()), "Refresh all")
+    assert r"No new reading\: Bb\." in [toast.value for toast in page.toast]
 
 
 def test_one_provider_of_two_quotas_has_an_overview(visit: Visit, tmp_path: Path) -> None:
