@@ -5,35 +5,45 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from integrations.state import StateError
 
 log = logging.getLogger(__name__)
 
-SLOW_SECONDS: Final = 0.5
+SLOW_SECONDS: Final = 0.4
+"""Less than any time-out of an engine."""
+
 PAUSE_SECONDS: Final = 1.0
 
 Doing = Literal["reading", "writing", "removing", "locking"]
 """On a full disk one works and another fails, so each has its own beginning and end in the log."""
 
+_ALL: Final[frozenset[Doing]] = frozenset(get_args(Doing))
+
 
 class Outages:
     """Turns an engine's errors into `StateError` and logs when an outage begins and when it ends.
 
-    After an error that took longer than `SLOW_SECONDS`, calls of its kind fail at once for `PAUSE_SECONDS`: something
-    that hangs is waited for once, and not by every call of every viewer.
+    After an error that took longer than `SLOW_SECONDS`, all calls fail at once for `PAUSE_SECONDS`: something that
+    hangs is waited for once, and not by every call of every viewer.
 
     Args:
         kinds: the engine's errors.
         explain: says what one of them means.
+        apart: what goes on while something else hangs. Where it hangs itself, all calls wait.
     """
 
     def __init__(
-        self, kinds: tuple[type[Exception], ...], explain: Callable[[Exception], StateError]
+        self,
+        kinds: tuple[type[Exception], ...],
+        explain: Callable[[Exception], StateError],
+        *,
+        apart: frozenset[Doing] = frozenset(),
     ) -> None:
         self._kinds = kinds
         self._explain = explain
+        self._apart = apart
         self._failing: set[Doing] = set()
         self._lock = threading.Lock()
         self._paused_until: dict[Doing, float] = {}
@@ -48,7 +58,8 @@ class Outages:
             yield
         except self._kinds as error:
             if time.monotonic() - begun > SLOW_SECONDS:
-                self._paused_until[doing] = time.monotonic() + PAUSE_SECONDS
+                spared = frozenset() if doing in self._apart else self._apart
+                self._paused_until |= dict.fromkeys(_ALL - spared, time.monotonic() + PAUSE_SECONDS)
             explained = self._explain(error)
             with self._lock:
                 is_new = doing not in self._failing

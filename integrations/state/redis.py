@@ -4,11 +4,12 @@ import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from redis import ConnectionPool, Redis, exceptions
 from redis.backoff import NoBackoff
+from redis.connection import AbstractConnection
 from redis.lock import Lock
 from redis.retry import Retry
 
@@ -18,17 +19,29 @@ from integrations.state.outage import Outages
 if TYPE_CHECKING:
     from limits.storage import Storage
 
-_COMMAND_SECONDS: Final = 1.0
-"""The most that connecting, or the answer to one command, may take."""
+_CONNECT_SECONDS: Final = 1.0
+"""The most that connecting may take."""
+
+_COMMAND_SECONDS: Final = 0.5
+"""The most that the answer to one command may take: one request of the panel makes several."""
 
 _LEASE_SECONDS: Final = 3.0
 """How long a lock outlives its holder; a living holder renews it."""
 
 _MEANINGS: Final = (
     (exceptions.AuthenticationError, "user name or password is wrong. Mend PANEL_STATE_URL"),
-    (exceptions.TimeoutError, f"no answer within {_COMMAND_SECONDS:.0f} s"),
+    (exceptions.TimeoutError, "no answer in time"),
     (exceptions.OutOfMemoryError, "out of memory. Raise its maxmemory; the panel goes on by itself"),
 )
+
+
+class _Connection(AbstractConnection):
+    """A connection that begins with no more than it needs."""
+
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - of redis-py
+        super().__init__(**options)
+        # What redis-py tells Redis of itself costs two answers. It has other names for it in other versions.
+        self.driver_info = self.lib_name = self.lib_version = None
 
 
 class RedisState:
@@ -50,10 +63,11 @@ class RedisState:
             "decode_responses": True,
             "encoding_errors": "replace",  # what others wrote is no record of ours, and no crash
             "socket_timeout": _COMMAND_SECONDS,
-            "socket_connect_timeout": _COMMAND_SECONDS,
+            "socket_connect_timeout": _CONNECT_SECONDS,
             # Once and at once, for a connection that Redis closed meanwhile. A time-out is not tried again.
             "retry": Retry(NoBackoff(), 1, (exceptions.ConnectionError,)),
         }
+        pool.connection_class = type("Connection", (_Connection, pool.connection_class), {})
         pool.make_connection()  # connects to nothing, but refuses unknown options
         self._place = parts.path if parts.scheme == "unix" else parts.netloc.rpartition("@")[2]
         self._pool = pool

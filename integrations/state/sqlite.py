@@ -47,7 +47,12 @@ class SqliteState:
     def __init__(self, path: Path | None) -> None:
         self._path = path.absolute() if path else None
         self._lock = threading.RLock()
-        self._outages = Outages((sqlite3.Error, OSError, StateFileError), self._explain)
+        # Reading and locking need not wait for whoever else writes.
+        self._outages = Outages(
+            (sqlite3.Error, OSError, StateFileError),
+            self._explain,
+            apart=frozenset({"reading", "locking"}),
+        )
         self._mutexes: dict[str, threading.Lock] = {}
         self._connection: sqlite3.Connection | None = None
         self._identity: tuple[int, ...] = ()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from integrations.state import State, open_state
+from integrations.state import State, StateError, open_state
 from tests.state.redis_server import RedisServer
 
 
@@ -45,3 +45,10 @@ def opened() -> Iterator[Open]:
 def path(tmp_path: Path) -> Path:
     """Of the state's file, which is not there yet."""
     return tmp_path / "state.sqlite3"
+
+
+def error(state: State) -> str:
+    """What reading says."""
+    with pytest.raises(StateError) as caught:
+        state.get("a")
+    return str(caught.value)

@@ -39,6 +39,12 @@ class RedisServer:
             self._process.wait()
             self._process = None
 
+    @property
+    def pid(self) -> int:
+        """Of the process that runs."""
+        assert self._process is not None
+        return self._process.pid
+
     def client(self) -> "redis.Redis":
         """A connection for the test itself."""
         return redis.Redis.from_url(self.url, decode_responses=True)

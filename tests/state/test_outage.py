@@ -1,6 +1,7 @@
 """What an outage does to the log and to those who come meanwhile."""
 
 import logging
+from typing import Final, get_args
 
 import pytest
 
@@ -11,12 +12,12 @@ from integrations.state.outage import Doing, Outages
 class Engine:
     """Fails when told to; each call takes as long as told."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, apart: frozenset[Doing] = frozenset()) -> None:
         self.now = 1000.0
         self.calls = 0
         self.error: Exception | None = None
         self.seconds = 0.0
-        self._outages = Outages((OSError,), lambda error: StateError(f"the place: {error}"))
+        self._outages = Outages((OSError,), lambda error: StateError(f"the place: {error}"), apart=apart)
         monkeypatch.setattr("integrations.state.outage.time.monotonic", lambda: self.now)
 
     def call(self, doing: Doing = "reading") -> None:
@@ -77,19 +78,36 @@ def test_reading_and_writing_have_outages_of_their_own(
     assert lines(caplog) == [(logging.ERROR, "State: writing fails: the place: full")]
 
 
-def test_what_hangs_is_waited_for_once(engine: Engine) -> None:
-    """After a slow error calls of its kind fail at once for a second; then one tries again."""
-    engine.error, engine.seconds = OSError("time-out"), 1.0
-    engine.fails()
+NOT_YET: Final = "did not answer a moment ago; not tried again yet"
+
+
+@pytest.mark.parametrize("doing", get_args(Doing))
+def test_what_hangs_is_waited_for_once(engine: Engine, doing: Doing) -> None:
+    """After a slow error every call fails at once for a second, of whatever kind; then one tries again."""
+    engine.error, engine.seconds = OSError("time-out"), 0.5
+    engine.fails(doing)
     engine.seconds = 0.0
-    assert engine.fails() == "did not answer a moment ago; not tried again yet"
+    assert {engine.fails(other) for other in get_args(Doing)} == {NOT_YET}
     assert engine.calls == 1
-    engine.fails("writing")
-    assert engine.calls == 2
     engine.now += 1.0
     engine.error = None
     engine.call()
-    assert engine.calls == 3
+    assert engine.calls == 2
+
+
+@pytest.mark.parametrize(
+    ("slow", "goes_on"),
+    [("writing", ["reading", "locking"]), ("removing", ["reading", "locking"]), ("reading", [])],
+)
+def test_what_is_apart_goes_on_unless_it_hangs_itself(
+    monkeypatch: pytest.MonkeyPatch, slow: Doing, goes_on: list[Doing]
+) -> None:
+    """A file can be read while somebody else keeps it from being written."""
+    engine = Engine(monkeypatch, apart=frozenset({"reading", "locking"}))
+    engine.error, engine.seconds = OSError("time-out"), 2.0
+    engine.fails(slow)
+    engine.seconds = 0.0
+    assert [doing for doing in get_args(Doing) if engine.fails(doing) != NOT_YET] == goes_on
 
 
 def test_a_quick_error_makes_nobody_wait(engine: Engine) -> None:

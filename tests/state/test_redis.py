@@ -1,7 +1,6 @@
 """What can happen to Redis, shown on a real one."""
 
 import logging
-import socket
 import tempfile
 import threading
 import time
@@ -18,10 +17,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from limits.strategies import MovingWindowRateLimiter
 
-from integrations.state import PREFIX, State, StateError
+from integrations.state import PREFIX, StateError
 from integrations.state import redis as engine
 from tests.harness import free_port, wait_for
-from tests.state.conftest import Open
+from tests.state.conftest import Open, error
 from tests.state.redis_server import RedisServer
 
 
@@ -30,13 +29,6 @@ def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
     """A Redis that the test may stop and start."""
     with RedisServer(tmp_path) as server:
         yield server
-
-
-def error(state: State) -> str:
-    """What reading says."""
-    with pytest.raises(StateError) as caught:
-        state.get("a")
-    return str(caught.value)
 
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -96,30 +88,6 @@ def test_a_connection_that_redis_closed_is_opened_anew(
         client.client_kill_filter(skipme=True)
     assert state.get("a") == "text"
     assert lines(caplog) == []
-
-
-def test_a_redis_that_hangs_is_waited_for_one_second_and_once(opened: Open) -> None:
-    """Thirty at once wait that second together; whoever comes in the next second does not wait at all."""
-    with socket.create_server(("127.0.0.1", 0), backlog=100) as silent:
-        state = opened(
-            f"redis://127.0.0.1:{silent.getsockname()[1]}?socket_timeout=60&socket_connect_timeout=60"
-        )
-        took: list[float] = []
-
-        def read() -> None:
-            begun = time.monotonic()
-            assert "127.0.0.1" in error(state)
-            took.append(time.monotonic() - begun)
-
-        readers = [threading.Thread(target=read) for _ in range(30)]
-        for reader in readers:
-            reader.start()
-        for reader in readers:
-            reader.join()
-        assert 0.9 < max(took) < 1.9
-        begun = time.monotonic()
-        assert "not tried again yet" in error(state)
-        assert time.monotonic() - begun < 0.1
 
 
 def test_a_full_redis_can_be_read_and_goes_on_by_itself(

@@ -1,0 +1,169 @@
+"""A Redis that takes its time, or hangs: how long the panel waits for it."""
+
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import limits
+import pytest
+from limits.strategies import MovingWindowRateLimiter
+
+from integrations.access import SignInRefused, auth
+from integrations.state import State, StateError
+from tests.conftest import PASSWORD, AddUser
+from tests.state.conftest import Open, error
+from tests.state.redis_server import RedisServer
+
+
+class SlowProxy:
+    """Stands before a Redis and passes every answer on after so many seconds."""
+
+    def __init__(self, port: int) -> None:
+        self.seconds = 0.0
+        self.answers = 0
+        self._target = port
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=100)
+        self.url = f"redis://127.0.0.1:{self._listener.getsockname()[1]}"
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                client = self._listener.accept()[0]
+            except OSError:
+                return  # closed
+            server = socket.create_connection(("127.0.0.1", self._target))
+            for one, other, is_answer in ((client, server, False), (server, client, True)):
+                threading.Thread(target=self._pass_on, args=(one, other, is_answer), daemon=True).start()
+
+    def _pass_on(self, one: socket.socket, other: socket.socket, is_answer: bool) -> None:  # noqa: FBT001
+        with one, other:
+            try:
+                while data := one.recv(65536):
+                    if is_answer:
+                        self.answers += 1
+                        time.sleep(self.seconds)
+                    other.sendall(data)
+                other.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass  # either of them has gone
+
+    def close(self) -> None:
+        """Take no more connections."""
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+
+@pytest.fixture
+def proxy(redis_server: RedisServer) -> Iterator[SlowProxy]:
+    """In front of the shared Redis, and fast."""
+    made = SlowProxy(redis_server.port)
+    yield made
+    made.close()
+
+
+def calls(state: State) -> list[Callable[[], object]]:
+    """Every kind of call that a request makes."""
+    guesses, five = MovingWindowRateLimiter(state.attempts()), limits.parse("5 per 15 minutes")
+    return [
+        lambda: state.get("a"),
+        lambda: state.lock("a", wait=10).__enter__(),
+        lambda: state.get("a"),
+        lambda: state.put("a", "text", 60),
+        lambda: state.replace("a", "text"),
+        lambda: state.take("a"),
+        lambda: state.items("a"),
+        lambda: guesses.hit(five, "alice"),
+        lambda: guesses.test(five, "alice"),
+        lambda: guesses.clear(five, "alice"),
+        state.check,
+    ]
+
+
+def seconds_of_failing(state: State) -> float:
+    """How long all these calls take one after the other, where each fails."""
+    begun = time.monotonic()
+    for call in calls(state):
+        with pytest.raises(StateError):
+            call()
+    return time.monotonic() - begun
+
+
+def test_a_redis_that_hangs_is_waited_for_half_a_second_and_once(opened: Open) -> None:
+    """Thirty at once wait it together; whoever comes in the next second does not wait at all."""
+    with socket.create_server(("127.0.0.1", 0), backlog=100) as silent:
+        state = opened(
+            f"redis://127.0.0.1:{silent.getsockname()[1]}?socket_timeout=60&socket_connect_timeout=60"
+        )
+        took: list[float] = []
+
+        def read() -> None:
+            begun = time.monotonic()
+            assert "127.0.0.1" in error(state)
+            took.append(time.monotonic() - begun)
+
+        readers = [threading.Thread(target=read) for _ in range(30)]
+        for reader in readers:
+            reader.start()
+        for reader in readers:
+            reader.join()
+        assert 0.4 < max(took) < 1.4
+        begun = time.monotonic()
+        assert "not tried again yet" in error(state)
+        assert time.monotonic() - begun < 0.1
+
+
+def test_a_redis_that_stops_holds_up_no_request_twice(opened: Open, tmp_path: Path) -> None:
+    """Whatever kinds of call a request makes, the first one waits half a second for all; then everything comes back."""
+    with RedisServer(tmp_path) as server:
+        state = opened(server.url)
+        state.put("a", "text", 60)
+        os.kill(server.pid, signal.SIGSTOP)
+        try:
+            assert 0.4 < seconds_of_failing(state) < 0.9
+            time.sleep(1)  # the pause
+            assert 0.4 < seconds_of_failing(state) < 0.9
+        finally:
+            os.kill(server.pid, signal.SIGCONT)
+        time.sleep(1)
+        assert state.get("a") == "text"
+
+
+def test_a_slow_redis_serves(opened: Open, proxy: SlowProxy) -> None:
+    """Each answer within half a second is taken, and no slow success makes anything fail."""
+    proxy.seconds = 0.3
+    state = opened(proxy.url)
+    state.put("a", "text", 60)
+    begun = time.monotonic()
+    assert state.get("a") == "text"
+    state.replace("a", "other")
+    assert state.take("a") == "other"
+    assert 0.9 <= time.monotonic() - begun < 1.5
+
+
+def test_a_redis_that_is_too_slow_is_as_one_that_hangs(
+    opened: Open, proxy: SlowProxy, add_user: AddUser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All that a request does with it takes half a second, and sign-in is unavailable; fast again, it serves."""
+    add_user("alice", roles=["admin"])
+    monkeypatch.setenv("PANEL_STATE_URL", proxy.url)
+    proxy.seconds = 0.8
+    assert 0.4 < seconds_of_failing(opened(proxy.url)) < 0.9
+    begun = time.monotonic()
+    assert auth().obstacle() is SignInRefused.UNAVAILABLE
+    assert auth().sign_in("alice", PASSWORD) is SignInRefused.UNAVAILABLE
+    assert time.monotonic() - begun < 0.9
+    proxy.seconds = 0
+    time.sleep(1)  # the pause
+    assert auth().obstacle() is None
+    assert not isinstance(auth().sign_in("alice", PASSWORD), SignInRefused)
+
+
+def test_the_first_call_waits_for_its_own_answer_alone(opened: Open, proxy: SlowProxy) -> None:
+    """A new connection asks for nothing that the panel does not need."""
+    opened(proxy.url).get("a")
+    assert proxy.answers == 1
