@@ -1,18 +1,22 @@
 """The state in Redis 6.2 or later, or Valkey: for the processes of any number of machines."""
 
 import re
+import socket
 import threading
 from collections.abc import Iterator
+from concurrent import futures
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from redis import ConnectionPool, Redis, exceptions
 from redis.backoff import NoBackoff
-from redis.connection import AbstractConnection
+from redis.connection import AbstractConnection, Connection
 from redis.lock import Lock
 from redis.retry import Retry
 
+from integrations.background import in_thread
 from integrations.state import PREFIX, StateError
 from integrations.state.outage import Outages
 
@@ -28,20 +32,38 @@ _COMMAND_SECONDS: Final = 0.5
 _LEASE_SECONDS: Final = 3.0
 """How long a lock outlives its holder; a living holder renews it."""
 
+
+class _NameTimeoutError(exceptions.TimeoutError):
+    """No name server answered in time."""
+
+
 _MEANINGS: Final = (
     (exceptions.AuthenticationError, "user name or password is wrong. Mend PANEL_STATE_URL"),
+    (_NameTimeoutError, f"no name server answered within {_CONNECT_SECONDS:.0f} s"),
     (exceptions.TimeoutError, "no answer in time"),
     (exceptions.OutOfMemoryError, "out of memory. Raise its maxmemory; the panel goes on by itself"),
 )
 
 
 class _Connection(AbstractConnection):
-    """A connection that begins with no more than it needs."""
+    """A connection that begins with no more than it needs, and waits for no name server for long."""
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - of redis-py
         super().__init__(**options)
         # What redis-py tells Redis of itself costs two answers. It has other names for it in other versions.
         self.driver_info = self.lib_name = self.lib_version = None
+
+    def connect_check_health(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - of redis-py
+        """Connect, where it is not connected yet. All addresses of a name together get the time of one."""
+        if isinstance(self, Connection) and not self._sock:
+            # Asked here first, since the operating system sets no limit that we could choose.
+            look_up = partial(socket.getaddrinfo, self.host, self.port, type=socket.SOCK_STREAM)
+            try:
+                found = in_thread(look_up, name="look up Redis").result(_CONNECT_SECONDS)
+            except futures.TimeoutError:
+                raise _NameTimeoutError from None
+            self.socket_connect_timeout = _CONNECT_SECONDS / len(found)
+        super().connect_check_health(*args, **options)
 
 
 class RedisState:

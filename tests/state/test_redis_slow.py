@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import limits
 import pytest
@@ -167,3 +168,57 @@ def test_the_first_call_waits_for_its_own_answer_alone(opened: Open, proxy: Slow
     """A new connection asks for nothing that the panel does not need."""
     opened(proxy.url).get("a")
     assert proxy.answers == 1
+
+
+def test_a_name_server_that_hangs_is_waited_for_one_second(
+    opened: Open, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The operating system asks it for twenty and more; meanwhile a connection that is open goes on."""
+    go_on = threading.Event()
+    asked: list[str] = []
+    real = socket.getaddrinfo
+
+    def hang(host: str, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - as the function of the library
+        asked.append(host)
+        go_on.wait(20)
+        return real("127.0.0.1", *args, **options)
+
+    url = f"redis://redis.example.com:{redis_server.port}"
+    open_before = opened(redis_server.url)
+    open_before.put("a", "text", 60)
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+    state = opened(url)
+    begun = time.monotonic()
+    assert error(state).endswith(": no name server answered within 1 s")
+    assert error(state).startswith("did not answer a moment ago")
+    assert 0.9 < time.monotonic() - begun < 1.5
+    assert open_before.get("a") == "text"
+    assert asked == ["redis.example.com"]
+    go_on.set()
+    assert opened(url).get("a") == "text"
+
+
+def test_an_unknown_name_is_told_at_once(opened: Open) -> None:
+    """In the words of the operating system, with the place."""
+    begun = time.monotonic()
+    text = error(opened("redis://:test-password@redis.invalid:6379"))
+    assert text.startswith("redis.invalid:6379: ")
+    assert "test-password" not in text
+    assert time.monotonic() - begun < 1.5
+
+
+def test_all_addresses_of_a_name_share_one_second(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four that take no connection are not waited for one second each."""
+    full = socket.create_server(("127.0.0.1", 0), backlog=0)
+    port = full.getsockname()[1]
+    waiting = [socket.socket() for _ in range(3)]
+    for one in waiting:  # its queue is full now, and the next one's handshake is not answered
+        one.settimeout(0)
+        one.connect_ex(("127.0.0.1", port))
+    real = socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **options: real(*args, **options) * 4)
+    begun = time.monotonic()
+    assert error(opened(f"redis://127.0.0.1:{port}")).endswith(": no answer in time")
+    assert 0.9 < time.monotonic() - begun < 1.6
+    for one in (*waiting, full):
+        one.close()
