@@ -8,7 +8,7 @@ from concurrent import futures
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from redis import ConnectionPool, Redis, exceptions
 from redis.backoff import NoBackoff
@@ -78,8 +78,7 @@ class RedisState:
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
-        if not re.fullmatch("/.+" if parts.scheme == "unix" else "/?[0-9]*", parts.path):
-            raise ValueError("no path of a socket, or no number of a database")  # redis-py would take 0
+        _refuse_unclear(parts)
         pool = ConnectionPool.from_url(url)
         pool.connection_kwargs |= {
             "decode_responses": True,
@@ -168,6 +167,20 @@ class RedisState:
         """What an error means, with the place and without what the command held."""
         text = next((text for kind, text in _MEANINGS if isinstance(error, kind)), "")
         return StateError(f"{self._place}: {text or str(error).partition(', with args')[0]}")
+
+
+def _refuse_unclear(parts: SplitResult) -> None:
+    """Refuse what redis-py would take for something else than was meant.
+
+    A `/`, `?` or `#` in a password that is not written as %XX ends it, and the rest would be taken for a place, which
+    the log and errors name.
+    """
+    is_socket = parts.scheme == "unix"
+    has_place = not parts.netloc.rpartition("@")[2] if is_socket else bool(parts.hostname)
+    if parts.fragment or "@" in parts.path + parts.query or not has_place:
+        raise ValueError("a password that is cut, or no place")
+    if not re.fullmatch("/.+" if is_socket else "/?[0-9]*", parts.path):
+        raise ValueError("no path of a socket, or no number of a database")  # redis-py would take 0
 
 
 def _text(found: object) -> str | None:
