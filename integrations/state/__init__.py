@@ -104,12 +104,12 @@ def open_state(url: str) -> State:
             from integrations.state.redis import RedisState  # noqa: PLC0415 - its library is optional
         except ModuleNotFoundError:
             raise SettingsError("PANEL_STATE_URL: redis-py is missing. Run: pip install '.[redis]'") from None
-        try:
+        with suppress(Exception):  # of whatever kind redis-py raises; its text may quote the URL
             return RedisState(url)
-        except (ValueError, TypeError):  # their texts may quote the URL
-            pass
     raise SettingsError(f"PANEL_STATE_URL: not the place of a state. Expected: {_EXPECTED}")
 
 
 def _is_file(place: str) -> bool:
-    return place.startswith("/") and not place.endswith(("/", ":memory:")) and not {"?", "#"} & set(place)
+    return (
+        place.startswith("/") and not place.endswith(("/", ":memory:")) and not {"?", "#", "\0"} & set(place)
+    )

@@ -8,7 +8,7 @@ from concurrent import futures
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from redis import ConnectionPool, Redis, exceptions
 from redis.backoff import NoBackoff
@@ -31,6 +31,22 @@ _COMMAND_SECONDS: Final = 0.5
 
 _LEASE_SECONDS: Final = 3.0
 """How long a lock outlives its holder; a living holder renews it."""
+
+
+_OPTIONS: Final = {
+    "db": "[0-9]+",
+    "protocol": "[23]",
+    "client_name": "[A-Za-z0-9._-]+",
+    "health_check_interval": "[0-9]+",
+    "ssl_ca_certs": ".+",
+    "ssl_ca_path": ".+",
+    "ssl_certfile": ".+",
+    "ssl_keyfile": ".+",
+    "ssl_password": ".+",
+    "ssl_cert_reqs": "none|optional|required",
+    "ssl_check_hostname": "(?i:true|false)",
+}
+"""What may stand in the URL's query, and its values. Much else of redis-py's can be given in code only."""
 
 
 class _NameTimeoutError(exceptions.TimeoutError):
@@ -70,15 +86,16 @@ class RedisState:
     """Every call is one command, and Redis itself ends what has run out: by its clock alone.
 
     Args:
-        url: as redis-py reads it. Its time-outs and retries are set here, whatever the URL says.
+        url: as redis-py reads it, with few of its options; time-outs and retries are set here.
 
     Raises:
-        ValueError, TypeError: the URL is wrong; their texts may quote it.
+        Exception: the URL is wrong; its text may quote it.
     """
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
         _refuse_unclear(parts)
+        _refuse_unusable(parts)
         pool = ConnectionPool.from_url(url)
         pool.connection_kwargs |= {
             "decode_responses": True,
@@ -181,6 +198,22 @@ def _refuse_unclear(parts: SplitResult) -> None:
         raise ValueError("a password that is cut, or no place")
     if not re.fullmatch("/.+" if is_socket else "/?[0-9]*", parts.path):
         raise ValueError("no path of a socket, or no number of a database")  # redis-py would take 0
+
+
+def _refuse_unusable(parts: SplitResult) -> None:
+    """Refuse what redis-py or the system would refuse only later, when they connect."""
+    text = unquote(unquote(parts.geturl()))  # redis-py reads an option so, too
+    text.encode()
+    if "\0" in text:
+        raise ValueError("a character that no place has")
+    unquote(parts.hostname or "a").encode("idna")
+    pairs = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
+    options = dict(pairs)
+    if len(options) < len(pairs) or ("ssl_keyfile" in options and "ssl_certfile" not in options):
+        raise ValueError("an option twice, or a key without its certificate")
+    for name, value in options.items():
+        if not re.fullmatch(_OPTIONS.get(name, "no such option"), value):
+            raise ValueError("no option, or none of its values")
 
 
 def _text(found: object) -> str | None:

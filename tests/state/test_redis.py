@@ -220,6 +220,17 @@ def test_redis_may_go_while_a_lock_is_held(opened: Open, own_redis: RedisServer)
     assert got
 
 
+def test_the_options_of_a_url_reach_redis(opened: Open, redis_server: RedisServer) -> None:
+    """A database of its own, and a name by which an administrator knows the panel's connections."""
+    options = "db=2&protocol=3&client_name=panel-1&health_check_interval=1"
+    state = opened(f"{redis_server.url}?{options}")
+    state.put("a", "text", 60)
+    assert (state.get("a"), opened(redis_server.url).get("a")) == ("text", None)
+    assert opened(f"{redis_server.url}/2").items("") == {"a": "text"}
+    with redis_server.client() as client:
+        assert "panel-1" in [one["name"] for one in client.client_list()]
+
+
 def test_a_unix_socket(opened: Open) -> None:
     """With a database of its own."""
     with tempfile.TemporaryDirectory() as folder:  # short: a socket's path has 107 bytes at the most

@@ -97,9 +97,7 @@ def seconds_of_failing(state: State) -> float:
 def test_a_redis_that_hangs_is_waited_for_half_a_second_and_once(opened: Open) -> None:
     """Thirty at once wait it together; whoever comes in the next second does not wait at all."""
     with socket.create_server(("127.0.0.1", 0), backlog=100) as silent:
-        state = opened(
-            f"redis://127.0.0.1:{silent.getsockname()[1]}?socket_timeout=60&socket_connect_timeout=60"
-        )
+        state = opened(f"redis://127.0.0.1:{silent.getsockname()[1]}")
         took: list[float] = []
 
         def read() -> None:

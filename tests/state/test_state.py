@@ -74,6 +74,32 @@ def test_opening_touches_nothing(tmp_path: Path) -> None:
         "redis://:secret@host/0?socket_timeout=secret",
         "redis://:secret@[host",
         "unix://:secret@",
+        "sqlite:///sec\0ret",
+        "redis://:secret@redis..example.com",
+        "redis://:secret@redis%2e%2eexample.com",
+        f"redis://:secret@{'x' * 64}.example.com",
+        "redis://:secret@host%00name",
+        "redis://:sec\udcffret@host",
+        "unix://:secret@/run/%00",
+        "rediss://:secret@host/0?ssl_cert_reqs=requird",
+        "rediss://:secret@host/0?ssl_check_hostname=perhaps",
+        "rediss://:secret@host/0?ssl_ca_certs=%2500",
+        "rediss://:secret@host/0?ssl_min_version=TLSv1_3",
+        "rediss://:secret@host/0?ssl_keyfile=/file.pem",
+        "redis://:secret@host/0?ssl_ca_certs=/file.pem",
+        "redis://:secret@host/0?db=1&db=2",
+        "redis://:secret@host/0?db=",
+        "redis://:secret@host/0?db",
+        "redis://:secret@host/0?client_name=a%20b",
+        *(
+            f"redis://:secret@host/0?{option}"
+            for option in (
+                *("protocol=9", "socket_read_size=65536", "encoding=x", "socket_type=1", "timeout=1"),
+                *("socket_keepalive_options=1", "command_packer=1", "event_dispatcher=1", "cache=1"),
+                *("redis_connect_func=1", "maint_notifications_config=1", "credential_provider=1"),
+                *("socket_connect_timeout=1", "max_connections=1", "connection_class=1", "password=1"),
+            )
+        ),
     ],
 )
 def test_a_wrong_url_is_one_line_without_the_url(url: str) -> None:
@@ -85,6 +111,23 @@ def test_a_wrong_url_is_one_line_without_the_url(url: str) -> None:
     assert "\n" not in text
     assert "sec" not in text
     assert caught.value.__context__ is None or caught.value.__suppress_context__
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://host",
+        "redis://user:secret@[::1]:6379/2",
+        "redis://host/0?client_name=panel-1&health_check_interval=30&protocol=3",
+        "rediss://h%C3%B6st.example.com/0?ssl_ca_certs=/a/b.pem&ssl_cert_reqs=optional&ssl_check_hostname=False",
+        "rediss://host?db=3&ssl_certfile=a&ssl_keyfile=b&ssl_password=secret&ssl_ca_path=/etc/ssl",
+        "unix:///run/redis.sock?db=1",
+        "unix://user:p%40ss%2F@/run/redis.sock",
+    ],
+)
+def test_what_an_operator_needs_may_stand_in_the_url(url: str) -> None:
+    """Its parts may be written as %XX."""
+    open_state(url)
 
 
 @pytest.mark.parametrize(
