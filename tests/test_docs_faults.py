@@ -10,6 +10,7 @@ DOCUMENT = (Path(__file__).parents[1] / "docs" / "faults.md").read_text(encoding
 PROVIDERS, STATE = DOCUMENT.split("\n# When the state fails\n")
 SHOWN_BY = {
     "the file is removed": "test_a_removed_file_begins_anew_for_all",
+    "`-wal` or `-shm` beside it is removed": "test_processes_stay_one_panel_whatever_is_removed",
     "others may access the file": "test_a_file_that_others_may_read_is_refused",
     "the file is damaged, or of another kind": "test_a_file_of_another_kind_is_refused",
     "the file is of a newer version": "test_a_file_of_a_newer_version_is_refused",

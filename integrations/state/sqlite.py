@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import filelock
 
-from integrations.state import PREFIX, StateError, StateFileError
+from integrations.state import PREFIX, StateError, StateFileError, files
 from integrations.state.outage import Doing, Outages
 
 if TYPE_CHECKING:
@@ -22,6 +22,10 @@ _BUSY_SECONDS: Final = 2.0
 """How long to wait for another process's write: long enough for all of ours, short enough for a page."""
 
 _SWEEP_SECONDS: Final = 60.0
+_LOOK_SECONDS: Final = 0.05
+"""Reading looks no more often whether the files beside the database are the same: that takes a third of its time."""
+
+_TRIES: Final = 3
 _LAYOUT: Final = 1
 """The version of the tables; the file carries it."""
 
@@ -32,6 +36,9 @@ _TABLES: Final = (
     f"PRAGMA user_version = {_LAYOUT}",
 )
 _UNREADABLE: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+_PASSING: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL})
+"""After these errors a connection is as good as before."""
+
 _CLOSED: Final = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM})
 
 
@@ -56,6 +63,9 @@ class SqliteState:
         self._mutexes: dict[str, threading.Lock] = {}
         self._connection: sqlite3.Connection | None = None
         self._identity: tuple[int, ...] = ()
+        self._beside = [Path(f"{self._path}{end}") for end in ("-wal", "-shm")]
+        self._inodes_beside = (0, 0)
+        self._next_look = 0.0
         self._next_sweep = 0.0
 
     def get(self, key: str) -> str | None:
@@ -111,7 +121,7 @@ class SqliteState:
             path = f"{self._path}.{hashlib.sha256(name.encode()).hexdigest()[:16]}.lock"
             held = filelock.FileLock(path, mode=0o600, poll_interval=0.02)
             with self._outages.watch("locking"):
-                _refuse_others(Path(path))
+                files.refuse_others(Path(path))
                 try:
                     held.acquire(timeout=wait)
                     got = True
@@ -144,55 +154,79 @@ class SqliteState:
     def close(self) -> None:
         """See `State`."""
         with self._lock:
-            if self._connection is not None and self._identity[-1] == os.getpid():
+            if self._connection is not None and self._identity[0] == os.getpid():
                 self._connection.close()
             self._connection = None
 
     def run(self, doing: Doing, statement: str, *values: object) -> tuple[list[Any], int]:
         """Execute one statement; gives its rows, and how many rows it changed."""
         with self._lock, self._outages.watch(doing):
-            cursor = self._open().execute(statement, values)
+            cursor = self._open(look=doing != "reading").execute(statement, values)
             return cursor.fetchall(), cursor.rowcount
 
-    def _open(self) -> sqlite3.Connection:
-        """The connection; a new one where the path is no longer the same file, or the process was forked."""
-        identity = self._identify()
-        if self._connection is not None and identity == self._identity:
+    def _open(self, *, look: bool = True) -> sqlite3.Connection:
+        """The connection; a new one where a path is no longer the same file, or the process was forked.
+
+        Args:
+            look: at the files beside the database, too, however short a time ago that was done.
+        """
+        if self._connection is not None and self._identify(look=look) == self._identity:
             return self._connection
         self.close()
-        if self._path is not None:
-            _refuse_mounted_file(self._path)
-            os.close(os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
-            for name in ("", "-wal", "-shm"):
-                _refuse_others(self._path.with_name(self._path.name + name))
-        connection = sqlite3.connect(
-            self._path or ":memory:", timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
-        )
+        for _ in range(_TRIES):
+            opened = self._make()
+            connection = sqlite3.connect(
+                self._path or ":memory:", timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            )
+            try:
+                with self._alone():
+                    self._prepare(connection)
+                    identity = self._identify(look=True)
+            except BaseException:
+                connection.close()
+                raise
+            if identity[: len(opened)] == opened:
+                self._connection, self._identity = connection, identity
+                return connection
+            connection.close()  # of a file that is there no more
+        raise StateError(f"{self._path}: removed or replaced again and again while it was opened")
+
+    def _make(self) -> tuple[int, ...]:
+        """See that there is a file that may be used; gives what identifies it."""
+        if self._path is None:
+            return _identity()
+        files.refuse_mounted_file(self._path)
+        descriptor = os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         try:
-            with self._alone():
-                self._prepare(connection)
-        except BaseException:
-            connection.close()
-            raise
-        self._connection, self._identity = connection, self._identify()
-        return connection
+            opened = _identity(os.fstat(descriptor))
+        finally:
+            os.close(descriptor)
+        for path in (self._path, *self._beside):
+            files.refuse_others(path)
+        return opened
 
     def _alone(self) -> AbstractContextManager[object]:
         """No other process prepares the file: SQLite does not wait where two turn the same file to WAL."""
         if self._path is None:
             return nullcontext()
         path = Path(f"{self._path}.lock")
-        _refuse_others(path)
+        files.refuse_others(path)
         return filelock.FileLock(path, mode=0o600, timeout=_BUSY_SECONDS, poll_interval=0.02)
 
-    def _identify(self) -> tuple[int, ...]:
+    def _identify(self, *, look: bool) -> tuple[int, ...]:
+        """What identifies the files that are there now."""
         if self._path is None:
-            return (os.getpid(),)
+            return _identity()
         try:
             status = self._path.stat()
         except FileNotFoundError:
             return ()
-        return (status.st_mode, status.st_dev, status.st_ino, os.getpid())
+        now = time.monotonic()
+        if look or now >= self._next_look:
+            self._next_look = now + _LOOK_SECONDS
+            wal, shm = self._beside
+            self._inodes_beside = files.inode(wal), files.inode(shm)
+        return (*_identity(status), *self._inodes_beside)
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
         connection.execute("PRAGMA journal_mode = WAL")
@@ -215,9 +249,10 @@ class SqliteState:
         if isinstance(error, StateError):
             return error
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        if code in _UNREADABLE:
+        if isinstance(error, sqlite3.Error) and code not in _PASSING and self._path is not None:
             with suppress(sqlite3.Error):
-                self.close()  # what takes the file's place is opened anew
+                self.close()  # the next call opens what is there then
+        if code in _UNREADABLE:
             return StateFileError(
                 f"{self._path}: damaged, or not a state ({error}). Stop the panel, remove the file and what begins "
                 "with its name, and start again; everybody has to sign in anew"
@@ -238,24 +273,5 @@ def _layout(connection: sqlite3.Connection) -> int:
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
-def _refuse_others(path: Path) -> None:
-    """Refuse a file of the state that other users may read or write."""
-    with suppress(FileNotFoundError):
-        mode = path.stat().st_mode & 0o777
-        if mode & 0o077:
-            raise StateFileError(f"{path}: others may access it (mode {mode:04o}). Run: chmod 600 {path}")
-
-
-def _refuse_mounted_file(path: Path) -> None:
-    """Refuse a file that is mounted by itself.
-
-    What SQLite keeps beside it would be there twice, and damage it.
-    """
-    try:
-        mounts = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape")
-    except OSError:  # no Linux: there is no telling
-        return
-    # The fifth field is where; a space in it is an octal number (proc(5)).
-    places = {line.split(" ")[4] for line in mounts.splitlines()}
-    if str(path.resolve()).replace(" ", r"\040") in places:
-        raise StateFileError(f"{path}: mounted by itself. Mount its folder, which holds more files of it")
+def _identity(status: os.stat_result | None = None) -> tuple[int, ...]:
+    return (os.getpid(), status.st_mode, status.st_dev, status.st_ino) if status else (os.getpid(),)

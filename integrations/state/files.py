@@ -1,0 +1,37 @@
+"""The state's files, as the file system shows them."""
+
+from contextlib import suppress
+from pathlib import Path
+
+from integrations.state import StateFileError
+
+
+def refuse_others(path: Path) -> None:
+    """Refuse a file of the state that other users may read or write."""
+    with suppress(FileNotFoundError):
+        mode = path.stat().st_mode & 0o777
+        if mode & 0o077:
+            raise StateFileError(f"{path}: others may access it (mode {mode:04o}). Run: chmod 600 {path}")
+
+
+def refuse_mounted_file(path: Path) -> None:
+    """Refuse a file that is mounted by itself.
+
+    What SQLite keeps beside it would be there twice, and damage it.
+    """
+    try:
+        mounts = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError:  # no Linux: there is no telling
+        return
+    # The fifth field is where; a space in it is an octal number (proc(5)).
+    places = {line.split(" ")[4] for line in mounts.splitlines()}
+    if str(path.resolve()).replace(" ", r"\040") in places:
+        raise StateFileError(f"{path}: mounted by itself. Mount its folder, which holds more files of it")
+
+
+def inode(path: Path) -> int:
+    """The number of the file that is there now; 0 where there is none."""
+    try:
+        return path.stat().st_ino
+    except FileNotFoundError:
+        return 0

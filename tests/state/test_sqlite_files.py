@@ -1,0 +1,123 @@
+"""What may happen to the state's files while the panel runs."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from integrations.state import State, StateError, open_state, sqlite
+from tests.harness import wait_for
+from tests.races import races
+from tests.state.conftest import Open
+
+
+@pytest.fixture
+def url(path: Path) -> str:
+    """Of the file."""
+    return f"sqlite:///{path}"
+
+
+ANOTHER: Final = """
+import sys
+from integrations.state import open_state
+state = open_state(sys.argv[1])
+for line in sys.stdin:
+    doing, key = line.split()
+    print(state.put(key, "text", 60) if doing == "put" else state.get(key), flush=True)
+"""
+
+
+class Another:
+    """Another process of the panel."""
+
+    def __init__(self, url: str) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", ANOTHER, url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def does(self, what: str) -> str:
+        """What it says after `put KEY` or `get KEY`."""
+        assert self._process.stdin
+        assert self._process.stdout
+        print(what, file=self._process.stdin, flush=True)
+        return self._process.stdout.readline().strip()
+
+    def stop(self) -> None:
+        """End it as a restart does."""
+        self._process.communicate(timeout=30)
+
+
+@pytest.fixture
+def others(url: str) -> Iterator[list[Another]]:
+    """Two more processes."""
+    made = [Another(url), Another(url)]
+    yield made
+    for other in made:
+        other.stop()
+
+
+@pytest.mark.parametrize("ends", [["-wal", "-shm"], ["-shm"], ["", "-wal", "-shm"], ["-wal", "-shm", ""]])
+def test_processes_stay_one_panel_whatever_is_removed(
+    opened: Open, url: str, path: Path, others: list[Another], ends: list[str]
+) -> None:
+    """Also where only some of them had the files open; nothing that is written afterwards is lost."""
+    state, (one, later) = opened(url), others
+    state.put("a", "text", 60)
+    assert one.does("get a") == "text"
+    for end in ends:
+        path.with_name(path.name + end).unlink()
+    later.does("put b")
+    wait_for(lambda: state.get("b") == one.does("get b") == "text", "a look at the files", seconds=1)
+    one.stop()
+    state.put("c", "text", 60)
+    assert later.does("get c") == "text"
+    later.does("put d")
+    assert state.get("d") == "text"
+
+
+def test_a_file_that_is_replaced_while_it_is_opened_is_not_used(
+    url: str, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At whatever line of opening or writing: what is written afterwards is in the file that all others open."""
+    monkeypatch.setattr(sqlite, "_LOOK_SECONDS", 0)
+
+    def replace() -> None:
+        made = tmp_path / "new.sqlite3"
+        shutil.rmtree(tmp_path / "old", ignore_errors=True)
+        (tmp_path / "old").mkdir()
+        new = open_state(f"sqlite:///{made}")
+        new.put("n", "new", 60)
+        new.close()
+        for file in path.parent.glob("state.sqlite3*"):
+            file.rename(tmp_path / "old" / file.name)
+        made.rename(path)
+
+    for race in races("integrations.state.sqlite"):
+        state = open_state(url)
+
+        def put(state: State = state) -> None:
+            with suppress(StateError):  # it may fail, but not for long
+                state.put("a", "text", 60)
+
+        race(put, replace)
+        assert state.get("n") == "new"
+        state.put("z", "text", 60)
+        later = open_state(url)
+        assert later.get("z") == "text"
+        later.close()
+        state.close()
+
+
+def test_a_connection_that_broke_is_opened_anew(opened: Open, url: str, path: Path) -> None:
+    """An error that is neither a lock nor a full disk may be the connection's own."""
+    state = opened(url)
+    state.put("a", "text", 60)
+    state._connection.close()  # type: ignore[attr-defined] # as SQLite leaves one after some errors
+    with pytest.raises(StateError):
+        state.get("a")
+    assert state.get("a") == "text"
