@@ -18,6 +18,7 @@ SHOWN_BY = {
     "the file is mounted by itself, without its folder": "test_a_file_that_is_mounted_by_itself_is_refused",
     "the file's folder is on two mounts of one machine": "test_a_folder_on_two_mounts_is_one_state",
     "the disk is full": "test_a_full_disk_is_named",
+    "the disk is full at the start": "test_a_disk_that_is_full_at_the_start_is_named",
     "nothing can be written for another reason": "test_when_no_more_can_be_written_reading_goes_on",
     "another program keeps the file locked": "test_a_foreign_lock_is_waited_for_two_seconds_and_once",
     "the process that is asking a provider is killed": "test_when_the_asking_process_is_killed_another_one_asks",

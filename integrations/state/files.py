@@ -1,9 +1,14 @@
 """The state's files, as the file system shows them."""
 
+import os
 from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 from integrations.state import StateFileError
+
+_INDEX_BYTES: Final = 32 * 1024
+"""What SQLite's `-shm` takes at once."""
 
 
 def refuse_others(path: Path) -> None:
@@ -35,3 +40,15 @@ def inode(path: Path) -> int:
         return path.stat().st_ino
     except FileNotFoundError:
         return 0
+
+
+def is_full(folder: Path) -> bool:
+    """Whether there is no room for what SQLite keeps beside the file: no blocks, or no inodes."""
+    if not hasattr(os, "statvfs"):
+        return False  # no Unix: there is no telling
+    try:
+        found = os.statvfs(folder)
+    except OSError:
+        return False
+    # Some file systems do not count inodes, and have 0 of them.
+    return found.f_bavail * found.f_frsize < _INDEX_BYTES or (found.f_files > 0 and found.f_favail == 0)

@@ -1,5 +1,6 @@
 """The state in one file, for the processes of one machine, or in the memory of one process."""
 
+import errno
 import hashlib
 import os
 import sqlite3
@@ -36,9 +37,6 @@ _TABLES: Final = (
     f"PRAGMA user_version = {_LAYOUT}",
 )
 _UNREADABLE: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
-_PASSING: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL})
-"""After these errors a connection is as good as before."""
-
 _CLOSED: Final = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM})
 
 
@@ -244,12 +242,22 @@ class SqliteState:
                 for statement in _TABLES:
                     connection.execute(statement)
 
+    def _is_full(self, error: Exception, code: int) -> bool:
+        """Whether room is what is missing. SQLite says so in several ways when it opens the file."""
+        if isinstance(error, OSError):
+            return error.errno in {errno.ENOSPC, errno.EDQUOT}
+        if code in {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN}:
+            return self._path is not None and files.is_full(self._path.parent)
+        return code == sqlite3.SQLITE_FULL
+
     def _explain(self, error: Exception) -> StateError:
         """What an error means, with the file's name and what to do."""
         if isinstance(error, StateError):
             return error
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        if isinstance(error, sqlite3.Error) and code not in _PASSING and self._path is not None:
+        if self._is_full(error, code):
+            return StateError(f"{self._path}: the disk is full. Make room; the panel goes on by itself")
+        if isinstance(error, sqlite3.Error) and code != sqlite3.SQLITE_BUSY and self._path is not None:
             with suppress(sqlite3.Error):
                 self.close()  # the next call opens what is there then
         if code in _UNREADABLE:
@@ -264,8 +272,6 @@ class SqliteState:
             return StateFileError(
                 f"{self._path}: {reason}. Its folder must be there and the panel's user must be able to write into it"
             )
-        if code == sqlite3.SQLITE_FULL:
-            return StateError(f"{self._path}: the disk is full. Make room; the panel goes on by itself")
         return StateError(f"{self._path}: {error}")
 
 

@@ -1,12 +1,17 @@
 """The engines, each in a place of its own."""
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Final
 
 import pytest
 
 from integrations.state import State, StateError, open_state
 from tests.state.redis_server import RedisServer
+
+MOUNTS: Final = ["unshare", "--mount", *(["--map-root-user"] if os.geteuid() else []), "sh", "-euc"]
+"""Runs a shell that may mount, and whose mounts nobody else sees."""
 
 
 @pytest.fixture(scope="session")

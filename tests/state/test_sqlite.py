@@ -18,7 +18,7 @@ import pytest
 import time_machine
 
 from integrations.state import State, StateError, StateFileError
-from tests.state.conftest import Open
+from tests.state.conftest import MOUNTS, Open
 
 
 @pytest.fixture
@@ -220,9 +220,6 @@ def test_when_no_more_can_be_written_reading_goes_on(url: str, path: Path) -> No
     assert done.stdout.splitlines() == [f"{path}: disk I/O error", "text True", "text"]
     assert done.stderr.count("State: writing fails") == 1
 
-
-MOUNTS: Final = ["unshare", "--mount", *(["--map-root-user"] if os.geteuid() else []), "sh", "-euc"]
-"""Runs a shell that may mount, and whose mounts nobody else sees."""
 
 SMALL: Final = """
 import pathlib, sys

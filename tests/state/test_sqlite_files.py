@@ -13,7 +13,7 @@ import pytest
 from integrations.state import State, StateError, open_state, sqlite
 from tests.harness import wait_for
 from tests.races import races
-from tests.state.conftest import Open
+from tests.state.conftest import MOUNTS, Open
 
 
 @pytest.fixture
@@ -121,3 +121,60 @@ def test_a_connection_that_broke_is_opened_anew(opened: Open, url: str, path: Pa
     with pytest.raises(StateError):
         state.get("a")
     assert state.get("a") == "text"
+
+
+FULL: Final = """
+import pathlib, shutil, sys
+from integrations.state import StateError, open_state
+url, folder, fills, was_there = sys.argv[1], pathlib.Path(sys.argv[2]), sys.argv[3], sys.argv[4] == "there"
+if was_there:
+    state = open_state(url)
+    state.put("a", "text", 60)
+    state.close()
+filler = folder / "filler"
+filler.mkdir()
+try:
+    for number in range(1_000):
+        with (filler / str(number)).open("wb", buffering=0) as file:
+            while fills == "blocks" and file.write(b"x" * 4096) == 4096:
+                pass
+except OSError as error:
+    print(error.strerror)
+state = open_state(url)
+for call in (state.check, lambda: state.get("a"), lambda: state.put("b", "text", 60)):
+    try:
+        call()
+    except StateError as error:
+        print(type(error).__name__, error)
+try:
+    with state.lock("a", wait=0):
+        pass
+except StateError as error:
+    print(type(error).__name__, error)
+shutil.rmtree(filler)
+state.check()
+print(state.get("a"))
+"""
+
+
+@pytest.mark.parametrize(
+    ("fills", "locks"), [("blocks", 0), ("inodes", 1)], ids=["no room", "no room for another file"]
+)
+@pytest.mark.parametrize("was", ["there", "not there"])
+def test_a_disk_that_is_full_at_the_start_is_named(
+    url: str, path: Path, fills: str, locks: int, was: str
+) -> None:
+    """A real file system of a megabyte: the panel may start on it, and goes on by itself once there is room."""
+    mount = f'mount -t tmpfs -o size=1m,nr_inodes=30,mode=700 tmpfs "{path.parent}"; exec "$0" "$@"'
+    done = subprocess.run(
+        [*MOUNTS, mount, sys.executable, "-c", FULL, url, path.parent, fills, was],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    full = f"StateError {path}: the disk is full. Make room; the panel goes on by itself"
+    begin, *said, end = done.stdout.splitlines()
+    assert begin == "No space left on device"
+    assert said == [full] * (3 + locks)
+    assert end == ("text" if was == "there" else "None")
