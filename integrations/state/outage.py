@@ -49,8 +49,13 @@ class Outages:
         self._paused_until: dict[Doing, float] = {}
 
     @contextmanager
-    def watch(self, doing: Doing) -> Iterator[None]:
-        """Run one call of the engine."""
+    def watch(self, doing: Doing, *, untold: type[StateError] | None = None) -> Iterator[None]:
+        """Run one call of the engine.
+
+        Args:
+            doing: its kind.
+            untold: what the caller itself tells the operator, and the log need not.
+        """
         begun = time.monotonic()
         if begun < self._paused_until.get(doing, 0.0):
             raise StateError("did not answer a moment ago; not tried again yet")
@@ -61,6 +66,8 @@ class Outages:
                 spared = frozenset() if doing in self._apart else self._apart
                 self._paused_until |= dict.fromkeys(_ALL - spared, time.monotonic() + PAUSE_SECONDS)
             explained = self._explain(error)
+            if untold is not None and isinstance(explained, untold):
+                raise explained from None
             with self._lock:
                 is_new = doing not in self._failing
                 self._failing.add(doing)

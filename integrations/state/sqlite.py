@@ -139,15 +139,10 @@ class SqliteState:
 
     def check(self) -> None:
         """See `State`. A file that a person must mend is not logged here: whoever starts the panel tells it."""
-        try:
-            with self._lock:
-                self._open()
-        except (sqlite3.Error, OSError) as error:
-            if isinstance(explained := self._explain(error), StateFileError):
-                raise explained from None
-        with self._lock:
-            self.run("writing", "BEGIN IMMEDIATE")
-            self.run("writing", "ROLLBACK")
+        with self._lock, self._outages.watch("writing", untold=StateFileError):
+            connection = self._open()
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("ROLLBACK")
 
     def close(self) -> None:
         """See `State`."""

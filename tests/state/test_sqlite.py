@@ -316,6 +316,23 @@ def test_a_file_that_another_process_prepares_is_waited_for(opened: Open, url: s
     assert time.monotonic() - begun > 1.5
 
 
+def test_a_check_waits_once_for_another_process_that_prepares_the_file(
+    opened: Open, url: str, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Two seconds, after which the panel starts; whoever comes in the next second does not wait."""
+    state = opened(url)
+    begun = time.monotonic()
+    with filelock.FileLock(f"{path}.lock", mode=0o600):
+        for text in (f"{path}: another program has kept it locked for 2 s", "not tried again yet"):
+            with pytest.raises(StateError, match=text) as caught:
+                state.check()
+            assert not isinstance(caught.value, StateFileError)
+    assert 1.5 < time.monotonic() - begun < 3
+    assert [record.getMessage().partition(f": {path}")[0] for record in caplog.records] == [
+        "State: writing fails"
+    ]
+
+
 def test_a_full_disk_is_named(state: State, path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """What SQLite says of a disk without room, made by its limit on pages."""
     state.run("writing", "PRAGMA max_page_count = 1")  # type: ignore[attr-defined] # of this engine alone

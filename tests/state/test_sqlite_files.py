@@ -113,6 +113,16 @@ def test_a_file_that_is_replaced_while_it_is_opened_is_not_used(
         state.close()
 
 
+def test_a_check_needs_no_second_file(url: str, path: Path) -> None:
+    """At whatever line of it the file is removed: what it begins it ends on one connection."""
+    for race in races("integrations.state.sqlite"):
+        state = open_state(url)
+        state.put("a", "text", 60)
+        race(state.check, path.unlink)
+        state.check()
+        state.close()
+
+
 def test_a_connection_that_broke_is_opened_anew(opened: Open, url: str, path: Path) -> None:
     """An error that is neither a lock nor a full disk may be the connection's own."""
     state = opened(url)
