@@ -173,7 +173,8 @@ class RedisState:
     def check(self) -> None:
         """See `State`."""
         with self._outages.watch("writing"):
-            self._redis.set(f"{PREFIX}check", "", px=1)
+            self._redis.set(f"{PREFIX}check", "", px=1000)
+        self.take("check")  # by a command that Redis before 6.2 does not have
 
     def close(self) -> None:
         """See `State`."""

@@ -150,8 +150,21 @@ def test_a_user_with_too_few_rights_is_told_which(opened: Open, tmp_path: Path) 
     assert "a record" not in str(caught.value)
 
 
-def test_an_old_redis_is_told_by_its_missing_command(opened: Open, tmp_path: Path) -> None:
-    """Without the command's arguments, which hold records."""
+def test_an_old_redis_is_told_by_its_missing_command(
+    opened: Open, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """At the start, and by `/ready`: a check tries the command that came last."""
+    with RedisServer(tmp_path, "--rename-command", "GETDEL", "") as server:
+        state = opened(server.url)
+        with pytest.raises(StateError) as caught:
+            state.check()
+    said = f"127.0.0.1:{server.port}: unknown command 'GETDEL'"
+    assert str(caught.value) == said
+    assert lines(caplog) == [f"State: removing fails: {said}"]
+
+
+def test_a_missing_command_is_told_without_what_it_was_given(opened: Open, tmp_path: Path) -> None:
+    """Its arguments hold records."""
     with RedisServer(tmp_path, "--rename-command", "SET", "") as server:
         state = opened(server.url)
         with pytest.raises(StateError) as caught:
