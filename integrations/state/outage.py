@@ -74,7 +74,9 @@ class Outages:
             if is_new:
                 log.error("State: %s fails: %s", doing, explained)  # noqa: TRY400 - the text is the message
             raise explained from None
-        if doing in self._failing:
+        if doing in self._failing:  # without the lock, which nearly every call is spared
             with self._lock:
+                is_over = doing in self._failing
                 self._failing.discard(doing)
-            log.warning("State: %s works again", doing)
+            if is_over:
+                log.warning("State: %s works again", doing)

@@ -7,6 +7,7 @@ import pytest
 
 from integrations.state import StateError
 from integrations.state.outage import Doing, Outages
+from tests.races import races
 
 
 class Engine:
@@ -123,3 +124,17 @@ def test_other_errors_pass(engine: Engine) -> None:
     engine.error = ZeroDivisionError()
     with pytest.raises(ZeroDivisionError):
         engine.call()
+
+
+def test_an_end_is_logged_once_whoever_comes_between(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """At whatever line of the first call that works another one works, too."""
+    for race in races("integrations.state.outage"):
+        engine = Engine(monkeypatch)
+        engine.error = OSError("down")
+        engine.fails()
+        engine.error = None
+        caplog.clear()
+        race(engine.call, engine.call)
+        assert lines(caplog) == [(logging.WARNING, "State: reading works again")]
