@@ -119,6 +119,13 @@ def test_a_quick_error_makes_nobody_wait(engine: Engine) -> None:
     engine.call()
 
 
+def test_a_slow_success_makes_nobody_wait(engine: Engine) -> None:
+    """Under load every call is slow, and none of them fails."""
+    engine.seconds = 2.0
+    engine.call()
+    engine.call("writing")
+
+
 def test_other_errors_pass(engine: Engine) -> None:
     """A mistake in the program is none of the state's."""
     engine.error = ZeroDivisionError()
