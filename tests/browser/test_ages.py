@@ -1,5 +1,6 @@
 """Figures that are not of this moment: the page opens with them, marked, and their age goes on, come what may."""
 
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -93,8 +94,23 @@ def test_a_page_that_stood_open_for_an_hour_does_not_lie(
         page.wait_for_function("words => document.documentElement.dataset.lost === words", arg=words)
         assert mark(page) == f"Connection lost {words}. The figures are as of then."
         assert age(page) == f" · as of {words}"
-    assert page.evaluate("heard") == ["Connection lost. The figures are as of now."]
-    expect(page.get_by_role("status").filter(has_text="Connection lost.")).to_have_count(1)
+    assert page.evaluate("heard") == ["Connection lost just now. The figures are as of then."]
+    expect(page.get_by_role("status").filter(has_text="Connection lost just now.")).to_have_count(1)
+
+
+def test_a_computer_that_slept_tells_the_age_of_the_figures(
+    patient: Page, tmp_path: Path, simulator_process: SimulatorProcess
+) -> None:
+    """The connection is missed only when it wakes; the figures are from before."""
+    with run_panel(tmp_path, simulator_process) as panel:
+        sign_in(patient, panel)
+        expect(patient.get_by_text("Updated just now")).to_be_visible()
+        expect(patient.locator(".stApp")).to_have_attribute("data-test-script-state", "notRunning")
+        panel.server.process.running.send_signal(signal.SIGSTOP)
+        patient.clock.fast_forward(3 * 3600 * 1000)
+        panel.server.process.running.kill()
+    patient.wait_for_function("'lost' in document.documentElement.dataset")
+    assert mark(patient) == "Connection lost 3 hours ago. The figures are as of then."
 
 
 HEAR = """window.heard = [];

@@ -1,6 +1,5 @@
-// What Streamlit cannot be told: whose bar and whose button it is, that icons are decoration, where to begin, and
-// how long ago the connection was lost, from when on no figure and no age follows any more. Part of index.html, see
-// web/assets.py.
+// What Streamlit cannot be told: whose bar and whose button it is, that icons are decoration, where to begin, and how
+// long ago the connection was lost; figures and ages are not updated after that. Part of index.html, see web/assets.py.
 {
   const CARD = '[data-testid="stVerticalBlock"]';
   const MINUTE = 60_000;
@@ -8,6 +7,7 @@
   const announcer = document.createElement("p");
   let scheduled = false;
   let form = null;
+  let heardAt = Date.now(); // the last sign of the server; a computer that slept notices a loss long after it
   let lostAt = null;
 
   function set(element, name, value) {
@@ -48,13 +48,19 @@
     if (!app?.querySelector(".st-key-cards")) return;
     const isConnected = app.dataset.testConnectionState === "CONNECTED";
     if (isConnected !== (lostAt === null)) {
-      lostAt = isConnected ? null : Date.now();
-      announcer.textContent = isConnected ? "" : "Connection lost. The figures are as of now.";
+      lostAt = isConnected ? null : heardAt;
+      announcer.textContent = isConnected ? "" : `Connection lost ${ago(lostAt)}. The figures are as of then.`;
     }
     const page = document.documentElement;
     if (isConnected) delete page.dataset.lost;
     else page.dataset.lost = ago(lostAt);
     page.style.setProperty("--panel-lost", `"${page.dataset.lost ?? ""}"`);
+  }
+
+  function hear(changes) {
+    const isRun = ({ attributeName, target }) =>
+      attributeName === "data-test-script-state" && /^(running|notRunning)$/.test(target.dataset.testScriptState);
+    if (changes.some(isRun)) heardAt = Date.now();
   }
 
   function look() {
@@ -69,12 +75,13 @@
   announcer.id = "panel-announcer";
   set(announcer, "role", "status");
   setInterval(look, MINUTE / 2);
-  new MutationObserver(() => {
+  new MutationObserver((changes) => {
+    hear(changes);
     if (!scheduled) scheduled = Boolean(requestAnimationFrame(look));
   }).observe(document.documentElement, {
     childList: true,
     characterData: true,
     subtree: true,
-    attributeFilter: ["data-test-connection-state", "aria-valuetext"],
+    attributeFilter: ["data-test-connection-state", "data-test-script-state", "aria-valuetext"],
   });
 }
