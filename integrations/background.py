@@ -1,4 +1,4 @@
-"""Work in a thread of its own, which nobody need wait for, not even the end of the process."""
+"""Runs a function in a daemon thread."""
 
 import threading
 from collections.abc import Callable
@@ -9,7 +9,7 @@ Result = TypeVar("Result")
 
 
 def in_thread(work: Callable[[], Result], *, name: str) -> Future[Result]:
-    """Begin it. The future gives what it returns, or raises what it raised."""
+    """Start the thread. The future gives what the function returns, or raises what it raised."""
     future: Future[Result] = Future()
 
     def run() -> None:

@@ -77,7 +77,7 @@ def serve(  # noqa: PLR0913 - the options of the command
 
 
 def _have_a_home() -> None:
-    """Streamlit looks for its options there, too, and does not start for a user without one, such as a container's."""
+    """Streamlit reads options from the home directory, and fails for a user without one, such as a container's."""
     try:
         Path.home()
     except RuntimeError:

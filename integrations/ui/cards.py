@@ -100,10 +100,10 @@ def _draw_provider(provider: Provider[Any]) -> None:
         cache.begin_fetch(provider)
     refreshing = cache.is_fetching(provider)  # before its readings are looked up, or new ones could be missed
     before = cache.known(provider)
-    drawn = _draw_readings(provider, before, refreshing=refreshing)
     place = None if before else st.empty()
-    if place is not None:
-        with place.container():
+    with (place or st).container():
+        drawn = _draw_readings(provider, before, refreshing=refreshing)
+        if not before:
             st.skeleton(height=card.HEIGHT)
     cache.wait_for_fetch(provider, seconds=_MAX_WAIT_SECONDS)
     still = cache.is_fetching(provider)

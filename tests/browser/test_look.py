@@ -7,7 +7,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.axe import violations
 from tests.browser.conftest import sign_in, wait_for_clicks
-from tests.harness import PASSWORD, Panel
+from tests.harness import PASSWORD, Panel, wait_for
 
 Scheme = Literal["light", "dark"]
 
@@ -97,22 +97,19 @@ def test_everything_can_be_done_by_keyboard(page: Page, panel: Panel) -> None:
     expect(page.get_by_role("button", name="Login")).to_be_visible()
 
 
+LOOK = "element => { const s = getComputedStyle(element); return s.boxShadow + s.outline }"
+
+
 def reach(page: Page, button: str) -> None:
     """Tab to a button, and see that the focus shows."""
     wanted = page.get_by_role("button", name=button, exact=True)
-    plain = wanted.evaluate(
-        "element => { const s = getComputedStyle(element); return s.boxShadow + s.outline }"
-    )
+    plain = wanted.evaluate(LOOK)
     for _ in range(40):
         page.keyboard.press("Tab")
         if wanted.evaluate("element => element === document.activeElement"):
             break
     expect(wanted).to_be_focused()
-    page.wait_for_timeout(300)
-    focused = wanted.evaluate(
-        "element => { const s = getComputedStyle(element); return s.boxShadow + s.outline }"
-    )
-    assert focused != plain
+    wait_for(lambda: wanted.evaluate(LOOK) != plain, f"{button} looks focused")
 
 
 def test_refresh_shows_at_once_that_something_happens(page: Page, panel: Panel) -> None:
