@@ -5,7 +5,9 @@ import logging
 import os
 import stat
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 
@@ -124,7 +126,8 @@ def prepare() -> None:
         StartError: settings are wrong, others may read the store or the keys, or a person must mend the state's file.
     """
     settings = check()
-    log.info("%s; users from %s", settings_source(), settings.auth_file.absolute())
+    users = settings.auth_file.absolute()
+    log.info("%s; users from %s; state in %s", settings_source(), users, state_place(settings))
     named = settings.providers_file != PanelSettings.model_fields["providers_file"].default
     if named and not settings.providers_file.exists():
         log.warning(
@@ -157,6 +160,15 @@ def settings_source() -> str:
     if path.is_file():
         return f"Settings from the environment, then from {path}"
     return f"Settings from the environment; there is no {path}"
+
+
+def state_place(settings: PanelSettings) -> str:
+    """Where the state is: "memory", the whole path of its file, or the address of Redis without user and password."""
+    url = urlsplit(settings.state_url.get_secret_value())
+    if url.scheme == "sqlite":
+        return str(Path(url.path[1:]).absolute())
+    host = url.netloc.rpartition("@")[2]
+    return f"{url.scheme}://{host}{url.path}" if host or url.path else url.scheme
 
 
 def sign_in_obstacle(settings: PanelSettings) -> str | None:

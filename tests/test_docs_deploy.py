@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -24,6 +25,14 @@ NGINX = (ROOT / "deploy" / "nginx.conf").read_text(encoding="utf-8")
 CONTAINERFILE = (ROOT / "deploy" / "Containerfile").read_text(encoding="utf-8")
 SYSTEMD_ANALYZE = shutil.which("systemd-analyze")
 MOST_EXPOSURE = 1.5
+
+
+def composition() -> dict[str, Any]:
+    """The panel's part of deploy/compose.yaml."""
+    whole = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text(encoding="utf-8"))
+    (panel,) = whole["services"].values()
+    assert isinstance(panel, dict)
+    return panel
 
 
 @pytest.fixture
@@ -55,7 +64,7 @@ def test_the_unit_is_right_and_tight(unit: Path) -> None:
 
 
 def test_the_unit_starts_a_command_of_ours(tmp_path: Path) -> None:
-    """The command knows each of its options, its variables are settings, and its folders are the document's."""
+    """The command knows each of its options, and its folders are the document's."""
     found = re.search(r"^ExecStart=(\S+) (.+)$", UNIT, re.MULTILINE)
     assert found
     settings = tmp_path / "env"
@@ -66,8 +75,13 @@ def test_the_unit_starts_a_command_of_ours(tmp_path: Path) -> None:
     assert "serve [OPTIONS]" in shown.stdout
     assert found[1] in DOCUMENT
     assert "/etc/integrations/env" in DOCUMENT
-    known = {PanelSettings.variable(name) for name in PanelSettings.model_fields}
-    assert set(re.findall(r"^Environment=(\w+)=", UNIT, re.MULTILINE)) <= known
+
+
+def test_nothing_goes_before_the_settings_file_unseen() -> None:
+    """Neither the unit nor the composition sets a variable, nor the image one that says where something is kept."""
+    assert re.search(r"^(Environment|EnvironmentFile|PassEnvironment)=", UNIT, re.MULTILINE) is None
+    assert "environment" not in composition()
+    assert set(re.findall(r"\b((?:PANEL|IMAI)_\w+)=", CONTAINERFILE)) == {"PANEL_HOST"}
 
 
 def test_the_lines_of_nginx_are_explained() -> None:
@@ -106,15 +120,14 @@ def test_the_image_runs_as_somebody_else_with_settings_of_ours() -> None:
 
 
 def test_the_composition_keeps_the_root_read_only_and_listens_on_loopback() -> None:
-    """Its files are there, its variables are settings."""
-    (panel,) = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text(encoding="utf-8"))[
-        "services"
-    ].values()
+    """Its files are there, and its command is the panel's; inside, it listens where the port is published."""
+    panel = composition()
     assert (ROOT / "deploy" / panel["build"]["context"] / panel["build"]["dockerfile"]).is_file()
     assert panel["read_only"] is True
     assert panel["ports"] == ["127.0.0.1:8501:8501"]
-    known = {PanelSettings.variable(name) for name in PanelSettings.model_fields}
-    assert panel["environment"].keys() <= known
+    shown = CliRunner().invoke(main, [*panel["command"][1:], "--help"])
+    assert (shown.exit_code, shown.stderr) == (0, "")
+    assert panel["command"] == ["integrations", "serve", "--host", "0.0.0.0"]
 
 
 @pytest.mark.parametrize("target", sorted(set(re.findall(r"(?:^|`)make ([a-z-]+)", DOCUMENT, re.MULTILINE))))
@@ -131,5 +144,5 @@ def test_a_server_gets_the_pins_of_the_developers() -> None:
     }
     assert pins["requirements-run.lock"] < pins["requirements.lock"]
     names = {name for name, _ in pins["requirements-run.lock"]}
-    assert {"streamlit", "uvicorn", "setuptools"} <= names
+    assert {"streamlit", "uvicorn", "setuptools", "redis"} <= names
     assert not names & {"pytest", "playwright", "mypy", "ruff", "hypothesis"}

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from integrations import accounts, startup
+from integrations.settings import panel_settings
 from tests.conftest import IMAI, AddUser
 from tests.harness import free_port
 
@@ -26,18 +27,39 @@ def lines(capsys: pytest.CaptureFixture[str]) -> list[str]:
 
 
 def test_with_a_good_store_the_start_says_what_it_read_and_no_more(
-    add_user: AddUser, path: Path, capsys: pytest.CaptureFixture[str]
+    add_user: AddUser, path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Whole paths: in another folder the files are others."""
+    monkeypatch.setenv("PANEL_STATE_URL", "sqlite:///state.sqlite3")
+    places = f"users from {path}; state in {path.with_name('state.sqlite3')}"
     add_user("alice", roles=["admin"])
     startup.prepare()
     (line,) = capsys.readouterr().err.splitlines()
     env_file = path.with_name(".env")
-    assert line.endswith(f"Settings from the environment; there is no {env_file}; users from {path}")
+    assert line.endswith(f"Settings from the environment; there is no {env_file}; {places}")
     env_file.write_text("PANEL_SESSION_HOURS=2", encoding="utf-8")
     startup.prepare()
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.endswith(f"Settings from the environment, then from {env_file}; users from {path}")
+    assert line.endswith(f"Settings from the environment, then from {env_file}; {places}")
+
+
+@pytest.mark.parametrize(
+    ("url", "place"),
+    [
+        ("memory://", "memory"),
+        ("sqlite:///state.sqlite3", "{folder}/state.sqlite3"),
+        ("sqlite:////var/lib/x y/state.sqlite3", "/var/lib/x y/state.sqlite3"),
+        ("redis://panel:test-password@cache.example:6379/2?password=test-password", "redis://cache.example:6379/2"),
+        ("rediss://:test-password@[::1]:6379", "rediss://[::1]:6379"),
+        ("unix://panel:test-password@/run/redis.sock?db=1", "unix:///run/redis.sock"),
+    ],
+)  # fmt: skip
+def test_the_place_of_the_state_is_told_without_its_password(
+    path: Path, monkeypatch: pytest.MonkeyPatch, url: str, place: str
+) -> None:
+    """Which state counts is seen at the start, and nothing that opens it."""
+    monkeypatch.setenv("PANEL_STATE_URL", url)
+    assert startup.state_place(panel_settings()) == place.format(folder=path.parent)
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o660, 0o604])

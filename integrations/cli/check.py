@@ -82,7 +82,7 @@ def _state() -> Iterator[Finding]:
     except StateError as error:
         yield Finding("state", f"PANEL_STATE_URL: {error}", ok=False)
     else:
-        yield Finding("state", "can be read and written")
+        yield Finding("state", f"can be read and written: {startup.state_place(panel_settings())}")
 
 
 def _store() -> Iterator[Finding]:

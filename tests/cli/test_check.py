@@ -27,8 +27,11 @@ def fixes(result: Result) -> list[str]:
     return [line.removeprefix("FIX  ") for line in result.output.splitlines() if line.startswith("FIX ")]
 
 
-def test_where_all_is_well_every_line_says_so(imai: Simulator, tmp_path: Path) -> None:
+def test_where_all_is_well_every_line_says_so(
+    imai: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Exit 0, a line for each thing, whole paths, each account asked once, and no key."""
+    monkeypatch.setenv("PANEL_STATE_URL", "memory://")
     (tmp_path / ".env").touch(mode=0o600)
     result = check()
     assert result.exit_code == 0
@@ -36,7 +39,7 @@ def test_where_all_is_well_every_line_says_so(imai: Simulator, tmp_path: Path) -
         f"ok   settings: Settings from the environment, then from {tmp_path}/.env",
         f"ok   accounts: IMAI; there is no {tmp_path}/.streamlit/providers.yaml",
         f"ok   .env: {tmp_path}/.env is its owner's alone",
-        "ok   state: can be read and written",
+        "ok   state: can be read and written: memory",
         f"ok   users: 1 of 2 may see the figures, from {tmp_path}/auth.yaml",
         "ok   cookie: kept over HTTPS; a proxy in front of this address must speak it",
         "ok   IMAI: Remaining: 7,500 credits. Used: 2,500 / 10,000 credits",
