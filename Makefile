@@ -88,7 +88,7 @@ PIN := uv pip compile --quiet --universal --python-version 3.11 --generate-hashe
 
 lock: $(READY) ## pin the dependencies anew, with hashes: for developers, and those among them that a server needs
 	$(BIN)/$(PIN) --extra dev -o requirements.lock pyproject.toml
-	$(BIN)/$(PIN) --extra install -c requirements.lock -o requirements-run.lock pyproject.toml
+	$(BIN)/$(PIN) --extra install --extra redis -c requirements.lock -o requirements-run.lock pyproject.toml
 	$(BIN)/$(PIN) -o tests/peers/requirements.lock tests/peers/requirements.in
 
 clean: ## remove the environments and what the tools left
