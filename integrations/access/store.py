@@ -6,6 +6,7 @@ import re
 import stat
 import threading
 import unicodedata
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from integrations import command, yaml_file
+from integrations import command, owner, yaml_file
 from integrations.access.passwords import BCRYPT_HASH, COST, cost
 from integrations.access.permissions import PERMISSION
 from integrations.yaml_file import YamlFileError, YamlUnreachableError
@@ -199,20 +200,17 @@ def read(path: Path) -> StoreContent:
 
 
 def not_permitted(path: Path) -> str:
-    """Why the store cannot be used by whoever runs this, and who can."""
+    """Why the store cannot be used by whoever runs this, and who can or how that changes."""
+    path = path.absolute()
     if os.name != "posix":
         return "Permission denied"
-    import pwd  # noqa: PLC0415 - not everywhere
-
-    for place in (path, *path.absolute().parents):
-        try:
-            owner = place.stat().st_uid
-            name = pwd.getpwuid(owner).pw_name
-        except OSError:
-            continue  # hidden, too
-        except KeyError:
-            name = str(owner)
-        return f"Permission denied. {place.absolute()} belongs to {name}: run this as {name}"
+    strangers = (owner.stranger(file) for file in (path, path.with_name(f"{path.name}.lock")))
+    if (stranger := next(filter(None, strangers), None)) is not None:
+        return f"Permission denied. {stranger}"
+    for place in path.parents:
+        with suppress(OSError):  # hidden, too
+            name = owner.name_of(place.stat().st_uid)
+            return f"Permission denied. {place} belongs to {name}: run this as {name}"
     return "Permission denied"
 
 

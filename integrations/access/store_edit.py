@@ -8,6 +8,7 @@ from typing import Final
 import filelock
 import yaml
 
+from integrations import owner
 from integrations.access import store
 from integrations.access.store import StoreContent, StoreError, StoreMissingError, User
 
@@ -25,7 +26,8 @@ def change(path: Path, edit: Callable[[StoreContent], StoreContent]) -> StoreCon
     """
     path = Path(os.path.realpath(path))
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        owner.make_folder(path.parent)
+        owner.make_file(path.with_name(f"{path.name}.lock"))
         with filelock.FileLock(f"{path}.lock", timeout=LOCK_SECONDS, mode=0o600):
             edited = edit(_read_or_begin(path))
             text = _dump(edited)
@@ -58,7 +60,7 @@ def _replace(path: Path, text: str) -> None:
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            _keep_owner(path, file.fileno())
+            owner.give(file.fileno(), path if path.exists() else path.parent)
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
@@ -68,13 +70,6 @@ def _replace(path: Path, text: str) -> None:
         raise
     if os.name == "posix":
         _sync_directory(path.parent)
-
-
-def _keep_owner(path: Path, descriptor: int) -> None:
-    """Run by root for a panel that is not root, the command must not take the file away from it."""
-    if os.name == "posix" and os.geteuid() == 0 and path.exists():
-        found = path.stat()
-        os.fchown(descriptor, found.st_uid, found.st_gid)
 
 
 def _sync_directory(folder: Path) -> None:

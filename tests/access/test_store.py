@@ -5,6 +5,7 @@ import logging
 import os
 import re
 import socket
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -226,6 +227,23 @@ def test_an_unreadable_file_keeps_everybody_out(path: Path, caplog: pytest.LogCa
     panel_settings()  # read, and kept, while `.env` can be looked for
     with as_nobody_special():
         assert re.fullmatch(r"Permission denied\. \S+ belongs to \S+: run this as \S+", refused(path, caplog))
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root gives files away")
+@pytest.mark.parametrize(
+    ("owner", "says"), [(0, "belongs to root. Where "), (4711, "belongs to 4711: run this as 4711. Where ")]
+)
+def test_a_file_of_somebody_else_is_told_with_its_owner(owner: int, says: str) -> None:
+    """With the command that gives it to the panel; nobody is told to run the panel as root."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "auth.yaml"
+        write(path, GOOD)
+        os.chown(path, owner, owner)
+        path.parent.chmod(0o755)
+        with as_nobody_special(), pytest.raises(StoreError) as caught:
+            store.read(path)
+        cure = f"nobody is the panel's user, run as root: chown nobody {path}"
+        assert str(caught.value) == f"{path}: Permission denied. {path} {says}{cure}"
 
 
 @contextmanager

@@ -216,6 +216,30 @@ def test_root_does_not_take_the_file_from_the_panel(path: Path, add_user: AddUse
     assert (path.stat().st_uid, path.stat().st_gid) == (4711, 4712)
 
 
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root gives files away")
+def test_what_root_makes_belongs_to_the_panel(tmp_path: Path) -> None:
+    """The first store, its lock and the folder for them belong to whom the folder above belongs."""
+    home = tmp_path / "home"
+    home.mkdir()
+    os.chown(home, 4711, 4712)
+    store_edit.change(home / ".streamlit" / "auth.yaml", lambda content: content)
+    made = list(home.rglob("*"))
+    assert {file.name for file in made} == {".streamlit", "auth.yaml", "auth.yaml.lock"}
+    assert {(file.stat().st_uid, file.stat().st_gid) for file in made} == {(4711, 4712)}
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root gives files away")
+def test_a_file_that_was_there_is_not_given_away(path: Path) -> None:
+    """Whoever owns the folder could otherwise have a link to any file in the place of the lock."""
+    victim = path.with_name("victim")
+    victim.touch(0o600)
+    os.chown(path.parent, 4711, 4712)
+    Path(f"{path}.lock").symlink_to(victim)
+    with pytest.raises(StoreError):
+        store_edit.change(path, lambda content: content)
+    assert victim.stat().st_uid == 0
+
+
 def test_concurrent_writers_lose_nothing(path: Path) -> None:
     """Four processes that add ten users each leave forty users."""
     writers = [start_writer(path, prefix, 10) for prefix in "abcd"]
