@@ -57,12 +57,12 @@ def name_of(uid: int) -> str:
 
 
 def stranger(path: Path) -> str | None:
-    """Whose a file is, and how it becomes ours; None where it is ours already, hidden or no file."""
+    """Whose a file is, and how it becomes ours; None where it is ours, hidden or no file, and for root."""
     try:
         owner = path.stat().st_uid if os.name == "posix" and path.is_file() else None
     except OSError:
         return None
-    if owner is None or owner == os.geteuid():
+    if owner is None or os.geteuid() in {0, owner}:
         return None
     theirs, ours = name_of(owner), name_of(os.geteuid())
     hint = f": run this as {theirs}" if owner else ""  # nobody is told to run the panel as root

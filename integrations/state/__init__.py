@@ -10,14 +10,15 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
+from integrations import owner
 from integrations.errors import SettingsError
-from integrations.settings import panel_settings
+from integrations.settings import PanelSettings, panel_settings
 
 if TYPE_CHECKING:
     from limits.storage import Storage
 
 DEFAULT_FOLDER: Final = Path(".streamlit")
-"""Where the file is if nobody says otherwise. A folder that somebody named may be misspelt, and is not made."""
+"""Where the file is by default. Another folder that somebody named may be misspelt, and is not made."""
 
 PREFIX: Final = "integrations-1:"
 """Before every key. The number is the version of the records' shape: two versions do not read each other's records.
@@ -82,9 +83,9 @@ def state() -> State:
         SettingsError: `PANEL_STATE_URL` is wrong.
     """
     settings = panel_settings()
-    if "state_url" not in settings.model_fields_set:
+    if settings.state_url == PanelSettings.model_fields["state_url"].default:
         with suppress(OSError):  # told when the file is opened
-            DEFAULT_FOLDER.mkdir(mode=0o700, exist_ok=True)
+            owner.make_folder(DEFAULT_FOLDER, 0o700)
     return open_state(settings.state_url.get_secret_value())
 
 

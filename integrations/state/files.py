@@ -5,6 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from integrations import owner
 from integrations.state import StateFileError
 
 _INDEX_BYTES: Final = 32 * 1024
@@ -32,6 +33,13 @@ def refuse_mounted_file(path: Path) -> None:
     places = {line.split(" ")[4] for line in mounts.splitlines()}
     if str(path.resolve()).replace(" ", r"\040") in places:
         raise StateFileError(f"{path}: mounted by itself. Mount its folder, which holds more files of it")
+
+
+def cure(path: Path | None) -> str:
+    """What to do where the file, or one of those beside it, cannot be opened."""
+    found = path.parent.glob(f"{path.name}*") if path else ()
+    strangers = filter(None, map(owner.stranger, sorted(found)))
+    return next(strangers, "Its folder must be there and the panel's user must be able to write into it")
 
 
 def inode(path: Path) -> int:

@@ -10,6 +10,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
@@ -189,6 +190,44 @@ def test_a_read_only_folder_is_refused(opened: Open, read_only_folder: Path) -> 
     assert "Permission denied. Its folder must be there" in refused(state)
     with pytest.raises(StateFileError, match="Permission denied"), state.lock("a", wait=0):
         pass
+
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+
+
+@needs_root
+def test_what_root_makes_belongs_to_the_panel(opened: Open, tmp_path: Path) -> None:
+    """All its files belong to whom their folder belongs: root's `integrations check` may be the first to need them."""
+    os.chown(tmp_path, 4711, 4712)
+    state = opened(f"sqlite:///{tmp_path}/state.sqlite3")
+    state.check()
+    with state.lock("a", wait=0):
+        owners = {file.name: (file.stat().st_uid, file.stat().st_gid) for file in tmp_path.iterdir()}
+    assert len(owners) == 5
+    assert set(owners.values()) == {(4711, 4712)}
+
+
+@needs_root
+@pytest.mark.parametrize("name", ["", "-wal", ".lock"])
+def test_a_file_of_somebody_else_is_told_with_its_owner(
+    opened: Open, read_only_folder: Path, name: str
+) -> None:
+    """Whichever of the files it is, with the command that gives it to the panel."""
+    os.seteuid(0)
+    os.chown(read_only_folder, 65534, 65534)
+    read_only_folder.chmod(0o700)
+    path = read_only_folder / "state.sqlite3"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+    path.chmod(0o600)
+    os.chown(path, 65534, 65534)
+    theirs = Path(f"{path}{name}")
+    theirs.touch()
+    theirs.chmod(0o600)
+    os.chown(theirs, 0, 0)
+    os.seteuid(65534)
+    cure = f"{theirs} belongs to root. Where nobody is the panel's user, run as root: chown nobody {theirs}"
+    assert refused(opened(f"sqlite:///{path}")).endswith(f". {cure}")
 
 
 FULL: Final = """

@@ -157,10 +157,16 @@ def test_without_its_library_redis_is_one_line(monkeypatch: pytest.MonkeyPatch) 
     assert str(caught.value) == "PANEL_STATE_URL: redis-py is missing. Run: pip install '.[redis]'"
 
 
+@pytest.mark.parametrize("named", [False, True])
 def test_the_default_place_is_made_in_an_empty_folder(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    named: bool,  # noqa: FBT001 - pytest's way
 ) -> None:
-    """The first start needs nothing; a place that somebody named is not made, as it may be misspelt."""
-    monkeypatch.delenv("PANEL_STATE_URL")
+    """The first start needs nothing; another place that somebody named is not made, as it may be misspelt."""
+    if named:  # as in a copy of .env.example
+        monkeypatch.setenv("PANEL_STATE_URL", "sqlite:///.streamlit/state.sqlite3")
+    else:
+        monkeypatch.delenv("PANEL_STATE_URL")
     states.state().check()
     assert (tmp_path / ".streamlit" / "state.sqlite3").is_file()
