@@ -53,6 +53,10 @@ def _settings() -> Iterator[Finding]:
             yield Finding("settings", line, ok=False)
         return
     yield Finding("settings", startup.settings_source())
+
+
+def _names() -> Iterator[Finding]:
+    """What looks like a setting and is none; that stops no start, and so none of the other checks."""
     for line in startup.unknown_variables():
         yield Finding("settings", line, ok=False)
 
@@ -129,6 +133,7 @@ def _cookie() -> Iterator[Finding]:
 
 
 _CHECKS: Final[tuple[Callable[[], Iterator[Finding]], ...]] = (
+    _names,
     _accounts,
     _env_file_is_private,
     _state,

@@ -96,13 +96,20 @@ def test_wrong_settings_are_all_told_and_nothing_else_is_looked_at(
     assert imai.calls == 0
 
 
-@pytest.mark.usefixtures("imai")
-def test_a_name_that_is_no_setting_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the nearest."""
-    monkeypatch.setenv("PANEL_CACHE_TTL", "60")
-    assert fixes(check()) == [
-        "settings: PANEL_CACHE_TTL is no setting of the panel and is ignored. Did you mean PANEL_CACHE_TTL_SECONDS?"
-    ]
+@pytest.mark.parametrize(
+    ("name", "nearest"), [("PANEL_CACHE_TTL", "PANEL_CACHE_TTL_SECONDS"), ("IMAI_AGENCY_API_KEY", "IMAI_API_KEY")]
+)  # fmt: skip
+def test_a_name_that_is_no_setting_is_told_and_hides_nothing(
+    imai: Simulator, monkeypatch: pytest.MonkeyPatch, name: str, nearest: str
+) -> None:
+    """With the nearest; the panel starts all the same, so everything else is looked at, too."""
+    before = check().output.splitlines()
+    monkeypatch.setenv(name, "60")
+    result = check()
+    line = f"settings: {name} is no setting of the panel and is ignored. Did you mean {nearest}?"
+    assert fixes(result) == [line]
+    assert [other for other in result.output.splitlines() if line not in other] == before
+    assert (result.exit_code, imai.calls) == (1, 2)
 
 
 @pytest.mark.usefixtures("imai")
