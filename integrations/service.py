@@ -73,7 +73,20 @@ class Outcome:
 
 
 def fetch(provider: Provider[Any]) -> Outcome:
-    """Ask a provider once. Never raises, and takes no longer than `PANEL_DEADLINE_SECONDS`."""
+    """Ask a provider once, and log where an outage begins or ends. Never raises; see `asked`."""
+    outcome, description = asked(provider)
+    if description is None:
+        _outages.over(provider.label)
+    else:
+        _outages.begun(provider.label, description)
+    return outcome
+
+
+def asked(provider: Provider[Any]) -> tuple[Outcome, str | None]:
+    """What asking a provider once gives, and what there is to say of a failure to whoever runs the panel.
+
+    Never raises, and takes no longer than `PANEL_DEADLINE_SECONDS`.
+    """
     try:
         quotas = quotas_of(provider)
         now = datetime.now(UTC)
@@ -83,26 +96,22 @@ def fetch(provider: Provider[Any]) -> Outcome:
             Reading.measured(provider.label, quota, at=now, thresholds=thresholds) for quota in quotas
         )
     except ProviderError as error:
-        failure, description = error, f"{error}{_hint(provider, error)}"
+        failure, description = error, description_of(provider, error)
     except Exception as error:  # noqa: BLE001 - a provider's bad day, of whatever kind, is its own
         failure = ProviderError(ErrorCode.INVALID_RESPONSE)
         description = f"code={failure.code} ({_where(error)})"
     else:
-        _outages.over(provider.label)
-        return Outcome(now, readings)
-    _outages.begun(provider.label, description)
+        return Outcome(now, readings), None
     now = datetime.now(UTC)
-    return Outcome(now, failure=Failure(failure.code, _retry_at(failure, now)))
+    return Outcome(now, failure=Failure(failure.code, _retry_at(failure, now))), description
 
 
-def _hint(provider: Provider[Any], error: ProviderError) -> str:
-    """What an address that is not there most often means."""
-    if (
-        error.http_status != HTTPStatus.NOT_FOUND
-        or "api_base_url" not in provider.settings_class.model_fields
-    ):
-        return ""
-    return f"; is {provider.settings_class.variable('api_base_url')} right, path included?"
+def description_of(provider: Provider[Any], error: ProviderError) -> str:
+    """A failure as the log tells it, with what an address that is not there most often means."""
+    settings = provider.settings_class
+    if error.http_status != HTTPStatus.NOT_FOUND or "api_base_url" not in settings.model_fields:
+        return str(error)
+    return f"{error}; is {settings.variable('api_base_url')} right, path included?"
 
 
 def _retry_at(failure: ProviderError, now: datetime) -> datetime | None:

@@ -128,11 +128,8 @@ def prepare() -> None:
     settings = check()
     users = settings.auth_file.absolute()
     log.info("%s; users from %s; state in %s", settings_source(), users, state_place(settings))
-    named = settings.providers_file != PanelSettings.model_fields["providers_file"].default
-    if named and not settings.providers_file.exists():
-        log.warning(
-            "PANEL_PROVIDERS_FILE: %s: there is no such file: IMAI alone is shown", settings.providers_file
-        )
+    if (missing := missing_providers_file(settings)) is not None:
+        log.warning(missing)
     for line in unknown_variables():
         log.warning(line)
     if not settings.cookie_secure:
@@ -160,6 +157,14 @@ def settings_source() -> str:
     if path.is_file():
         return f"Settings from the environment, then from {path}"
     return f"Settings from the environment; there is no {path}"
+
+
+def missing_providers_file(settings: PanelSettings) -> str | None:
+    """That the file of accounts is not there, where the operator named one of their own; None where all is well."""
+    file = settings.providers_file
+    if file == PanelSettings.model_fields["providers_file"].default or file.exists():
+        return None
+    return f"PANEL_PROVIDERS_FILE: {file.absolute()}: there is no such file: IMAI alone is shown"
 
 
 def state_place(settings: PanelSettings) -> str:

@@ -4,8 +4,9 @@ import os
 import stat
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import click
 
@@ -15,6 +16,7 @@ from integrations.access.permissions import is_allowed, permissions_of
 from integrations.access.store import StoreError
 from integrations.errors import ProviderError
 from integrations.models import Reading
+from integrations.providers.base import Provider
 from integrations.settings import LOOPBACK_HOSTS, env_file, panel_settings
 from integrations.state import StateError, state
 from integrations.ui import texts
@@ -62,6 +64,10 @@ def _names() -> Iterator[Finding]:
 
 
 def _accounts() -> Iterator[Finding]:
+    missing = startup.missing_providers_file(panel_settings())
+    if missing is not None:
+        yield Finding("accounts", missing, ok=False)
+        return
     file = panel_settings().providers_file.absolute()
     names = ", ".join(provider.label for provider in accounts.current()) or "none"
     yield Finding("accounts", f"{names}, from {file}" if file.exists() else f"{names}; there is no {file}")
@@ -155,14 +161,19 @@ def _keys_are_set() -> Iterator[Finding]:
 
 
 def _keys_work() -> Iterator[Finding]:
-    """Each account, asked once."""
-    for reading in service.get_all_integrations_usage().integrations:
-        if reading.error is not None:
-            yield Finding(reading.provider, reading.error.message, ok=False)
-        else:
-            yield Finding(reading.provider, _figures(reading))
+    """Each account, asked once, side by side; the log is not written, so what it would say stands here."""
+    providers = accounts.current()
+    with ThreadPoolExecutor(max_workers=max(len(providers), 1)) as pool:
+        answers = zip(providers, pool.map(service.asked, providers), strict=True)
+        for provider, (outcome, description) in answers:
+            for reading in service.readings_of(provider, outcome):
+                if reading.error is None:
+                    yield Finding(reading.provider, _figures(provider, reading))
+                else:
+                    text = f"{reading.error.message} The log would say: {description}"
+                    yield Finding(reading.provider, text, ok=False)
 
 
-def _figures(reading: Reading) -> str:
-    hint = next((p.total_hint for p in accounts.current() if reading.provider.startswith(p.label)), None)
-    return ". ".join(filter(None, (texts.remaining(reading), texts.used(reading, total_hint=hint))))
+def _figures(provider: Provider[Any], reading: Reading) -> str:
+    figures = (texts.remaining(reading), texts.used(reading, total_hint=provider.total_hint))
+    return ". ".join(filter(None, figures))

@@ -136,7 +136,7 @@ def try_(account: str) -> None:
         quotas = _traced(provider) if isinstance(provider, Declared) else service.quotas_of(provider)
     except ProviderError as error:
         sentence = error.code.sentence(label=provider.label, key_variable=provider.key_variable)
-        click.echo(f"{sentence}\nThe log would say: {error}")
+        click.echo(f"{sentence}\nThe log would say: {service.description_of(provider, error)}")
         sys.exit(_FAILED)
     for quota in quotas:
         click.echo(_card(provider.label, quota))

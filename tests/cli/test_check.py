@@ -79,9 +79,55 @@ def test_a_wrong_key_is_told(imai: Simulator, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("IMAI_API_KEY", "another-test-key")
     result = check()
     assert result.exit_code == 1
-    assert fixes(result) == ["IMAI: Unable to fetch quota. IMAI rejected the API key: check IMAI_API_KEY."]
+    (line,) = fixes(result)
+    assert line.startswith("IMAI: Unable to fetch quota. IMAI rejected the API key: check IMAI_API_KEY. ")
     assert "another-test-key" not in result.output
     assert imai.calls == 1
+
+
+def test_a_failure_is_told_with_what_the_log_would_say(imai: Simulator) -> None:
+    """The codes: the command writes no log of its own."""
+    imai.mode = "http_503"
+    (line,) = fixes(check())
+    assert line.startswith("IMAI: Unable to fetch quota. Please try again. The log would say: ")
+    assert "code=provider_unavailable http_status=503" in line
+
+
+@pytest.mark.parametrize("command", [("check",), ("providers", "try", "IMAI")])
+def test_a_base_url_without_its_path_is_told(
+    imai: Simulator, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    """With the setting that is most often wrong then, in `check` as in `providers try`."""
+    monkeypatch.setenv("IMAI_API_BASE_URL", imai.url.removesuffix("/api"))
+    *_, line = CliRunner().invoke(main, command).stdout.splitlines()
+    assert "The log would say: code=invalid_response http_status=404" in line
+    assert line.endswith("; is IMAI_API_BASE_URL right, path included?")
+
+
+def test_each_account_names_its_own_variables(
+    imai: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second of two IMAI accounts is told to set its own total, whatever their names begin with."""
+    (tmp_path / ".streamlit").mkdir()
+    file = tmp_path / ".streamlit" / "providers.yaml"
+    file.write_text("accounts:\n  - service: imai\n  - {service: imai, name: Agency}\n", encoding="utf-8")
+    monkeypatch.setenv("IMAI_AGENCY_API_BASE_URL", imai.url)
+    monkeypatch.setenv("IMAI_AGENCY_API_KEY", imai.key)
+    last = check().output.splitlines()[-1]
+    assert last.startswith("ok   IMAI Agency: ")
+    assert last.endswith("Total unknown: set IMAI_AGENCY_TOTAL_CREDITS to see usage.")
+
+
+@pytest.mark.usefixtures("imai")
+def test_a_missing_file_of_accounts_is_told_where_it_was_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the start warns of it; the accounts that are shown are not those that were meant."""
+    monkeypatch.setenv("PANEL_PROVIDERS_FILE", "none.yaml")
+    result = check("--offline")
+    assert result.exit_code == 1
+    missing = f"{tmp_path}/none.yaml: there is no such file: IMAI alone is shown"
+    assert fixes(result) == [f"accounts: PANEL_PROVIDERS_FILE: {missing}"]
 
 
 def test_wrong_settings_are_all_told_and_nothing_else_is_looked_at(
