@@ -1,11 +1,15 @@
 """The command `integrations`: its subcommands, and what a wrong setting or store looks like in each."""
 
+import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
 from integrations.access.passwords import PasswordError
 from integrations.access.store import StoreError
+from integrations.cli import nagios
 from integrations.cli.check import check
 from integrations.cli.demo import demo
 from integrations.cli.providers import providers
@@ -22,7 +26,15 @@ from integrations.state import StateError
 
 
 class _Group(click.Group):
-    """Turns what an operator can mend into its line and exit 1."""
+    """Turns what an operator can mend into its line and exit 1; for Nagios, whatever goes wrong into its own form."""
+
+    def main(self, args: Sequence[str] | None = None, *more: Any, **extra: Any) -> Any:  # noqa: ANN401 - click's
+        """Run the command line."""
+        arguments = sys.argv[1:] if args is None else list(args)
+        if "--nagios" in arguments:
+            extra["standalone_mode"] = False  # click does not end the process, but raises what is wrong
+            nagios.run(lambda: super(_Group, self).main(arguments, *more, **extra))
+        return super().main(args, *more, **extra)
 
     def invoke(self, ctx: click.Context) -> object:
         """Run the subcommand."""

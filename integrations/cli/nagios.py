@@ -3,9 +3,14 @@
 Reference: Monitoring Plugins Development Guidelines, "Plugin Output for Nagios" and "Plugin Return Codes".
 """
 
+import sys
+import traceback
+from collections.abc import Callable
 from decimal import Decimal
 from enum import IntEnum
-from typing import Final
+from typing import Final, NoReturn
+
+import click
 
 from integrations.errors import ErrorCode
 from integrations.models import Level, Reading, Thresholds, UsageReport
@@ -49,6 +54,25 @@ def plugin_output(report: UsageReport, thresholds: Thresholds) -> tuple[State, s
 def line_of(state: State, text: str) -> str:
     """The plugin's line, without performance data; a bar would begin those."""
     return f"INTEGRATIONS {state.name} - {' '.join(text.split())}".replace("|", "/")
+
+
+def run(command: Callable[[], object]) -> NoReturn:
+    """Run a command line that ends with the exit code of its state; whatever goes wrong instead is UNKNOWN.
+
+    Nagios reads standard output alone, and takes 1 for WARNING and 2 for CRITICAL.
+    """
+    try:
+        command()
+        sys.exit(State.OK)  # the help was asked for
+    except click.ClickException as error:
+        text = error.format_message()
+    except click.Abort:
+        text = "interrupted"
+    except Exception as error:  # noqa: BLE001 - of whatever kind
+        traceback.print_exc()
+        text = f"the command failed: {type(error).__name__}"
+    click.echo(line_of(State.UNKNOWN, text))
+    sys.exit(State.UNKNOWN)
 
 
 def _state(reading: Reading) -> State:

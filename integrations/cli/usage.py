@@ -7,7 +7,8 @@ from typing import Final, NoReturn
 import click
 
 from integrations import service, startup
-from integrations.cli import nagios, table
+from integrations.cli import nagios
+from integrations.cli.table import lines
 from integrations.models import Level, Thresholds, UsageReport, usage_schema
 from integrations.settings import PanelSettings
 from integrations.ui import texts
@@ -18,37 +19,46 @@ _RISING: Final = (Level.OK, Level.WARNING, Level.CRITICAL, Level.EXHAUSTED)
 
 
 @click.command()
-@click.option("--table", "form", flag_value="table", help="A table for people, instead of JSON.")
+@click.option("--table", is_flag=True, help="A table for people, instead of JSON.")
 @click.option(
     "--nagios",
-    "form",
-    flag_value="nagios",
+    "for_nagios",
+    is_flag=True,
     help="A line for Nagios and its kin, and their exit codes: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.",
 )
-@click.option("--schema", "form", flag_value="schema", help="The JSON Schema of the document; asks nobody.")
+@click.option("--schema", is_flag=True, help="The JSON Schema of the document; asks nobody.")
 @click.option(
     "--fail-on",
     type=click.Choice([level.value for level in _RISING[1:]]),
     help="Exit 3 if a quota has reached this level.",
 )
-def usage(form: str | None, fail_on: str | None) -> None:
+def usage(*, table: bool, for_nagios: bool, schema: bool, fail_on: str | None) -> None:
     """Print the usage.
 
     Exit 0 if every provider is active, 2 if one is not, 1 if settings are wrong; with --fail-on, 3 if every provider
     is active and a quota has reached the level.
     """
-    if form == "nagios":
+    _refuse_together({"--table": table, "--nagios": for_nagios, "--schema": schema})
+    _refuse_together({"--nagios": for_nagios, "--schema": schema, "--fail-on": fail_on is not None})
+    if for_nagios:
         _print_for_nagios()
-    if form == "schema":
+    if schema:
         click.echo(json.dumps(usage_schema(), indent=2, ensure_ascii=False))
         return
     _prepare()
     found = service.get_all_integrations_usage()
-    click.echo(_table(found) if form == "table" else found.model_dump_json(indent=2))
+    click.echo(_table(found) if table else found.model_dump_json(indent=2))
     if not found.all_active:
         sys.exit(_NOT_ALL_ACTIVE)
     if fail_on is not None and _has_reached(found, Level(fail_on)):
         sys.exit(_LEVEL_REACHED)
+
+
+def _refuse_together(options: dict[str, bool]) -> None:
+    """Refuse options one of which would be dropped without a word."""
+    given = [name for name, is_given in options.items() if is_given]
+    if len(given) > 1:
+        raise click.UsageError(f"{' and '.join(given)} cannot be given together.")
 
 
 def _prepare() -> PanelSettings:
@@ -63,11 +73,7 @@ def _has_reached(found: UsageReport, level: Level) -> bool:
 
 
 def _print_for_nagios() -> NoReturn:
-    try:
-        settings = _prepare()
-    except startup.StartError as error:
-        click.echo(nagios.line_of(nagios.State.UNKNOWN, str(error)))
-        sys.exit(nagios.State.UNKNOWN)
+    settings = _prepare()
     thresholds = Thresholds(warning=settings.warning_percent, critical=settings.critical_percent)
     state, line = nagios.plugin_output(service.get_all_integrations_usage(), thresholds)
     click.echo(line)
@@ -88,4 +94,4 @@ def _table(found: UsageReport) -> str:
     failures = [
         f"{reading.provider}: {reading.error.message}" for reading in found.integrations if reading.error
     ]
-    return "\n".join([*table.lines(rows), *failures])
+    return "\n".join([*lines(rows), *failures])

@@ -1,6 +1,8 @@
 """`integrations usage`, as cron calls it."""
 
 import json
+import subprocess
+import sys
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -8,6 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from integrations import service
 from integrations.cli import nagios
 from integrations.cli.main import main
 from integrations.errors import ErrorCode
@@ -158,6 +161,61 @@ def test_nagios_gets_wrong_settings_as_unknown(monkeypatch: pytest.MonkeyPatch) 
     assert result.exit_code == 3
     assert result.stdout.startswith("INTEGRATIONS UNKNOWN - IMAI_TOTAL_CREDITS: ")
     assert result.stdout.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["usage", "--nagios", "--verbose"], "No such option"),
+        (["usage", "--nagios", "--fail-on"], "Option '--fail-on' requires an argument."),
+        (["usgae", "--nagios"], "No such command 'usgae'."),
+        (["--env-file", "absent", "usage", "--nagios"], "Invalid value for '--env-file': File 'absent' does"),
+        (["usage", "--nagios", "--table"], "--table and --nagios cannot be given together."),
+        (["usage", "--nagios", "--schema"], "--nagios and --schema cannot be given together."),
+        (["usage", "--fail-on", "warning", "--nagios"], "--nagios and --fail-on cannot be given together."),
+    ],
+)  # fmt: skip
+def test_nagios_gets_a_wrong_command_line_as_unknown(
+    imai: Simulator, arguments: list[str], says: str
+) -> None:
+    """On standard output, where it looks: 2, as other programs get, would be CRITICAL to it."""
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 3
+    assert result.stdout.startswith(f"INTEGRATIONS UNKNOWN - {says}")
+    assert (result.stdout.count("\n"), imai.calls) == (1, 0)
+
+
+def test_nagios_gets_a_crash_as_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With its kind; the trace goes to standard error."""
+
+    def crash() -> None:
+        raise RuntimeError("test-key")
+
+    monkeypatch.setattr(service, "get_all_integrations_usage", crash)
+    result = usage("--nagios")
+    assert result.exit_code == 3
+    assert result.stdout == "INTEGRATIONS UNKNOWN - the command failed: RuntimeError\n"
+    assert "Traceback" in result.stderr
+
+
+def test_the_whole_command_ends_as_nagios_expects(tmp_path: Path) -> None:
+    """As a process of its own, too, and the help is no failure."""
+    command = [sys.executable, "-m", "integrations.cli", "usage", "--nagios"]
+    ends = [
+        subprocess.run([*command, *more], cwd=tmp_path, capture_output=True, text=True, check=False)
+        for more in ([], ["--table"], ["--help"])
+    ]
+    assert [done.returncode for done in ends] == [3, 3, 0]
+    assert ends[0].stdout.startswith("INTEGRATIONS UNKNOWN - IMAI: IMAI not configured.")
+    assert ends[2].stdout.startswith("Usage: ")
+
+
+@pytest.mark.parametrize("others", [["--table", "--schema"], ["--schema", "--fail-on", "critical"]])
+def test_options_that_cannot_stand_together_are_refused(others: list[str]) -> None:
+    """None is dropped without a word."""
+    result = usage(*others)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "cannot be given together." in result.stderr
 
 
 def test_the_worst_state_of_several_is_the_plugins() -> None:
