@@ -1,6 +1,5 @@
 """Settings from the environment and `.env`. A provider's own settings stand in the provider's file."""
 
-import os
 import re
 import ssl
 from decimal import Decimal
@@ -10,7 +9,6 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
 
-from dotenv import dotenv_values
 from pydantic import (
     AfterValidator,
     BeforeValidator,
@@ -23,29 +21,10 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from integrations import env_file
 from integrations.errors import SettingsError
 
 LOOPBACK_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "::1"})
-
-
-ENV_FILE_VARIABLE: Final = "PANEL_ENV_FILE"
-"""Names another file than `.env`. It can stand in the environment alone."""
-
-
-def env_file() -> Path:
-    """The file whose variables count where the environment has none; it need not exist."""
-    return Path(os.environ.get(ENV_FILE_VARIABLE) or ".env")
-
-
-def use_env_file(path: Path) -> None:
-    """Read this file in the place of `.env`, in this process and those that it starts."""
-    os.environ[ENV_FILE_VARIABLE] = str(path.absolute())
-
-
-def set_variables() -> set[str]:
-    """The names, in capitals, that have a value in the environment or in the file."""
-    variables = {**dotenv_values(env_file(), interpolate=False), **os.environ}
-    return {name.upper() for name, value in variables.items() if value}
 
 
 class _Settings(BaseSettings):
@@ -79,18 +58,13 @@ class _Settings(BaseSettings):
         """Read the settings.
 
         Raises:
-            SettingsError: a value is wrong; one line for each variable.
+            SettingsError: a value is wrong, or the file; one line for each defect.
         """
+        env_file.check()
         try:
-            return cls(_env_file=env_file())
+            return cls(_env_file=env_file.path())
         except ValidationError as error:
             raise SettingsError("\n".join(cls._lines(error))) from None
-        except UnicodeDecodeError:
-            raise SettingsError(f"{env_file()}: not UTF-8 text. Save it as UTF-8.") from None
-        except OSError as error:
-            raise SettingsError(
-                f"{env_file()}: cannot be read: {error.strerror}. Mend its permissions."
-            ) from None
 
     @classmethod
     def _lines(cls, error: ValidationError) -> list[str]:

@@ -3,34 +3,32 @@
 import difflib
 import logging
 import os
+import re
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from dotenv import dotenv_values
-
-from integrations import accounts, command
+from integrations import accounts, command, env_file
 from integrations import log as log_output
 from integrations.access import store
 from integrations.access.store import StoreError, StoreModeError
 from integrations.errors import SettingsError
 from integrations.providers import PYTHON
 from integrations.settings import (
-    ENV_FILE_VARIABLE,
     PanelSettings,
     ProviderSettings,
-    env_file,
     panel_settings,
-    set_variables,
 )
 from integrations.state import StateError, StateFileError, state
 
 log = logging.getLogger("integrations")
 
 _SECRET_NAMES: Final = ("_KEY", "_TOKEN", "_SECRET", "_PASSWORD")
-"""How the names of variables end whose values are secrets."""
+"""How the names of variables end whose values are secrets, beside those that the accounts name."""
+_ADDRESSES: Final = frozenset(map(PanelSettings.variable, ("https_proxy", "state_url")))
+_WITH_PASSWORD: Final = re.compile(r"://[^/]*@|[?&]password=")
 
 _PREFIXES: Final = (
     "PANEL_",
@@ -48,6 +46,9 @@ def check_settings() -> PanelSettings:
     Raises:
         StartError: with one line for each wrong variable and each defect of the providers' file.
     """
+    problems = _problems(env_file.check)
+    if problems:  # whatever stands in the file, the settings would be others
+        raise StartError("\n".join(problems))
     problems = _problems(panel_settings)
     if problems:
         kinds = [kind.settings_class for kind in PYTHON.values()]
@@ -80,19 +81,27 @@ def check_env_file() -> None:
     Raises:
         StartError: it holds a secret, and not its owner alone may access it.
     """
-    path = env_file()
+    path = env_file.path()
     try:
         mode = path.stat().st_mode
     except OSError:
         return  # there is none; one that cannot be read is told of where it is read
     if os.name != "posix" or not mode & 0o077:
         return
-    secrets = [name for name, value in dotenv_values(path).items() if value and name.endswith(_SECRET_NAMES)]
+    secrets = [name for name, value in env_file.values().items() if value and _is_secret(name.upper(), value)]
     if secrets:
         raise StartError(
             f"{path}: others may access it (mode {stat.S_IMODE(mode):04o}), and it holds {secrets[0]}. "
             f"Run: chmod 600 {path}"
         )
+
+
+def _is_secret(name: str, value: str) -> bool:
+    """Whether a variable's value is a key, or an address with a password."""
+    if name in _ADDRESSES:
+        return _WITH_PASSWORD.search(value) is not None
+    keys = (variable for provider in accounts.current() for variable in provider.configured)
+    return name.endswith(_SECRET_NAMES) or name in keys
 
 
 def check() -> PanelSettings:
@@ -153,7 +162,7 @@ def reload_accounts() -> None:
 
 def settings_source() -> str:
     """Where the settings come from, with the whole path."""
-    path = env_file().absolute()
+    path = env_file.path().absolute()
     if path.is_file():
         return f"Settings from the environment, then from {path}"
     return f"Settings from the environment; there is no {path}"
@@ -192,8 +201,8 @@ def unknown_variables() -> Iterator[str]:
     kinds: list[type[PanelSettings | ProviderSettings]] = [PanelSettings]
     kinds += [kind.settings_class for kind in PYTHON.values()]
     kinds += [provider.settings_class for provider in accounts.current()]
-    known = {ENV_FILE_VARIABLE, *(kind.variable(field) for kind in kinds for field in kind.model_fields)}
-    for name in sorted(set_variables()):
+    known = {env_file.VARIABLE, *(kind.variable(field) for kind in kinds for field in kind.model_fields)}
+    for name in sorted(env_file.set_variables()):
         if name.startswith(_PREFIXES) and name not in known:
             nearest = difflib.get_close_matches(name, known, n=1)
             hint = f" Did you mean {nearest[0]}?" if nearest else ""

@@ -73,6 +73,18 @@ def _latin_1(place: Place) -> str:
     return place.run("usage")
 
 
+def _unreadable_line(place: Place) -> str:
+    (place.folder / ".env").write_text("IMAI_TOTAL_CREDITS=1\nIMAI_API_KEY: test-key\n")
+    said = place.run("serve")
+    assert said.count("\n") == 1
+    return said
+
+
+def _directory(place: Place) -> str:
+    (place.folder / ".env").mkdir()
+    return place.run("check")
+
+
 def _elsewhere(place: Place) -> str:
     place.monkeypatch.delenv("PANEL_AUTH_FILE")
     return place.start()
@@ -171,6 +183,8 @@ SLIPS: dict[str, Callable[[Place], str]] = {
     "a key with a space or a line break inside": lambda place: place.run("usage", IMAI_API_KEY="test\nkey"),
     "a misspelt name": _misspelt,
     "`.env` saved as Latin-1": _latin_1,
+    "a line of `.env` with a colon, or with one quote alone": _unreadable_line,
+    "a directory called `.env`, as Docker makes one where it finds no file to mount": _directory,
     "another working directory": _elsewhere,
     "a base URL without its path": _without_path,
     "a base URL with http": lambda place: place.run("usage", IMAI_API_BASE_URL="http://imai.co/api"),

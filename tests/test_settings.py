@@ -8,11 +8,13 @@ from click.testing import CliRunner
 from pydantic import SecretStr
 from pydantic_settings import BaseSettings
 
+from integrations import env_file, startup
 from integrations.cli.main import main
 from integrations.errors import SettingsError
 from integrations.providers import PYTHON
 from integrations.providers.imai import ImaiSettings
-from integrations.settings import ENV_FILE_VARIABLE, PanelSettings, ProviderSettings
+from integrations.settings import PanelSettings, ProviderSettings
+from tests.access.test_store import as_nobody_special
 
 EXAMPLE = (Path(__file__).parents[1] / ".env.example").read_text(encoding="utf-8")
 DEFAULTS = {
@@ -198,19 +200,53 @@ def test_every_wrong_variable_has_its_line(monkeypatch: pytest.MonkeyPatch) -> N
     assert names == ["PANEL_DEADLINE_SECONDS", "PANEL_LOG_LEVEL"]
 
 
-def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
     """Neither another encoding nor a file in another's hands ends in a traceback."""
     file = tmp_path / ".env"
     file.write_bytes("PANEL_LOG_LEVEL=DEBÜG".encode("latin-1"))
-    with pytest.raises(SettingsError, match=r"\.env: not UTF-8 text\. "):
+    with pytest.raises(SettingsError, match=r"^\.env: not UTF-8 text\. "):
+        PanelSettings.load()
+    file.chmod(0)
+    with (
+        as_nobody_special(),
+        pytest.raises(SettingsError, match=r"^\.env: cannot be read: Permission denied"),
+    ):
         PanelSettings.load()
 
-    def refuse(_: Path) -> bool:  # root, who runs the tests in CI, reads everything
-        raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "is_file", refuse)
-    with pytest.raises(SettingsError, match=r"\.env: cannot be read: "):
+def test_a_directory_in_place_of_the_file_is_told(tmp_path: Path) -> None:
+    """Docker leaves one where it finds no file to mount."""
+    (tmp_path / ".env").mkdir()
+    with pytest.raises(SettingsError, match=r"^\.env: a directory\. "):
         PanelSettings.load()
+
+
+def test_a_named_file_that_is_gone_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that starts later must not go on with the defaults."""
+    monkeypatch.setenv(env_file.VARIABLE, str(tmp_path / "gone"))
+    with pytest.raises(SettingsError, match=r"^PANEL_ENV_FILE: .*/gone: there is no such file\.$"):
+        PanelSettings.load()
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("IMAI_API_KEY: test-key\n", [1]),
+        ("IMAI_API_KEY:test-key\n", [1]),
+        ("\n# a comment\n\nIMAI_API_KEY='test-key\nIMAI_RENEWAL_DAY=1\nIMAI_API_KEY test-key", [4, 6]),
+        ("\ufeffA-B=1\nA.B='1\n2'\nexport HOME\nHOME\n\n  # a comment\n=\n", [8]),
+    ],
+)
+def test_a_line_that_cannot_be_read_stops_the_start(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, text: str, lines: list[int]
+) -> None:
+    """It may be the key: it is told once, with its place, and nothing of what it says."""
+    (tmp_path / ".env").write_text(text, encoding="utf-8")
+    with pytest.raises(startup.StartError) as stopped:
+        startup.check_settings()
+    expected = "cannot be read: expected NAME=value, and a second quote where there is a first"
+    assert str(stopped.value).splitlines() == [f".env:{line}: {expected}" for line in lines]
+    assert caplog.text == ""
 
 
 def test_a_key_is_a_secret_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -300,7 +336,7 @@ def test_a_tilde_is_the_home_directory(tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_another_env_file_may_be_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`--env-file` takes the place of `.env`, wherever the command is called; an absent file is told."""
-    monkeypatch.setenv(ENV_FILE_VARIABLE, "")  # and as it was before, afterwards
+    monkeypatch.setenv(env_file.VARIABLE, "")  # and as it was before, afterwards
     (tmp_path / ".env").write_text("IMAI_TOTAL_CREDITS=1\n", encoding="utf-8")
     other = tmp_path / "other.env"
     other.write_text("IMAI_TOTAL_CREDITS=2\nIMAI_RENEWAL_DAY=32\n", encoding="utf-8")

@@ -237,6 +237,39 @@ def test_a_key_that_others_may_read_stops_the_start(tmp_path: Path, add_user: Ad
     startup.prepare()
 
 
+@pytest.mark.parametrize(
+    ("line", "secret"),
+    [
+        ("PANEL_HTTPS_PROXY=http://panel:test-password@proxy.example:3128", True),
+        ("PANEL_HTTPS_PROXY=http://proxy.example:3128", False),
+        ("PANEL_STATE_URL=redis://:test-password@127.0.0.1:1", True),
+        ("PANEL_STATE_URL=redis://127.0.0.1:1?password=test-password", True),
+        ("PANEL_STATE_URL=sqlite:///state@home.sqlite3", False),
+        ("imai_api_key=test-key", True),
+        ("TRANSLATION=test-key", True),
+        ("TRANSLATIONS=test-key", False),
+    ],
+)
+def test_whatever_is_a_secret_is_for_the_owner_alone(
+    path: Path, add_user: AddUser, monkeypatch: pytest.MonkeyPatch, line: str, secret: bool  # noqa: FBT001 - pytest's way
+) -> None:  # fmt: skip
+    """Passwords in addresses, and keys by whatever name the providers' file gives them."""
+    add_user("alice", roles=["admin"])
+    providers = path.with_name("providers.yaml")
+    providers.write_text("accounts: [{service: deepl, key: TRANSLATION}]", encoding="utf-8")
+    monkeypatch.setenv("PANEL_PROVIDERS_FILE", str(providers))
+    file = path.with_name(".env")
+    file.write_text(f"{line}\n", encoding="utf-8")
+    file.chmod(0o640)
+    if secret:
+        with pytest.raises(
+            startup.StartError, match=rf"and it holds {line.partition('=')[0]}\. Run: chmod 600"
+        ):
+            startup.check()
+    else:
+        startup.check()
+
+
 def test_an_env_file_without_a_key_may_be_read_by_others(tmp_path: Path, add_user: AddUser) -> None:
     """There is nothing in it to take."""
     add_user("alice", roles=["admin"])

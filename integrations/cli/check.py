@@ -10,14 +10,14 @@ from typing import Any, Final
 
 import click
 
-from integrations import accounts, command, log, service, startup
+from integrations import accounts, command, env_file, log, service, startup
 from integrations.access import INTEGRATION_READ, store
 from integrations.access.permissions import is_allowed, permissions_of
 from integrations.access.store import StoreError
 from integrations.errors import ProviderError
 from integrations.models import Reading
 from integrations.providers.base import Provider
-from integrations.settings import LOOPBACK_HOSTS, env_file, panel_settings
+from integrations.settings import LOOPBACK_HOSTS, panel_settings
 from integrations.state import StateError, state
 from integrations.ui import texts
 
@@ -74,7 +74,7 @@ def _accounts() -> Iterator[Finding]:
 
 
 def _env_file_is_private() -> Iterator[Finding]:
-    path = env_file().absolute()
+    path = env_file.path().absolute()
     try:
         mode = stat.S_IMODE(path.stat().st_mode)
     except OSError:

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from integrations import env_file
 from integrations.access.passwords import PasswordError
 from integrations.access.store import StoreError
 from integrations.cli import nagios
@@ -20,7 +21,6 @@ from integrations.cli.tokens import tokens
 from integrations.cli.usage import usage
 from integrations.cli.users import users
 from integrations.errors import SettingsError
-from integrations.settings import use_env_file
 from integrations.startup import StartError
 from integrations.state import StateError
 
@@ -48,13 +48,14 @@ class _Group(click.Group):
 @click.version_option(package_name="integrations")
 @click.option(
     "--env-file",
+    "named",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Read settings from this file instead of .env.",
 )
-def main(env_file: Path | None) -> None:
+def main(named: Path | None) -> None:
     """Integrations Usage Panel: how much of each external API's quota is left."""
-    if env_file is not None:
-        use_env_file(env_file)
+    if named is not None:
+        env_file.use(named)
 
 
 for command in (check, demo, providers, serve, sessions, simulate, tokens, usage, users):

@@ -130,6 +130,15 @@ def test_a_missing_file_of_accounts_is_told_where_it_was_named(
     assert fixes(result) == [f"accounts: PANEL_PROVIDERS_FILE: {missing}"]
 
 
+def test_a_line_of_the_env_file_that_cannot_be_read_is_told_once(imai: Simulator, tmp_path: Path) -> None:
+    """With its place; nothing else is looked at, as the settings would be others."""
+    (tmp_path / ".env").write_text("IMAI_API_KEY: test-key\n", encoding="utf-8")
+    result = check()
+    (line,) = result.output.splitlines()
+    assert line.startswith("FIX  settings: .env:1: cannot be read: expected NAME=value")
+    assert (result.exit_code, imai.calls) == (1, 0)
+
+
 def test_wrong_settings_are_all_told_and_nothing_else_is_looked_at(
     imai: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
