@@ -72,7 +72,7 @@ def serve(  # noqa: PLR0913 - the options of the command
             if workers == 1:
                 _serve_alone(listener, config)
             else:
-                _serve_by_workers(listener, config)
+                _serve_by_workers(listener, config, workers)
     log.info("Stopped")
 
 
@@ -154,7 +154,6 @@ def _configuration(
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=_DRAIN_SECONDS,
-        timeout_worker_healthcheck=30,  # a worker is busy for seconds at its start, and must not be taken for hung
     )
 
 
@@ -166,15 +165,10 @@ def _serve_alone(listener: socket.socket, config: "uvicorn.Config") -> None:
     uvicorn.Server(config).run([listener])
 
 
-def _serve_by_workers(listener: socket.socket, config: "uvicorn.Config") -> None:
-    """Run uvicorn's supervisor; the checks that would stop every worker were made."""
-    from uvicorn.config import STARTUP_FAILURE  # noqa: PLC0415 - heavy, as above
-    from uvicorn.supervisors import Multiprocess  # noqa: PLC0415
+def _serve_by_workers(listener: socket.socket, config: "uvicorn.Config", count: int) -> None:
+    """Serve by processes of their own; the checks that would stop every one of them were made."""
+    from integrations.cli.supervisor import Supervisor  # noqa: PLC0415 - heavy, as above
 
     state().close()
-    logging.getLogger("uvicorn.error").setLevel(logging.INFO)  # that a worker died is information to uvicorn
-    listener.set_inheritable(True)
-    supervisor = Multiprocess(config, sockets=[listener])
-    supervisor.run()
-    if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes):
-        sys.exit(STARTUP_FAILURE)
+    if not Supervisor(config, listener, count).run():
+        sys.exit(1)

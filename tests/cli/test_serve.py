@@ -3,17 +3,25 @@
 import os
 import re
 import signal
+import socket
+import sys
+import time
 import urllib.request
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+from websockets.typing import Origin, Subprotocol
 
 from integrations.cli.main import main
 from integrations.simulator import Simulator
 from tests.conftest import AddUser
-from tests.harness import COMMAND, free_port, serve, wait_for, workers_of
+from tests.harness import COMMAND, Server, accepts, free_port, is_healthy, serve, wait_for, workers_of
 
 
 @pytest.fixture(autouse=True)
@@ -23,16 +31,41 @@ def _file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, add_user: AddUser) ->
     add_user("alice", roles=["admin"])
 
 
+def two_workers(folder: Path, command: Sequence[str] = COMMAND) -> AbstractContextManager[Server]:
+    """The panel with the settings of this process, served by two; once one of them answers."""
+    port = free_port()
+    settings = {name: value for name, value in os.environ.items() if name.startswith(("IMAI_", "PANEL_"))}
+    return serve([*command, "serve", "--port", str(port), "--workers", "2"], port, folder, settings)
+
+
+def serving(server: Server) -> list[int]:
+    """The ids of both workers, once they serve."""
+    server.process.wait_for(lambda: len(re.findall(r"Worker \d+ serves", server.process.log)) == 2)
+    return sorted(workers_of(server.process.running.pid))
+
+
+def seconds_to_end(server: Server) -> float:
+    """How long it takes from SIGTERM to its end, with exit 0."""
+    begun = time.monotonic()
+    server.process.running.terminate()
+    assert server.process.running.wait(timeout=20) == 0
+    return time.monotonic() - begun
+
+
+def is_there(pid: int) -> bool:
+    """Whether a process has not ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 def test_workers_share_a_port_and_one_that_dies_is_replaced(tmp_path: Path, imai: Simulator) -> None:
     """All are asked, one call is made; a kill is healed and logged; SIGHUP replaces all, SIGTERM ends all."""
     token = CliRunner().invoke(main, ["tokens", "add", "monitor", "--role", "admin"]).stdout.strip()
-    port = free_port()
-    settings = {name: value for name, value in os.environ.items() if name.startswith(("IMAI_", "PANEL_"))}
-    with serve(
-        [*COMMAND, "serve", "--port", str(port), "--workers", "2"], port, tmp_path, settings
-    ) as server:
+    with two_workers(tmp_path) as server:
         supervisor = server.process.running
-        wait_for(lambda: len(workers_of(supervisor.pid)) == 2, "two workers")
+        serving(server)
         request = urllib.request.Request(
             f"{server.url}/integrations/usage", headers={"Authorization": f"Bearer {token}"}
         )
@@ -59,13 +92,89 @@ def test_workers_share_a_port_and_one_that_dies_is_replaced(tmp_path: Path, imai
         )
         assert read(0)
         workers = workers_of(supervisor.pid)
-        supervisor.terminate()
-        assert supervisor.wait(timeout=20) == 0
+        assert seconds_to_end(server) < 5
         log = server.process.log
-    assert not any(Path(f"/proc/{worker}").exists() for worker in workers)
-    assert f"Child process [{first}] died" in log
+    assert not any(map(is_there, workers))
+    assert f"Worker {first} died and is replaced" in log
     assert "Traceback" not in log
     assert token not in log
+
+
+def test_a_worker_that_hangs_delays_no_end(tmp_path: Path) -> None:
+    """SIGTERM ends all within 5 seconds, the one that answers nothing, too."""
+    with two_workers(tmp_path) as server:
+        hung, other = serving(server)
+        os.kill(hung, signal.SIGSTOP)
+        assert seconds_to_end(server) < 5
+    assert not is_there(hung)
+    assert not is_there(other)
+    assert f"Worker {hung} does not end and is killed" in server.process.log
+
+
+def test_a_worker_that_hangs_is_replaced(tmp_path: Path) -> None:
+    """After half a minute without an answer; here after three seconds."""
+    code = "from integrations.cli import main, supervisor; supervisor._SILENT_SECONDS = 3; main.main()"
+    with two_workers(tmp_path, [sys.executable, "-c", code]) as server:
+        hung, other = serving(server)
+        os.kill(hung, signal.SIGSTOP)
+        server.process.wait_for(lambda: server.process.log.count("serves") == 3)
+        assert other in workers_of(server.process.running.pid)
+        assert not is_there(hung)
+    assert f"Worker {hung} does not answer and is killed" in server.process.log
+
+
+def test_a_worker_that_cannot_start_delays_no_end_and_ends_no_other(tmp_path: Path) -> None:
+    """Those that serve go on while no new one starts, and SIGTERM is obeyed meanwhile."""
+    with two_workers(tmp_path) as server:
+        killed, other = serving(server)
+        (tmp_path / "state.sqlite3").chmod(0o644)
+        os.kill(killed, signal.SIGKILL)
+        server.process.wait_for(lambda: "did not start" in server.process.log)
+        assert workers_of(server.process.running.pid) == {other}
+        assert is_healthy(server.url)
+        server.process.running.send_signal(signal.SIGHUP)
+        server.process.wait_for(lambda: server.process.log.count("did not start") == 2)
+        assert workers_of(server.process.running.pid) == {other}
+        (tmp_path / "state.sqlite3").chmod(0o600)
+        server.process.wait_for(lambda: server.process.log.count("serves") == 3)
+        assert seconds_to_end(server) < 5
+
+
+def test_where_no_worker_can_start_the_panel_ends(tmp_path: Path) -> None:
+    """With exit 1, and the reason in the log: a service manager then sees it."""
+    with two_workers(tmp_path) as server:
+        workers = serving(server)
+        (tmp_path / "state.sqlite3").chmod(0o644)
+        for worker in workers:
+            os.kill(worker, signal.SIGKILL)
+        assert server.process.running.wait(timeout=30) == 1
+    assert "others may access it (mode 0644)" in server.process.log
+    assert server.process.log.splitlines()[-1].endswith("ERROR integrations: No worker can start")
+
+
+def test_workers_end_with_their_supervisor(tmp_path: Path) -> None:
+    """Killed, it leaves nobody behind who holds the port: the next start has it."""
+    with two_workers(tmp_path) as server:
+        workers = serving(server)
+        port = int(server.url.rpartition(":")[2])
+        server.process.running.kill()
+        wait_for(lambda: not any(map(is_there, workers)), "the end of the workers", seconds=5)
+        assert not accepts(port)
+        socket.create_server(("127.0.0.1", port)).close()
+
+
+def test_an_open_page_is_told_of_the_end(tmp_path: Path) -> None:
+    """SIGTERM closes its websocket with a code that says so, and not by cutting it off."""
+    with two_workers(tmp_path) as server:
+        serving(server)
+        protocols = [Subprotocol("streamlit"), Subprotocol("PLACEHOLDER_AUTH_TOKEN")]
+        address = f"{server.url.replace('http', 'ws')}/_stcore/stream"
+        with connect(address, origin=Origin(server.url), subprotocols=protocols, proxy=None) as page:
+            assert seconds_to_end(server) < 5
+            with pytest.raises(ConnectionClosed) as closed:
+                page.recv(timeout=5)
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 1012
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,207 @@
+"""The workers of `integrations serve --workers`: started, watched, replaced and ended.
+
+uvicorn's own supervisor waits for one worker after the other, up to 30 seconds, and obeys no signal meanwhile; its
+workers outlive it where it is killed. Here nothing waits for a worker, and a worker ends with its supervisor.
+"""
+
+import logging
+import math
+import multiprocessing
+import os
+import signal
+import socket
+import threading
+import time
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from typing import Final
+
+import uvicorn
+
+log = logging.getLogger("integrations")
+
+_LOOK_SECONDS: Final = 0.2
+_LEAVE_SECONDS: Final = 3.7
+"""A worker that was told to end is killed so long after; the rest of five seconds is for everything else."""
+
+_SILENT_SECONDS: Final = 30.0
+"""A worker that has not answered for so long is hung."""
+
+_START_SECONDS: Final = 120.0
+"""So long a start may take: many workers at once, on few cores."""
+
+_PAUSE_SECONDS: Final = 5.0
+"""Between a worker that did not start and the next attempt."""
+
+_READY: Final = b"ready"
+_SPAWN: Final = multiprocessing.get_context("spawn")
+
+
+def _work(config: uvicorn.Config, listener: socket.socket, supervisor: Connection) -> None:
+    """What a worker does."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # until it serves: Ctrl+C reaches the supervisor, too
+    server = uvicorn.Server(config)
+    threading.Thread(target=_answer, args=(server, supervisor), name="supervisor", daemon=True).start()
+    server.run([listener])
+
+
+def _answer(server: uvicorn.Server, supervisor: Connection) -> None:
+    """Answer the supervisor for as long as it is there and wants this worker; then end, as on SIGTERM."""
+    with suppress(EOFError, OSError):
+        while True:
+            supervisor.recv_bytes()
+            supervisor.send_bytes(_READY if server.started else b"")
+    signal.raise_signal(signal.SIGTERM)
+    time.sleep(_LEAVE_SECONDS)
+    os._exit(1)
+
+
+class _Worker:
+    """A process that serves, joined to this one by a pipe: it ends when this end of the pipe is closed.
+
+    Attributes:
+        generation: how often all were replaced before it was started.
+        is_ready: whether it has begun to serve.
+    """
+
+    def __init__(self, config: uvicorn.Config, listener: socket.socket, generation: int) -> None:
+        self.generation = generation
+        self.is_ready = False
+        self._pipe, its_end = _SPAWN.Pipe()
+        self._is_asked = False
+        self._process = _SPAWN.Process(target=_work, args=(config, listener, its_end))
+        self._process.start()
+        its_end.close()
+        self._kill_at = time.monotonic() + _START_SECONDS
+
+    @property
+    def pid(self) -> int | None:
+        """The id of its process."""
+        return self._process.pid
+
+    def look(self) -> bool:
+        """Ask how it is, and kill it where its time is over; gives whether it has not ended. Does not wait."""
+        if not self._pipe.closed:
+            self._ask()
+        if not self._process.is_alive():
+            return False
+        if time.monotonic() > self._kill_at:
+            silent = "end" if self._pipe.closed else "answer"
+            log.warning("Worker %s does not %s and is killed", self.pid, silent)
+            self._process.kill()
+            self._kill_at = math.inf
+        return True
+
+    def _ask(self) -> None:
+        with suppress(EOFError, OSError):  # it has ended
+            while self._pipe.poll():
+                self._is_asked = False
+                if self._pipe.recv_bytes() == _READY:
+                    if not self.is_ready:
+                        log.info("Worker %s serves", self.pid)
+                    self.is_ready = True
+                    self._kill_at = time.monotonic() + _SILENT_SECONDS
+            if not self._is_asked:
+                self._pipe.send_bytes(b"")
+                self._is_asked = True
+
+    def end(self) -> None:
+        """Have it end what is under way, and itself."""
+        self._pipe.close()
+        self._kill_at = time.monotonic() + _LEAVE_SECONDS
+
+
+class Supervisor:
+    """Keeps so many workers on a socket. One that dies is replaced; SIGHUP replaces all, one after the other.
+
+    Args:
+        config: of each worker's server.
+        listener: the socket that they share.
+        count: how many there are.
+    """
+
+    def __init__(self, config: uvicorn.Config, listener: socket.socket, count: int) -> None:
+        self._config, self._listener, self._count = config, listener, count
+        self._workers: list[_Worker] = []
+        self._leaving: list[_Worker] = []
+        self._generation = 0
+        self._next_start = 0.0
+        self._is_to_end = False
+        self._is_to_replace = False
+
+    def run(self) -> bool:
+        """Until SIGTERM or Ctrl+C; False where it ends because no worker can start."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._note_end)
+        if hasattr(signal, "SIGHUP"):  # not everywhere
+            signal.signal(signal.SIGHUP, self._note_replacement)
+        try:
+            while not self._is_to_end:
+                self._look()
+                if not self._workers and not self._is_to_end:
+                    log.error("No worker can start")
+                    return False
+                time.sleep(_LOOK_SECONDS)
+            return True
+        finally:
+            self._end_all()
+
+    def _note_end(self, *_: object) -> None:
+        self._is_to_end = True
+
+    def _note_replacement(self, *_: object) -> None:
+        self._is_to_replace = True
+
+    def _look(self) -> None:
+        if self._is_to_replace:
+            self._is_to_replace = False
+            self._generation += 1
+            log.info("Replacing the workers, one after the other")
+        for worker in list(self._workers):
+            if not worker.look():
+                self._workers.remove(worker)
+                self._ended(worker)
+        self._leaving = [worker for worker in self._leaving if worker.look()]
+        while len(self._workers) < self._count and time.monotonic() >= self._next_start:
+            self._start()
+        self._replace_next()
+
+    def _ended(self, worker: _Worker) -> None:
+        if worker.is_ready:
+            log.warning("Worker %s died and is replaced", worker.pid)
+            self._next_start = 0.0
+            return
+        log.error("Worker %s did not start; the others stay", worker.pid)
+        self._next_start = time.monotonic() + _PAUSE_SECONDS
+        for other in self._workers:
+            other.generation = self._generation
+
+    def _start(self) -> None:
+        try:
+            self._workers.append(_Worker(self._config, self._listener, self._generation))
+        except OSError as error:
+            log.error("No worker can be started: %s", error.strerror)  # noqa: TRY400 - the system's reason is enough
+            self._next_start = time.monotonic() + _PAUSE_SECONDS
+
+    def _replace_next(self) -> None:
+        """Where old workers are left and all new ones serve: end an old one that has its successor, or start that."""
+        old = [worker for worker in self._workers if worker.generation < self._generation]
+        new = [worker for worker in self._workers if worker.generation == self._generation]
+        if not old or self._leaving or not all(worker.is_ready for worker in new):
+            return
+        if len(self._workers) > self._count:
+            self._end(min(old, key=lambda worker: worker.is_ready))
+        elif time.monotonic() >= self._next_start:
+            self._start()
+
+    def _end(self, worker: _Worker) -> None:
+        self._workers.remove(worker)
+        self._leaving.append(worker)
+        worker.end()
+
+    def _end_all(self) -> None:
+        for worker in list(self._workers):
+            self._end(worker)
+        while self._leaving:
+            time.sleep(_LOOK_SECONDS / 10)
+            self._leaving = [worker for worker in self._leaving if worker.look()]
