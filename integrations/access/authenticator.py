@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cache
 
@@ -195,6 +196,20 @@ class Authenticator:
         """
         if session_id and (session := self.sessions.end(session_id)):
             audit.info("sign-out: user=%a client=%s", session.user, client)
+
+    def end_sessions(self, user: str | None) -> int:
+        """End the sessions of a user, or of everybody for None; gives how many there were.
+
+        Raises:
+            StateError: not all could be ended.
+        """
+        ended = 0
+        for session in self.sessions.end_all(user):
+            # With the time, as the log counts what is the same instead of repeating it.
+            began = datetime.fromtimestamp(session.started, UTC).isoformat(timespec="milliseconds")
+            audit.info("session ended: user=%a by the command, signed in at %s", session.user, began)
+            ended += 1
+        return ended
 
     def bearer(self, token: str, *, client: str = UNKNOWN_CLIENT) -> Principal | Denial:
         """The machine behind a token, with the permissions of the token's roles; for the endpoint alone.

@@ -2,7 +2,7 @@
 
 import hashlib
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Final, TypeVar
 
@@ -113,15 +113,15 @@ class Sessions:
             (one for one in found if one and not self.expiry(one)), key=lambda one: (one.started, one.user)
         )
 
-    def end_all(self, user: str | None = None) -> int:
-        """Forget the sign-ins of a user, or of everybody, with their tickets; gives how many sign-ins there were."""
-        ended = 0
+    def end_all(self, user: str | None = None) -> Iterator[Session]:
+        """Forget the sign-ins of a user, or of everybody, with their tickets; gives each sign-in once it is ended."""
         for prefix, kind in ((_TICKET, _Ticket), (_SESSION, Session)):
             for key, text in self._state.items(prefix).items():
                 record = _parse(kind, text)
                 if user is None or (record is not None and record.user == user):
-                    ended += self._state.take(key) is not None and kind is Session
-        return ended
+                    ended = _parse(Session, self._state.take(key))
+                    if ended is not None:
+                        yield ended
 
 
 def _parse(kind: type[Kind], text: str | None) -> Kind | None:

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import click
 
+from integrations import startup
 from integrations.access import auth
 from integrations.access.store import normal_name
 from integrations.settings import panel_settings
@@ -37,7 +38,8 @@ def end(user: str | None, *, everybody: bool) -> None:
     if everybody == (user is not None):
         raise click.UsageError("Say --user NAME or --all.")
     name = None if user is None else normal_name(user)
-    ended = auth().sessions.end_all(name)
+    startup.prepare_log(panel_settings())
+    ended = auth().end_sessions(name)
     click.echo(f"Ended {ended} sign-in{'' if ended == 1 else 's'}.")
 
 

@@ -60,6 +60,24 @@ def test_end_ends_those_of_a_user_or_all() -> None:
     assert sessions("end", "--user", "nobody").stdout == "Ended 0 sign-ins.\n"
 
 
+def test_each_sign_in_that_is_ended_is_in_the_audit_log() -> None:
+    """One line for each, however many there are, on standard error: with the name, the reason and when it began."""
+    with time_machine.travel(NOW, tick=False) as clock:
+        for _ in range(12):
+            signed_in("alice")
+            clock.shift(1)
+        signed_in("bo")
+        done = sessions("end", "--user", "alice")
+        assert done.stdout == "Ended 12 sign-ins.\n"
+        lines = sorted(line.partition(" integrations.audit: ")[2] for line in done.stderr.splitlines())
+        assert lines[0] == (
+            "session ended: user='alice' by the command, signed in at 2027-01-15T08:00:00.000+00:00"
+        )
+        assert len(set(lines)) == 12
+        (line,) = sessions("end", "--all").stderr.splitlines()
+        assert "user='bo' by the command" in line
+
+
 @pytest.mark.parametrize("arguments", [(), ("--all", "--user", "alice")])
 def test_end_does_not_guess_whose(arguments: tuple[str, ...]) -> None:
     """One of the two must be said."""
