@@ -74,14 +74,19 @@ class Sessions:
 
     def redeem(self, ticket: str) -> str | None:
         """The id of a new session for a ticket, or None where it is unknown, used or too old."""
-        found = _parse(_Ticket, self._state.take(_TICKET + _digest(ticket)))
+        key = _TICKET + _digest(ticket)
+        found = _parse(_Ticket, self._state.get(key))
         now = self._clock()
         if found is None or now >= found.expires:
             return None
         session_id = secrets.token_urlsafe(_RANDOM_BYTES)
         session = Session(user=found.user, fingerprint=found.fingerprint, started=now, used=now)
+        # Before its ticket goes: `end_all`, which ends tickets first, then finds one of the two whenever it comes.
         # Until it is over whatever happens, and a little longer, so that the log can say why it ended.
         self._state.put(_SESSION + _digest(session_id), session.model_dump_json(), self._longest + self._idle)
+        if self._state.take(key) is None:  # another was first, or all were ended
+            self.end(session_id)
+            return None
         return session_id
 
     def find(self, session_id: str) -> Session | None:

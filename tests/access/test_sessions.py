@@ -203,3 +203,31 @@ def test_no_session_is_lost_or_comes_back_when_another_begins_meanwhile(clock: C
         for session_id in race(partial(signed_in, sessions), end_one_and_begin_another):
             assert sessions.find(session_id) is not None
         assert sessions.find(ended) is None
+
+
+def test_no_session_survives_the_end_of_all_whenever_its_ticket_is_exchanged(clock: Clock) -> None:
+    """At whatever line of the exchange all are ended, or the other way round: no session is left, and no ticket."""
+    for is_exchange_first in (True, False):
+        for race in races(WITHIN):
+            state = open_state("memory://")
+            sessions = Sessions(state, clock=clock, longest=100, idle=10)
+            exchange = partial(sessions.redeem, sessions.issue_ticket("alice", "fingerprint"))
+            end = partial(end_all, sessions)
+            race(exchange, end) if is_exchange_first else race(end, exchange)
+            assert state.items("") == {}
+
+
+def end_all(sessions: Sessions) -> list[Session]:
+    """All that were ended."""
+    return list(sessions.end_all())
+
+
+def test_a_ticket_that_two_exchange_at_once_opens_one_session(clock: Clock) -> None:
+    """At whatever line the other comes; the one that comes too late leaves no session behind."""
+    for race in races(WITHIN):
+        state = open_state("memory://")
+        sessions = Sessions(state, clock=clock, longest=100, idle=10)
+        exchange = partial(sessions.redeem, sessions.issue_ticket("alice", "fingerprint"))
+        first, second = race(exchange, exchange)
+        assert (first is None) is not (second is None)
+        assert len(state.items("")) == 1
