@@ -25,6 +25,9 @@ from integrations.simulator import Simulator
 _USER: Final = "admin"
 _DEFAULT_PORT: Final = 8501
 _DRAIN_SECONDS: Final = 2.0
+_STOP_SECONDS: Final = 10.0
+"""A panel that has not ended so long after SIGTERM is killed."""
+
 _LOOK_SECONDS: Final = 0.2
 """How often the demo looks whether its panel still runs."""
 
@@ -67,7 +70,11 @@ def _run(command: list[str], environment: dict[str, str]) -> int:
     if not ended.is_set():
         return panel.wait()
     panel.terminate()
-    panel.wait(timeout=10)
+    try:
+        panel.wait(timeout=_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        panel.kill()
+        panel.wait()
     return 0
 
 

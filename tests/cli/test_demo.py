@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from integrations.cli import demo as demo_module
-from tests.harness import COMMAND, Process, clean_environment, free_port, is_healthy, process
+from tests.harness import COMMAND, Process, clean_environment, free_port, is_healthy, process, wait_for
 
 
 @contextmanager
@@ -70,23 +70,44 @@ def test_a_port_in_use_ends_the_demo_with_the_panels_line(tmp_path: Path) -> Non
             assert running.running.wait(timeout=15) == 1
 
 
-def test_a_signal_while_the_panel_is_made_leaves_none_running(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """The signal comes as soon as there is a process, before the demo knows its number."""
+def run_interrupted(
+    code: str, monkeypatch: pytest.MonkeyPatch, ready: Path | None = None
+) -> "subprocess.Popen[bytes]":
+    """Let the demo run this code as its panel; SIGTERM comes before it knows the number; the panel's process."""
     made: list[subprocess.Popen[bytes]] = []
 
     class Interrupted(subprocess.Popen[bytes]):
         def __init__(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - its own
             super().__init__(*arguments, **options)
             made.append(self)
+            if ready is not None:
+                wait_for(ready.exists, "the panel")
             signal.raise_signal(signal.SIGTERM)
 
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     monkeypatch.setattr(subprocess, "Popen", Interrupted)
     try:
-        assert demo_module._run([sys.executable, "-c", "import time; time.sleep(60)"], {}) == 0
+        assert demo_module._run([sys.executable, "-c", code], {}) == 0
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    assert made[0].poll() is not None
+        (panel,) = made
+        is_running = panel.poll() is None
+        if is_running:
+            panel.kill()
+            panel.wait()
+    assert not is_running
+    return panel
+
+
+def test_a_signal_while_the_panel_is_made_leaves_none_running(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The signal comes as soon as there is a process, before the demo knows its number."""
+    assert run_interrupted("import time; time.sleep(60)", monkeypatch).returncode == -signal.SIGTERM
+
+
+def test_a_panel_that_does_not_end_is_killed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The demo leaves none behind that ignores SIGTERM for its ten seconds; here for half a second."""
+    monkeypatch.setattr(demo_module, "_STOP_SECONDS", 0.5)
+    deaf = "import signal, time, pathlib; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
+    deaf += f"pathlib.Path({str(tmp_path / 'ready')!r}).touch(); time.sleep(60)"
+    assert run_interrupted(deaf, monkeypatch, tmp_path / "ready").returncode == -signal.SIGKILL
