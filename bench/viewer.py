@@ -3,6 +3,8 @@
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from ssl import SSLContext
 from types import TracebackType
 from typing import Final, Self
 
@@ -35,11 +37,14 @@ class Viewer:
         url: of the page, without a slash at its end: `http://127.0.0.1:8501`.
         cookie: the value of the `Cookie` header of a signed-in session.
         timeout: seconds after which an action fails.
+        tls: whom to trust at an `https` URL; those whom the system trusts by default.
     """
 
-    def __init__(self, url: str, cookie: str | None = None, *, timeout: float = 120) -> None:
+    def __init__(
+        self, url: str, cookie: str | None = None, *, timeout: float = 120, tls: SSLContext | None = None
+    ) -> None:
         self.screen = Screen()
-        self._url, self._cookie, self._timeout = url, cookie, timeout
+        self._url, self._cookie, self._timeout, self._tls = url, cookie, timeout, tls
         self._socket: ClientConnection | None = None
         self._asked = time.perf_counter()
         self._turn = 0
@@ -69,10 +74,10 @@ class Viewer:
         if self._socket is not None:
             raise ViewerError("already connected")
         self._asked = time.perf_counter()
-        host = self._url.removeprefix("http://")
         try:
             self._socket = await connect(
-                f"ws://{host}/_stcore/stream",
+                f"{self._url.replace('http', 'ws', 1)}/_stcore/stream",
+                ssl=self._tls,
                 origin=Origin(self._url),
                 subprotocols=[Subprotocol("streamlit"), Subprotocol(_NO_TOKEN)],
                 additional_headers={"Cookie": self._cookie} if self._cookie else None,
@@ -146,6 +151,14 @@ class Viewer:
     async def finished(self) -> float:
         """Wait until the run that answers the last action is over. Seconds since the action began."""
         return await self._receive_until(lambda: self._finished, "the end of the script")
+
+    async def stay(self) -> None:
+        """Take in what comes until the connection is lost."""
+        if self._socket is None:
+            raise ViewerError("not connected")
+        with suppress(WebSocketException):
+            while True:
+                self._apply(ForwardMsg.FromString(await self._socket.recv(decode=False)))
 
     async def _ask(
         self, *, fragment: str = "", trigger: WidgetState | None = None, began: float | None = None
