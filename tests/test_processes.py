@@ -3,12 +3,14 @@
 import asyncio
 import json
 import signal
+import subprocess
 import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -152,6 +154,48 @@ def test_a_sign_in_is_good_in_both_and_ends_in_both(pair: Pair) -> None:
         assert ask(url, "/integrations/usage", cookie=cookie)[0] == 401
 
 
+def sessions_end(pair: Pair, *whose: str) -> str:
+    """What `integrations sessions end` says, run beside both."""
+    command = [*COMMAND, "sessions", "end", *whose]
+    done = subprocess.run(
+        command, env=pair.panel.environment, cwd=pair.folder, capture_output=True, text=True, check=True
+    )
+    return done.stdout
+
+
+async def open_page_of_each(pair: Pair, cookie: str, change: Callable[[], object]) -> list[list[str]]:
+    """What an open page of each process reads at its next look after a change."""
+    async with AsyncExitStack() as stack:
+        viewers = [await stack.enter_async_context(Viewer(url, cookie, timeout=60)) for url in pair.urls]
+        for viewer in viewers:
+            await viewer.open()
+            await viewer.until(FIGURE)
+            await viewer.finished()
+        await asyncio.to_thread(change)
+        for viewer in viewers:
+            await viewer.rerun()
+        return [viewer.texts() for viewer in viewers]
+
+
+@pytest.mark.parametrize("how", ["password", "command"])
+def test_a_change_from_outside_ends_a_session_in_both(pair: Pair, how: str) -> None:
+    """A new password, and `sessions end`: open pages of both fall back to the form, and their cookie reads nothing."""
+    cookie = signed_in(*pair.urls)
+
+    def change() -> None:
+        if how == "password":
+            pair.panel.users("password", "alice", "--password-stdin")
+        else:
+            assert sessions_end(pair, "--user", "alice") == "Ended 1 sign-in.\n"
+
+    for texts in run_async(open_page_of_each(pair, cookie, change)):
+        assert "Username" in texts
+        assert not any(FIGURE in text for text in texts)
+    for url in pair.urls:
+        assert ask(url, "/integrations/usage", cookie=cookie)[0] == 401
+        assert ask(url, "/integrations/session", cookie=cookie)[0] == 401
+
+
 def test_guesses_are_counted_over_both(pair: Pair) -> None:
     """Five, wherever; then the right password is refused by both."""
 
@@ -218,6 +262,24 @@ def test_when_the_asking_process_is_killed_another_one_asks(pair: Pair) -> None:
     assert time.monotonic() - begun < 10
     assert pair.simulator.calls() == 2
     asking.join()
+
+
+@pytest.mark.parametrize("ttl", [2])
+def test_both_together_ask_once_when_the_time_of_a_reading_is_over(pair: Pair, ttl: int) -> None:
+    """However many read in both at that moment: one call, whose figure all have."""
+    cookie = signed_in(*pair.urls)
+
+    def read(number: int) -> str:
+        return ask(pair.urls[number % 2], "/integrations/usage", cookie=cookie)[1]
+
+    read(0)
+    pair.simulator.control(latency_seconds=0.3)
+    for calls, left in ((2, 7400), (3, 7300)):
+        pair.simulator.control(spend="100")
+        time.sleep(ttl)
+        with ThreadPoolExecutor(20) as pool:
+            assert all(f'"remainingQuota":{left}' in body for body in pool.map(read, range(20)))
+        assert pair.simulator.calls() == calls
 
 
 def _quietly(url: str, cookie: str) -> None:
