@@ -76,7 +76,7 @@ def fetch(provider: Provider[Any]) -> Outcome:
     """Ask a provider once, and log where an outage begins or ends. Never raises; see `asked`."""
     outcome, description = asked(provider)
     if description is None:
-        _outages.over(provider.label)
+        _outages.over(provider.label, outcome.at)
     else:
         _outages.begun(provider.label, description)
     return outcome
@@ -179,11 +179,14 @@ class _Outages:
             self._since[label] = datetime.now(UTC)
         log.warning("%s: no reading: %s", label, description)
 
-    def over(self, label: str) -> None:
+    def over(self, label: str, at: datetime) -> None:
+        """There was a reading at that time, made here or in another process."""
         with self._lock:
-            since = self._since.pop(label, None)
-        if since is not None:
-            log.warning("%s: reading again after %s", label, humanize.naturaldelta(datetime.now(UTC) - since))
+            since = self._since.get(label)
+            if since is None or at < since:
+                return
+            del self._since[label]
+        log.warning("%s: reading again after %s", label, humanize.naturaldelta(at - since))
 
 
 _outages: Final = _Outages()
@@ -196,6 +199,7 @@ Readings = tuple[Reading, ...]
 def readings_of(provider: Provider[Any], last: Outcome, last_good: Outcome | None = None) -> Readings:
     """What a fetch shows: its readings; the last good ones with the failure beside them; or the failure alone."""
     if last.failure is None:
+        _outages.over(provider.label, last.at)
         return last.readings
     error = last.failure.to_error(provider, now=datetime.now(UTC))
     if last_good is None:

@@ -247,6 +247,21 @@ def test_a_crowd_shares_a_failure(pair: Pair) -> None:
     assert pair.simulator.calls() == 1
 
 
+def test_an_outage_that_another_process_ends_is_over_in_the_log(pair: Pair) -> None:
+    """The one that met it tells its end, once it gives the other's reading."""
+    cookie = signed_in(*pair.urls)
+    pair.simulator.control(mode="internal_server_error")
+    ask(pair.urls[0], "/integrations/usage", cookie=cookie)
+    pair.simulator.control(mode="ok")
+    time.sleep(2)  # clicks at once after a call ask nothing
+    run_async(page(pair.urls[1], cookie, text="Unable to fetch quota.", press="Retry"))
+    assert '"remainingQuota":7500' in ask(pair.urls[0], "/integrations/usage", cookie=cookie)[1]
+    met, other = (server.process.log for server in pair.servers)
+    assert [met.count("IMAI: no reading"), met.count("IMAI: reading again after")] == [1, 1]
+    assert "IMAI: " not in other
+    assert pair.simulator.calls() == 2
+
+
 def test_when_the_asking_process_is_killed_another_one_asks(pair: Pair) -> None:
     """The others have the figure within the deadline."""
     cookie = signed_in(*pair.urls)

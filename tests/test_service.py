@@ -277,6 +277,19 @@ def test_an_outage_is_logged_once_when_it_begins_and_once_when_it_ends(
     ]
 
 
+def test_a_reading_of_another_process_ends_an_outage(caplog: pytest.LogCaptureFixture) -> None:
+    """One line, once it is shown here; a reading from before the outage ends nothing."""
+    broken = provider("Shared", raising(ProviderError(ErrorCode.NETWORK)))
+    with time_machine.travel(datetime(2026, 11, 23, tzinfo=UTC), tick=False):
+        service.fetch(broken)
+    caplog.clear()
+    service.readings_of(broken, service.Outcome(datetime(2026, 11, 22, tzinfo=UTC)))
+    assert caplog.messages == []
+    for _ in range(2):
+        service.readings_of(broken, service.Outcome(datetime(2026, 11, 23, 0, 5, tzinfo=UTC)))
+    assert caplog.messages == ["Shared: reading again after 5 minutes"]
+
+
 def test_two_that_fail_or_recover_together_log_it_once(caplog: pytest.LogCaptureFixture) -> None:
     """At whatever line another thread reads the same provider, an outage has one line at each end."""
     broken = provider("Twice", raising(ProviderError(ErrorCode.NETWORK)))
