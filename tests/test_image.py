@@ -10,6 +10,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,13 +79,22 @@ def container() -> Iterator[Container]:
             subprocess.run([*buildah, "rmi", "--all", "--force"], capture_output=True, check=False)
 
 
-def served(log: Path, running: "subprocess.Popen[bytes]") -> None:
-    """Wait until it says that it serves."""
-    end = time.monotonic() + 60
-    while "Serving on" not in log.read_text():
-        assert running.poll() is None, log.read_text()
-        assert time.monotonic() < end
-        time.sleep(0.05)
+@contextmanager
+def served(command: list[str], log: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    """What a container runs, once it says that it serves; whatever happens, it does not outlive the block."""
+    with log.open("wb") as written:
+        running = subprocess.Popen(command, stderr=written)
+    try:
+        end = time.monotonic() + 60
+        while "Serving on" not in log.read_text():
+            assert running.poll() is None, log.read_text()
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        yield running
+    finally:
+        if running.poll() is None:
+            os.kill(innermost(running.pid), signal.SIGKILL)  # the others end with it
+            running.wait(timeout=20)
 
 
 def stopped(running: "subprocess.Popen[bytes]") -> int:
@@ -110,18 +120,17 @@ def test_the_image_serves_as_its_user_and_says_that_it_is_healthy(
     about = json.loads(output([*container.buildah, "inspect", "--type=image", IMAGE]))["Docker"]["config"]
     assert list(about["Volumes"]) == [HOME]
     port = free_port()
-    log = tmp_path / "log"
-    with log.open("wb") as written:
-        running = subprocess.Popen(container.command(*about["Cmd"], PANEL_PORT=str(port)), stderr=written)
-    served(log, running)
-    kind, *health = [part.replace(":8501", f":{port}") for part in about["Healthcheck"]["Test"]]
-    assert kind == "CMD"
-    assert container.run(*health) == ""
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/integrations/health/ready", timeout=30) as answer:
-        assert answer.read() == b"ready\n"
-    status = Path(f"/proc/{innermost(running.pid)}/status").read_text()
-    assert re.findall(r"^(?:Uid|CapEff):\t(\w+)", status, re.MULTILINE) == [about["User"], "0000000000000000"]
-    assert stopped(running) == 0
+    with served(container.command(*about["Cmd"], PANEL_PORT=str(port)), tmp_path / "log") as running:
+        kind, *health = [part.replace(":8501", f":{port}") for part in about["Healthcheck"]["Test"]]
+        assert kind == "CMD"
+        assert container.run(*health) == ""
+        ready = f"http://127.0.0.1:{port}/integrations/health/ready"
+        with urllib.request.urlopen(ready, timeout=30) as answer:
+            assert answer.read() == b"ready\n"
+        status = Path(f"/proc/{innermost(running.pid)}/status").read_text()
+        shown = re.findall(r"^(?:Uid|CapEff):\t(\w+)", status, re.MULTILINE)
+        assert shown == [about["User"], "0000000000000000"]
+        assert stopped(running) == 0
     assert listing(container.files) == before
     with pytest.raises(AssertionError):
         container.run("python", "-c", health[-1])  # nobody is there any more, and the check notices
