@@ -118,7 +118,10 @@ def preload_links() -> str:
 
 
 class Assets:
-    """Answers for the page and for Streamlit's hashed files; passes on all else."""
+    """Answers for the page and for Streamlit's hashed files, 404 where there is no such file; passes on all else.
+
+    Streamlit itself answers with the page in the place of a file that is not there.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -126,21 +129,23 @@ class Assets:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve from memory, or pass the request on."""
-        asset = None
+        answer: ASGIApp | None = None
         if scope["type"] == "http" and scope["method"] in {"GET", "HEAD"}:
-            asset = await self._find(scope["path"].removeprefix(scope.get("root_path", "")))
-        if asset is None:
-            await self._app(scope, receive, send)
-        else:
-            await _response(asset, Headers(scope=scope))(scope, receive, send)
+            path = scope["path"].removeprefix(scope.get("root_path", ""))
+            answer = await self._answer(path, Headers(scope=scope))
+        await (answer or self._app)(scope, receive, send)
 
-    async def _find(self, path: str) -> _Asset | None:
+    async def _answer(self, path: str, headers: Headers) -> Response | None:
         if path in {"", "/"}:
-            return _page()
-        file = _files().get(path.removeprefix(_PREFIX)) if path.startswith(_PREFIX) else None
-        if file is not None and file not in self._loaded:
+            return _response(_page(), headers)
+        if not path.startswith(_PREFIX):
+            return None
+        file = _files().get(path.removeprefix(_PREFIX))
+        if file is None:
+            return Response(status_code=404)
+        if file not in self._loaded:
             self._loaded[file] = await anyio.to_thread.run_sync(_load, file)
-        return self._loaded.get(file) if file is not None else None
+        return _response(self._loaded[file], headers)
 
 
 def _response(asset: _Asset, headers: Headers) -> Response:

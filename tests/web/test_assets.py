@@ -75,12 +75,21 @@ def test_a_client_that_cannot_decompress_gets_the_plain_file(get: Get) -> None:
         "/static/../index.html",
         "/static/js/../../index.html",
         "/static//etc/passwd",
+        "/static/absent.js",
         "/static/",
     ],
 )
-def test_what_is_not_a_hashed_file_is_left_to_streamlit(get: Get, path: str) -> None:
-    """Only names from Streamlit's own folder are served; anything else is passed on, and nothing is remembered."""
-    assert get(path)[2] == b"elsewhere"
+def test_what_is_not_among_the_files_is_404(get: Get, path: str) -> None:
+    """Only names from Streamlit's own folder are served; anything else there is never answered with the page."""
+    for method in ("GET", "HEAD"):
+        status, headers, body = get(path, method=method)
+        assert (status, body) == (404, b"")
+        assert "cache-control" not in headers
+
+
+def test_what_is_not_below_static_is_left_to_streamlit(get: Get) -> None:
+    """It answers for itself."""
+    assert get("/_stcore/health")[2] == b"elsewhere"
 
 
 def test_other_methods_are_left_to_streamlit(get: Get) -> None:

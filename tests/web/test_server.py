@@ -256,6 +256,7 @@ REQUESTS = [
     (200, "GET", "/_stcore/health"),
     (204, "OPTIONS", "/_stcore/health"),
     (200, "GET", "/_stcore/host-config"),
+    (404, "GET", "/static/js/absent.js"),
     (404, "GET", "/media/absent.png"),
     (404, "GET", "/component/absent/index.html"),
     (404, "GET", "/../etc/passwd"),
