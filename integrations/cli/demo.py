@@ -23,7 +23,7 @@ from integrations.providers.imai import ImaiSettings
 from integrations.simulator import Simulator
 
 _USER: Final = "admin"
-_DEFAULT_PORT: Final = 8501
+_HOST: Final = "127.0.0.1"
 _DRAIN_SECONDS: Final = 2.0
 _STOP_SECONDS: Final = 10.0
 """A panel that has not ended so long after SIGTERM is killed."""
@@ -33,12 +33,14 @@ _LOOK_SECONDS: Final = 0.2
 
 
 @click.command()
-@click.option("--port", default=None, type=click.IntRange(1, 65535), help="Default: 8501, or a free one.")
+@click.option(
+    "--port", default=None, type=click.IntRange(1, 65535), help="Default: PANEL_PORT, or a free one."
+)
 def demo(port: int | None) -> None:
     """Try the panel on loopback: nothing to configure, nothing kept."""
-    startup.check_settings()
+    settings = startup.check_settings()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # it ends the demo as Ctrl+C does
-    port = port or _free_port()
+    port = port or _free_port(settings.port)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="integrations-demo-")))
         password = _make_store(folder / "auth.yaml")
@@ -46,6 +48,7 @@ def demo(port: int | None) -> None:
             "PANEL_AUTH_FILE": str(folder / "auth.yaml"),
             "PANEL_STATE_URL": "memory://",
             "PANEL_COOKIE_SECURE": "false",  # loopback only, and Safari keeps no Secure cookie over plain HTTP
+            "PANEL_ALLOWED_HOSTS": f"localhost,{_HOST}",
         }
         if ImaiSettings.load().api_key is None:
             environment |= _simulated(stack, folder / "providers.yaml")
@@ -53,7 +56,7 @@ def demo(port: int | None) -> None:
             click.echo("IMAI_API_KEY is set: the demo reads your IMAI account, not the simulator.")
         click.echo(f"\n  URL       http://localhost:{port}\n  User      {_USER}\n  Password  {password}\n")
         click.echo("Ctrl+C ends the demo.")
-        command = [sys.executable, "-m", "integrations.cli", "serve", "--port", str(port)]
+        command = [sys.executable, "-m", "integrations.cli", "serve", "--host", _HOST, "--port", str(port)]
         exit_code = _run(command, {**os.environ, **environment})
     sys.exit(exit_code)
 
@@ -104,13 +107,13 @@ def _simulated(stack: ExitStack, providers_file: Path) -> dict[str, str]:
     }
 
 
-def _free_port() -> int:
-    for port in (_DEFAULT_PORT, 0):
+def _free_port(wanted: int) -> int:
+    for port in (wanted, 0):
         with socket.socket() as probe:
             try:
-                probe.bind(("127.0.0.1", port))
+                probe.bind((_HOST, port))
             except OSError:
                 continue
             bound: int = probe.getsockname()[1]
             return bound
-    raise click.ClickException("No port is free on 127.0.0.1.")
+    raise click.ClickException(f"No port is free on {_HOST}.")

@@ -18,10 +18,9 @@ from tests.harness import COMMAND, Process, clean_environment, free_port, is_hea
 
 @contextmanager
 def demo(tmp_path: Path, **environment: str) -> Iterator[Process]:
-    """The demo, with its temporary files in the test's folder."""
-    command = [*COMMAND, "demo", "--port", str(free_port())]
-    own = clean_environment({"TMPDIR": str(tmp_path), **environment})
-    with process(command, tmp_path / "demo.log", own) as running:
+    """The demo in the test's folder, with its temporary files there, too; on a port that is free."""
+    own = clean_environment({"TMPDIR": str(tmp_path), "PANEL_PORT": str(free_port()), **environment})
+    with process([*COMMAND, "demo"], tmp_path / "demo.log", own, cwd=tmp_path) as running:
         yield running
 
 
@@ -40,6 +39,19 @@ def test_the_demo_serves_until_it_is_ended_and_leaves_nothing_behind(tmp_path: P
         running.running.wait(timeout=15)
     assert not is_healthy(url)
     assert list(tmp_path.glob("integrations-demo-*")) == []
+
+
+def test_the_demo_is_on_loopback_whatever_the_settings_of_a_panel_say(tmp_path: Path) -> None:
+    """An address, a list of hosts and a port in `.env` are a real panel's; of these the demo takes its port alone."""
+    port = free_port()
+    lines = ("PANEL_HOST=0.0.0.0", "PANEL_ALLOWED_HOSTS=panel.example.com", f"PANEL_PORT={port}")
+    (tmp_path / ".env").write_text("\n".join(lines), encoding="utf-8")
+    with demo(tmp_path, PANEL_PORT="") as running:
+        url = said(running, r"URL +(\S+)")[1]
+        assert url == f"http://localhost:{port}"
+        said(running, rf"Serving on http://127\.0\.0\.1:{port}\n")
+        running.wait_for(lambda: is_healthy(url))
+        assert is_healthy(f"http://127.0.0.1:{port}")
 
 
 def test_the_simulator_never_stands_in_for_an_account_that_is_configured(tmp_path: Path) -> None:
