@@ -60,6 +60,10 @@ tests:
     input_series:
       - {series: 'integration_quota_used_ratio{integration="IMAI"}', values: '0.5x20 0.95x20'}
       - {series: 'integration_quota_remaining{integration="Empty"}', values: '0x40'}
+      - {series: 'integration_quota_remaining{integration="Told"}', values: '0x40'}
+      - {series: 'integration_error{integration="Told", code="quota_exhausted"}', values: '1x40'}
+      - {series: 'integration_error{integration="Untold", code="quota_exhausted"}', values: '1x40'}
+      - {series: 'integration_error{integration="Slow", code="timeout"}', values: '1x40'}
       - {series: 'integration_up{integration="IMAI"}', values: '1x5 0x40'}
       - {series: 'up{job="integrations"}', values: '1x40'}
     alert_rule_test:
@@ -74,6 +78,14 @@ tests:
           - exp_labels: {severity: critical, integration: Empty}
             exp_annotations:
               summary: "Empty  is almost exhausted"
+              description: "The panel shows what is left and when it renews."
+          - exp_labels: {severity: critical, integration: Told}
+            exp_annotations:
+              summary: "Told  is almost exhausted"
+              description: "The panel shows what is left and when it renews."
+          - exp_labels: {severity: critical, integration: Untold, code: quota_exhausted}
+            exp_annotations:
+              summary: "Untold  is almost exhausted"
               description: "The panel shows what is left and when it renews."
       - {eval_time: 30m, alertname: IntegrationUnreadable, exp_alerts: []}
       - eval_time: 40m
@@ -98,7 +110,7 @@ tests:
 
 
 def test_the_alerts_fire_when_they_should_and_not_before(tmp_path: Path) -> None:
-    """Low after ten minutes at 95 %, unreadable after thirty, gone after ten; and quiet otherwise."""
+    """Low, once, after ten minutes at 95 % or of `quota_exhausted`; unreadable after thirty, gone after ten."""
     cases = tmp_path / "cases.yml"
     cases.write_text(CASES.replace("RULES", str(ALERTS)), encoding="utf-8")
     run = promtool("test", "rules", cases)
