@@ -148,7 +148,8 @@ def prepare() -> None:
 
 
 def reload_accounts() -> None:
-    """Read the providers' file anew; a file with a defect changes nothing and is told in the log with its line."""
+    """Read the providers' file anew; one with a defect, or that is gone, changes nothing and is told in the log."""
+    settings = panel_settings()
     try:
         found = accounts.read()
         for provider in found:
@@ -156,8 +157,14 @@ def reload_accounts() -> None:
     except SettingsError as error:
         log.error("The accounts stay as they were: %s", "; ".join(str(error).splitlines()))  # noqa: TRY400
         return
+    labels = [provider.label for provider in found]
+    shown = [provider.label for provider in accounts.current()]
+    file = settings.providers_file
+    if missing_providers_file(settings) is not None or (labels != shown and not file.exists()):
+        log.error("The accounts stay as they were: %s: there is no such file", file)
+        return
     accounts.replace(found)
-    log.info("Accounts read anew: %s", ", ".join(provider.label for provider in found) or "none")
+    log.info("Accounts read anew: %s", ", ".join(labels) or "none")
 
 
 def settings_source() -> str:

@@ -221,6 +221,40 @@ def test_the_default_providers_file_need_not_be_there(
     assert lines(capsys) == []
 
 
+@pytest.mark.parametrize("named", [True, False])
+def test_a_providers_file_that_is_gone_takes_no_account_away(
+    path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, *, named: bool
+) -> None:
+    """Reading it anew is an error in the log that names it, by the default name as by another one."""
+    file = path.with_name("providers.yaml") if named else Path(".streamlit/providers.yaml")
+    monkeypatch.setenv("PANEL_PROVIDERS_FILE", str(file))
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("accounts: [{service: deepl}]", encoding="utf-8")
+    assert [provider.label for provider in accounts.current()] == ["DeepL"]
+    file.unlink()
+    startup.reload_accounts()
+    assert [provider.label for provider in accounts.current()] == ["DeepL"]
+    (record,) = caplog.records
+    assert record.levelname == "ERROR"
+    assert record.getMessage() == f"The accounts stay as they were: {file}: there is no such file"
+
+
+def test_a_file_that_was_named_and_never_there_is_an_error_of_each_reading(
+    path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """IMAI stays, and the log does not say that all is well."""
+    monkeypatch.setenv("PANEL_PROVIDERS_FILE", str(path.with_name("none.yaml")))
+    startup.reload_accounts()
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    assert [provider.label for provider in accounts.current()] == ["IMAI"]
+
+
+def test_without_a_providers_file_reading_anew_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    """Nothing was there before, nothing is named: IMAI alone, as at the start."""
+    startup.reload_accounts()
+    assert [record.getMessage() for record in caplog.records] == ["Accounts read anew: IMAI"]
+
+
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o602])
 def test_a_key_that_others_may_read_stops_the_start(tmp_path: Path, add_user: AddUser, mode: int) -> None:
     """The line names the file, its mode, the variable and the cure, and not the key."""
