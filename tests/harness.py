@@ -132,12 +132,22 @@ class Process:
 
 @contextmanager
 def process(
-    command: Sequence[str], log_file: Path, environment: Mapping[str, str], *, cwd: Path | None = None
+    command: Sequence[str],
+    log_file: Path,
+    environment: Mapping[str, str],
+    *,
+    cwd: Path | None = None,
+    stdin: int = subprocess.DEVNULL,
 ) -> Iterator[Process]:
     """A process of ours that is ended, by SIGTERM, at the end of the block."""
     with log_file.open("wb") as output:
         running = subprocess.Popen(
-            list(command), env=dict(environment), cwd=cwd, stdout=output, stderr=subprocess.STDOUT
+            list(command),
+            env=dict(environment),
+            cwd=cwd,
+            stdin=stdin,
+            stdout=output,
+            stderr=subprocess.STDOUT,
         )
         try:
             yield Process(running, log_file)

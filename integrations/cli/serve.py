@@ -54,7 +54,8 @@ def serve(  # noqa: PLR0913 - the options of the command
     """Serve the panel.
 
     Exit 0 after SIGTERM or Ctrl+C, 1 if it cannot start. SIGHUP reads the providers' file anew. Several workers need a
-    state that they share: one that dies is replaced, and SIGHUP replaces one after the other.
+    state that they share: one that dies is replaced, and SIGHUP replaces one after the other. At a terminal SIGHUP ends
+    the panel, as the terminal was closed.
     """
     settings = startup.check()
     if workers > 1 and settings.state_url.get_secret_value() == "memory://":
@@ -161,8 +162,17 @@ def _serve_alone(listener: socket.socket, config: "uvicorn.Config") -> None:
     import uvicorn  # noqa: PLC0415 - heavy, as above
 
     if hasattr(signal, "SIGHUP"):  # not everywhere
-        signal.signal(signal.SIGHUP, lambda *_: threading.Thread(target=startup.reload_accounts).start())
+        # At a terminal it tells that this was closed; a service has none.
+        signal.signal(signal.SIGHUP, _end if os.isatty(0) else _reload)
     uvicorn.Server(config).run([listener])
+
+
+def _end(*_: object) -> None:
+    signal.raise_signal(signal.SIGTERM)
+
+
+def _reload(*_: object) -> None:
+    threading.Thread(target=startup.reload_accounts).start()
 
 
 def _serve_by_workers(listener: socket.socket, config: "uvicorn.Config", count: int) -> None:

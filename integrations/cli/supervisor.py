@@ -40,6 +40,8 @@ _SPAWN: Final = multiprocessing.get_context("spawn")
 def _work(config: uvicorn.Config, listener: socket.socket, supervisor: Connection) -> None:
     """What a worker does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # until it serves: Ctrl+C reaches the supervisor, too
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as does that of a terminal which is closed
     server = uvicorn.Server(config)
     threading.Thread(target=_answer, args=(server, supervisor), name="supervisor", daemon=True).start()
     server.run([listener])
@@ -130,11 +132,12 @@ class Supervisor:
         self._is_to_replace = False
 
     def run(self) -> bool:
-        """Until SIGTERM or Ctrl+C; False where it ends because no worker can start."""
+        """Until SIGTERM, Ctrl+C or the terminal's end; False where it ends because no worker can start."""
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._note_end)
         if hasattr(signal, "SIGHUP"):  # not everywhere
-            signal.signal(signal.SIGHUP, self._note_replacement)
+            # At a terminal it tells that this was closed; a service has none.
+            signal.signal(signal.SIGHUP, self._note_end if os.isatty(0) else self._note_replacement)
         try:
             while not self._is_to_end:
                 self._look()

@@ -14,6 +14,7 @@ import pytest
 
 from integrations.cli import demo as demo_module
 from tests.harness import COMMAND, Process, clean_environment, free_port, is_healthy, process, wait_for
+from tests.terminal import at_a_terminal
 
 
 @contextmanager
@@ -37,6 +38,29 @@ def test_the_demo_serves_until_it_is_ended_and_leaves_nothing_behind(tmp_path: P
         running.wait_for(lambda: is_healthy(url))
         running.running.send_signal(signal.SIGTERM)
         running.running.wait(timeout=15)
+    assert not is_healthy(url)
+    assert list(tmp_path.glob("integrations-demo-*")) == []
+
+
+def test_the_demo_ends_with_its_terminal(tmp_path: Path) -> None:
+    """Its panel, the port and the temporary files go with it."""
+    own = clean_environment({"TMPDIR": str(tmp_path), "PANEL_PORT": str(free_port())})
+    with at_a_terminal([*COMMAND, "demo"], tmp_path / "demo.log", own) as (running, window):
+        url = said(running, r"URL +(\S+)")[1]
+        running.wait_for(lambda: is_healthy(url))
+        window.close()
+        assert running.running.wait(timeout=15) == 0
+    assert not is_healthy(url)
+    assert list(tmp_path.glob("integrations-demo-*")) == []
+
+
+def test_a_hangup_ends_the_demo_without_a_terminal_too(tmp_path: Path) -> None:
+    """As where it is started over a connection without one; its panel alone would live on."""
+    with demo(tmp_path) as running:
+        url = said(running, r"URL +(\S+)")[1]
+        running.wait_for(lambda: is_healthy(url))
+        running.running.send_signal(signal.SIGHUP)
+        assert running.running.wait(timeout=15) == 0
     assert not is_healthy(url)
     assert list(tmp_path.glob("integrations-demo-*")) == []
 
@@ -96,7 +120,8 @@ def run_interrupted(
                 wait_for(ready.exists, "the panel")
             signal.raise_signal(signal.SIGTERM)
 
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.getsignal(number) for number in numbers}
     monkeypatch.setattr(subprocess, "Popen", Interrupted)
     try:
         assert demo_module._run([sys.executable, "-c", code], {}) == 0

@@ -24,6 +24,8 @@ from integrations import command
 from integrations.cli.main import main
 from integrations.cli.serve import _listen
 from tests.conftest import PASSWORD, AddUser
+from tests.harness import COMMAND, accepts, clean_environment, free_port, is_healthy
+from tests.terminal import at_a_terminal
 from tests.transport.test_client import self_signed
 from tests.web.test_usage import token
 
@@ -48,6 +50,7 @@ def serving(folder: Path, *arguments: str) -> Iterator[tuple["subprocess.Popen[b
         running = subprocess.Popen(
             [sys.executable, "-m", "integrations.cli", "serve", *arguments],
             cwd=folder,
+            stdin=subprocess.DEVNULL,
             stderr=output,
         )
         try:
@@ -132,6 +135,21 @@ def test_sighup_reads_the_accounts_anew_and_keeps_them_where_the_file_is_wrong(
         running.send_signal(signal.SIGHUP)
         wait_for(log, rf" ERROR integrations: The accounts stay as they were: {file}:2")
         assert shown() == ["IMAI", "DeepL"]
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_panel_that_was_started_at_a_terminal_ends_with_it(tmp_path: Path, workers: str) -> None:
+    """Nobody is left who could end it, or who holds the port; it ends as after SIGTERM."""
+    port = free_port()
+    state_url = f"sqlite:///{tmp_path}/state.sqlite3"
+    own = clean_environment({"PANEL_AUTH_FILE": f"{tmp_path}/auth.yaml", "PANEL_STATE_URL": state_url})
+    command = [*COMMAND, "serve", "--port", str(port), "--workers", workers]
+    with at_a_terminal(command, tmp_path / "serve.log", own) as (running, window):
+        running.wait_for(lambda: is_healthy(f"http://127.0.0.1:{port}"))
+        window.close()
+        assert running.running.wait(timeout=15) == 0
+        assert running.log.splitlines()[-1].endswith(" INFO integrations: Stopped")
+    assert not accepts(port)
 
 
 def test_small_messages_are_sent_at_once() -> None:
