@@ -1,5 +1,7 @@
 """The page when Streamlit runs this file, and the ASGI app when a server imports it."""
 
+import logging
+
 import streamlit as st
 
 if __name__ == "__main__":
@@ -14,7 +16,8 @@ else:
     try:
         startup.prepare()
     except startup.StartError as error:
-        raise SystemExit(str(error)) from None
+        logging.getLogger("integrations").error("Not started: %s", "; ".join(str(error).splitlines()))  # noqa: TRY400
+        raise SystemExit(1) from None
     app = st.App(
         __file__,
         routes=server.ROUTES,

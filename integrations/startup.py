@@ -75,6 +75,21 @@ def prepare_log(settings: PanelSettings) -> None:
     log_output.set_up(settings.log_level, settings.log_format)
 
 
+def _prepare_log_for_the_settings() -> None:
+    """Give what is told while the settings are read the log's form already, as far as that can be found alone."""
+    reader = logging.getLogger("dotenv.main")
+    reader.disabled = True  # a line that it cannot read is told of where the file is checked
+    try:
+        file = env_file.values()
+    except (OSError, UnicodeDecodeError):
+        file = {}
+    finally:
+        reader.disabled = False
+    found = {name.upper(): value for source in (file, os.environ) for name, value in source.items() if value}
+    style = found.get(PanelSettings.variable("log_format"), "").strip().lower()
+    log_output.set_up("INFO", "json" if style == "json" else "text")
+
+
 def check_env_file() -> None:
     """Look who else may read the keys in `.env`.
 
@@ -110,6 +125,7 @@ def check() -> PanelSettings:
     Raises:
         StartError: settings are wrong, others may read the store or the keys, or a person must mend the state's file.
     """
+    _prepare_log_for_the_settings()
     settings = check_settings()
     prepare_log(settings)
     check_env_file()

@@ -1,5 +1,8 @@
 """What is checked before the panel serves."""
 
+import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,7 +11,7 @@ import pytest
 from integrations import accounts, startup
 from integrations.settings import panel_settings
 from tests.conftest import IMAI, AddUser
-from tests.harness import free_port
+from tests.harness import clean_environment, free_port
 
 NO_USERS = "roles: {admin: ['*']}\ncredentials: {usernames: {}}\n"
 
@@ -60,6 +63,37 @@ def test_the_place_of_the_state_is_told_without_its_password(
     """Which state counts is seen at the start, and nothing that opens it."""
     monkeypatch.setenv("PANEL_STATE_URL", url)
     assert startup.state_place(panel_settings()) == place.format(folder=path.parent)
+
+
+@pytest.mark.parametrize(
+    ("in_environment", "in_file"),
+    [("json", ""), ("", "PANEL_LOG_FORMAT=json\n"), ("", "panel_log_format=JSON\n")],
+)
+@pytest.mark.parametrize("defect", ["this is no line", "PANEL_PORT=many"])
+def test_what_stops_a_server_that_imports_the_panel_has_the_form_of_the_log(
+    path: Path, in_environment: str, in_file: str, defect: str
+) -> None:
+    """Wherever the form stands, and though the settings are wrong: one line, and exit 1."""
+    path.with_name(".env").write_text(f"{in_file}{defect}\n", encoding="utf-8")
+    environment = clean_environment({"PANEL_LOG_FORMAT": in_environment})
+    run = subprocess.run(
+        [sys.executable, "-c", "import integrations.app"],
+        cwd=path.parent,
+        env=environment,
+        capture_output=True,
+        check=False,
+    )
+    assert (run.returncode, run.stdout) == (1, b"")
+    (told,) = [json.loads(line) for line in run.stderr.splitlines()]
+    assert (told["level"], told["logger"]) == ("ERROR", "integrations")
+    assert told["message"].startswith("Not started: ")
+
+
+def test_an_env_file_that_is_no_text_stops_the_start_as_ever(path: Path) -> None:
+    """With its line, though the form of the log is looked for in it before."""
+    path.with_name(".env").write_bytes(b"PANEL_LOG_FORMAT=json\xff\n")
+    with pytest.raises(startup.StartError, match="not UTF-8 text"):
+        startup.prepare()
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o660, 0o604])

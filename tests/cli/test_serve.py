@@ -1,5 +1,6 @@
 """`integrations serve --workers`: several processes behind one port, as one panel."""
 
+import json
 import os
 import re
 import signal
@@ -175,6 +176,26 @@ def test_an_open_page_is_told_of_the_end(tmp_path: Path) -> None:
                 page.recv(timeout=5)
     assert closed.value.rcvd is not None
     assert closed.value.rcvd.code == 1012
+
+
+def test_what_stops_a_new_worker_is_in_the_log_as_all_else_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With PANEL_LOG_FORMAT=json each line is JSON, that of a defect met at SIGHUP, too."""
+    file = tmp_path / "providers.yaml"
+    file.write_text("accounts: [{service: imai}]", encoding="utf-8")
+    monkeypatch.setenv("PANEL_PROVIDERS_FILE", str(file))
+    monkeypatch.setenv("PANEL_LOG_FORMAT", "json")
+    with two_workers(tmp_path) as server:
+        serving(server)
+        file.write_text("accounts: [{service: nobody}]", encoding="utf-8")
+        server.process.running.send_signal(signal.SIGHUP)
+        server.process.wait_for(lambda: "did not start" in server.process.log)
+        assert seconds_to_end(server) < 5
+        written = [json.loads(line) for line in server.process.log.splitlines()]
+    told = next(line for line in written if str(file) in line["message"])
+    assert (told["level"], told["logger"]) == ("ERROR", "integrations")
+    assert told["message"].startswith(f"Not started: {file}:1: accounts[0].service: unknown service")
 
 
 @pytest.mark.parametrize(
