@@ -90,14 +90,34 @@ def _check_certificate(certificate: str | None, key: str | None) -> None:
         raise click.ClickException("--ssl-keyfile needs --ssl-certfile beside it.")
     if certificate is None:
         return
+    asked = False
+
+    def password() -> str:
+        """Asked for an encrypted key; without this OpenSSL would ask the terminal."""
+        nonlocal asked
+        asked = True
+        return ""
+
     try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
-    except (ssl.SSLError, OSError) as error:
-        missing = "" if key else " Give its key with --ssl-keyfile."
-        reason = error.reason if isinstance(error, ssl.SSLError) else error.strerror
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password)
+    except OSError as error:
+        reason = "the key is encrypted" if asked else _reason(error)
         raise click.ClickException(
-            f"--ssl-certfile {certificate}: certificate and key cannot be used ({reason}).{missing}"
+            f"--ssl-certfile {certificate}: certificate and key cannot be used ({reason})."
+            f"{_hint(encrypted=asked, key=key)}"
         ) from None
+
+
+def _reason(error: OSError) -> str:
+    if isinstance(error, ssl.SSLError):
+        return error.reason or "no PEM certificate and key in it"
+    return str(error.strerror)
+
+
+def _hint(*, encrypted: bool, key: str | None) -> str:
+    if encrypted:
+        return " Take its password off: openssl pkey -in KEY -out PLAIN_KEY, then chmod 600 PLAIN_KEY."
+    return "" if key else " Give its key with --ssl-keyfile."
 
 
 def _listen(host: str, port: int) -> socket.socket:

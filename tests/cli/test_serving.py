@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from cryptography.hazmat.primitives import serialization
 from websockets.sync.client import connect
 
 from integrations import command
@@ -207,12 +208,34 @@ def test_a_certificate_without_its_key_is_one_line(tmp_path: Path) -> None:
     )
     result = serve("--ssl-certfile", str(alone))
     assert result.exit_code == 1
-    assert result.stderr.startswith(f"Error: --ssl-certfile {alone}: certificate and key cannot be used (")
-    assert result.stderr.endswith("Give its key with --ssl-keyfile.\n")
+    assert result.stderr == (
+        f"Error: --ssl-certfile {alone}: certificate and key cannot be used (no PEM certificate and key in it). "
+        "Give its key with --ssl-keyfile.\n"
+    )
     assert (
         serve("--ssl-keyfile", str(both)).stderr == "Error: --ssl-keyfile needs --ssl-certfile beside it.\n"
     )
     assert "Cannot listen" in serve("--ssl-certfile", str(both), "--host", "192.0.2.1").stderr
+
+
+def test_an_encrypted_key_is_refused_and_nobody_is_asked_for_its_password(tmp_path: Path) -> None:
+    """One line with the cure, though a terminal is there to ask; in a file of its own or beside the certificate."""
+    both = self_signed(tmp_path)
+    key = serialization.load_pem_private_key(both.read_bytes(), None)
+    encryption = serialization.BestAvailableEncryption(b"test-password-not-secret")
+    encrypted = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)
+    certificate = both.read_bytes().partition(b"-----BEGIN CERTIFICATE")[2]
+    both.write_bytes(encrypted + b"-----BEGIN CERTIFICATE" + certificate)
+    (tmp_path / "key.pem").write_bytes(encrypted)
+    own = clean_environment({"PANEL_STATE_URL": "memory://"})
+    for options in ([], ["--ssl-keyfile", str(tmp_path / "key.pem")]):
+        command = [*COMMAND, "serve", "--port", "0", "--ssl-certfile", str(both), *options]
+        with at_a_terminal(command, tmp_path / "serve.log", own) as (running, _):
+            assert running.running.wait(timeout=15) == 1
+            assert running.log == (
+                f"Error: --ssl-certfile {both}: certificate and key cannot be used (the key is encrypted). "
+                "Take its password off: openssl pkey -in KEY -out PLAIN_KEY, then chmod 600 PLAIN_KEY.\n"
+            )
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o604])
