@@ -1,5 +1,6 @@
 """`GET /metrics`: the same readings as the page, for Prometheus; and what the panel itself is doing."""
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from prometheus_client import Metric
 
 _OPENMETRICS: Final = "application/openmetrics-text"
+_PLAIN: Final = "text/plain"
+_WEIGHT: Final = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?")
 
 
 class MetricsEndpoint(HTTPEndpoint):
@@ -39,13 +42,28 @@ class MetricsEndpoint(HTTPEndpoint):
         if not found.may(INTEGRATION_READ):
             return problem(HTTPStatus.FORBIDDEN, "The permission integration:Read is needed.")
         await read_all()
-        accepts = request.headers.get("accept", "")
-        body, media_type = await anyio.to_thread.run_sync(_exposition, _OPENMETRICS in accepts)
+        openmetrics = _wants_openmetrics(request.headers.get("accept", ""))
+        body, media_type = await anyio.to_thread.run_sync(_exposition, openmetrics)
         return Response(body, headers={"Cache-Control": "no-store", "Content-Type": media_type})
 
     async def method_not_allowed(self, request: Request) -> Response:
         """405, in the form of every other error."""
         return method_not_allowed(request)
+
+
+def _wants_openmetrics(accept: str) -> bool:
+    return _weight(accept, _OPENMETRICS) > 0 and _weight(accept, _OPENMETRICS) >= _weight(accept, _PLAIN)
+
+
+def _weight(accept: str, media_type: str) -> float:
+    """How much a client wants a media type (RFC 9110, 12.4.2); 0: not at all, not named, or no telling."""
+    found = [0.0]
+    for entry in accept.lower().replace(" ", "").split(","):
+        name, *parameters = entry.split(";")
+        if name == media_type:
+            stated = [parameter[2:] for parameter in parameters if parameter.startswith("q=")] or ["1"]
+            found.append(float(stated[0]) if _WEIGHT.fullmatch(stated[0]) else 0.0)
+    return max(found)
 
 
 def _exposition(openmetrics: bool) -> tuple[bytes, str]:  # noqa: FBT001 - handed on by run_sync

@@ -172,6 +172,32 @@ def test_openmetrics_for_those_who_accept_it(server: Server, bearer: str) -> Non
 
 @pytest.mark.usefixtures("imai")
 @pytest.mark.parametrize(
+    ("accept", "openmetrics"),
+    [
+        ("application/openmetrics-text", True),
+        ("Application/OpenMetrics-Text; version=1.0.0 ; q=0.5, text/plain;q=0.5", True),
+        (
+            "application/openmetrics-text;q=0.5,application/openmetrics-text;q=0.4,text/plain;q=0.3,*/*;q=0.1",
+            True,
+        ),
+        ("application/openmetrics-text;q=0, text/plain", False),
+        ("application/openmetrics-text;q=0.000", False),
+        ("application/openmetrics-text;q=0.4, text/plain;q=0.9", False),
+        ("application/openmetrics-text;q=nan", False),
+        ("application/openmetrics-text;q=0" + "9" * 5000, False),
+        ("application/openmetrics-textual", False),
+    ],
+)
+def test_the_format_is_the_one_that_the_client_wants(
+    server: Server, bearer: str, accept: str, *, openmetrics: bool
+) -> None:
+    """A weight of 0 is a refusal, and the greater weight goes first; Prometheus gets what it asks for first."""
+    media_type = server.ask("/metrics", authorization=bearer, accept=accept).headers["content-type"]
+    assert media_type.startswith("application/openmetrics-text" if openmetrics else "text/plain")
+
+
+@pytest.mark.usefixtures("imai")
+@pytest.mark.parametrize(
     "accept", ["text/plain;version=" + "9" * 5000, "application/json", "\xff", ",;=,", "*/*"]
 )
 def test_a_hostile_accept_header_gets_the_plain_format(server: Server, bearer: str, accept: str) -> None:
