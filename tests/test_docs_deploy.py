@@ -119,6 +119,16 @@ def test_the_image_runs_as_somebody_else_with_settings_of_ours() -> None:
     assert left_out[:2] == [".*", "!.streamlit/config.toml"]
 
 
+def test_what_an_env_file_would_take_from_the_image_is_named() -> None:
+    """Whatever the image sets and `.env.example` sets otherwise."""
+    example = (ROOT / ".env.example").read_text(encoding="utf-8")
+    own = set(re.findall(r"\b(PANEL_\w+)=", CONTAINERFILE))
+    taken = own & set(re.findall(r"^(PANEL_\w+)=.", example, re.MULTILINE))
+    assert "PANEL_HOST" in taken
+    section = DOCUMENT.partition("\n## Containers\n")[2].partition("\n## ")[0]
+    assert [name for name in sorted(taken) if f"`{name}`" not in section] == []
+
+
 def test_the_composition_keeps_the_root_read_only_and_listens_on_loopback() -> None:
     """Its files are there, and its command is the panel's; inside, it listens where the port is published."""
     panel = composition()
