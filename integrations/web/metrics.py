@@ -1,5 +1,6 @@
 """`GET /metrics`: the same readings as the page, for Prometheus; and what the panel itself is doing."""
 
+import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -88,6 +89,8 @@ class _Figure:
 
 _ACCOUNT: Final = ("integration",)
 _QUOTA: Final = ("integration", "quota", "unit")
+_PROCESS: Final = "process"
+"""Keeps apart what each of several processes behind one port counted: mixed, they look like a counter's resets."""
 
 
 def _ratio(reading: Reading) -> Decimal | None:
@@ -172,19 +175,23 @@ def _panel() -> "Iterator[Metric]":
     with suppress(StateError):  # unknown is left out
         sessions = len(auth().sessions.all())
         yield GaugeMetricFamily("integration_panel_sessions", "Signed-in sessions.", value=sessions)
-    yield GaugeMetricFamily("integration_panel_websockets", "Open pages.", value=open_websockets.count)
+    process = str(os.getpid())
+    websockets = GaugeMetricFamily("integration_panel_websockets", "Open pages.", labels=(_PROCESS,))
+    websockets.add_metric([process], open_websockets.count)
     requests = CounterMetricFamily(
-        "integration_requests", "HTTP requests sent to the provider, repeated ones too.", labels=_ACCOUNT
+        "integration_requests",
+        "HTTP requests sent to the provider, repeated ones too.",
+        labels=(*_ACCOUNT, _PROCESS),
     )
     durations = SummaryMetricFamily(
         "integration_fetch_duration_seconds",
         "How long the provider's figures took to fetch.",
-        labels=_ACCOUNT,
+        labels=(*_ACCOUNT, _PROCESS),
     )
     for label, traffic in sorted(counters.traffic().items()):
-        requests.add_metric([label], traffic.requests)
-        durations.add_metric([label], count_value=traffic.fetches, sum_value=traffic.seconds)
-    yield from (requests, durations)
+        requests.add_metric([label, process], traffic.requests)
+        durations.add_metric([label, process], count_value=traffic.fetches, sum_value=traffic.seconds)
+    yield from (websockets, requests, durations)
 
 
 @dataclass

@@ -61,8 +61,20 @@ def is_there(pid: int) -> bool:
         return False
 
 
+def counting(url: str, token: str) -> set[int]:
+    """The processes whose own counts twenty scrapes at once show."""
+    request = urllib.request.Request(f"{url}/metrics", headers={"Authorization": f"Bearer {token}"})
+
+    def scrape(_: int) -> list[str]:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return re.findall(r'process="(\d+)"', answer.read().decode())
+
+    with ThreadPoolExecutor(20) as pool:
+        return {int(number) for found in pool.map(scrape, range(20)) for number in found}
+
+
 def test_workers_share_a_port_and_one_that_dies_is_replaced(tmp_path: Path, imai: Simulator) -> None:
-    """All are asked, one call is made; a kill is healed and logged; SIGHUP replaces all, SIGTERM ends all."""
+    """All are asked and count, one call is made; a kill is healed and logged; SIGHUP replaces all, SIGTERM ends all."""
     token = CliRunner().invoke(main, ["tokens", "add", "monitor", "--role", "admin"]).stdout.strip()
     with two_workers(tmp_path) as server:
         supervisor = server.process.running
@@ -77,6 +89,7 @@ def test_workers_share_a_port_and_one_that_dies_is_replaced(tmp_path: Path, imai
 
         with ThreadPoolExecutor(20) as pool:
             assert len(set(pool.map(read, range(40)))) == 1
+        wait_for(lambda: counting(server.url, token) == workers_of(supervisor.pid), "counts of each worker")
         assert imai.calls == 1
         first, second = workers_of(supervisor.pid)
         os.kill(first, signal.SIGKILL)

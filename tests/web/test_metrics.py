@@ -1,5 +1,6 @@
 """`GET /metrics`, asked over a real socket and read by Prometheus' own tools."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -94,18 +95,19 @@ def test_every_figure_is_a_metric(
 
 
 def test_the_panel_tells_of_itself(server: Server, imai: Simulator, bearer: str) -> None:
-    """Sessions, open pages, requests sent and how long they took."""
+    """Sessions; and of this process, by its number: open pages, requests sent and how long they took."""
     imai.mode = "flaky"
     assert cookie_of("alice")
     with connect(f"ws://{server.host}/_stcore/stream", subprotocols=["streamlit"]):  # type: ignore[list-item]
         found = samples(scrape(server, bearer))
     assert found["integration_panel_sessions{}"] == 1
-    assert found["integration_panel_websockets{}"] == 1
-    assert found["integration_requests_total{integration=IMAI}"] == imai.calls
-    assert found["integration_fetch_duration_seconds_count{integration=IMAI}"] == 1
-    assert 0 < found["integration_fetch_duration_seconds_sum{integration=IMAI}"] < 30
+    own = f"process={os.getpid()}"
+    assert found[f"integration_panel_websockets{{{own}}}"] == 1
+    assert found[f"integration_requests_total{{integration=IMAI,{own}}}"] == imai.calls
+    assert found[f"integration_fetch_duration_seconds_count{{integration=IMAI,{own}}}"] == 1
+    assert 0 < found[f"integration_fetch_duration_seconds_sum{{integration=IMAI,{own}}}"] < 30
     end = time.monotonic() + 5
-    while samples(scrape(server, bearer))["integration_panel_websockets{}"]:
+    while samples(scrape(server, bearer))[f"integration_panel_websockets{{{own}}}"]:
         assert time.monotonic() < end
 
 
