@@ -1,0 +1,50 @@
+"""What docs/deploy.md says of proxies beside the plain configuration, with the real nginx."""
+
+import re
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from playwright.sync_api import Browser, expect
+
+from tests.browser.conftest import sign_in, wait_for_clicks
+from tests.browser.test_deploy import CONFIGURATION, nginx
+from tests.harness import ROOT, SimulatorProcess, run_panel
+
+
+def under_a_path() -> str:
+    """The configuration with the block of docs/deploy.md for a path in the place of `location /`."""
+    (own,) = re.findall(r"(?ms)^    location / \{.*?^    \}\n", CONFIGURATION)
+    others = "".join(line for line in own.splitlines(keepends=True)[1:-1] if "proxy_pass " not in line)
+    document = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"(?s)```\n(location /panel/ \{.*?\}\n)```", document)
+    comment = "    # and the other lines of `location /`\n"
+    assert comment in block
+    assert "`integrations serve --root-path /panel`" in document
+    return CONFIGURATION.replace(own, block.replace(comment, others))
+
+
+def test_the_panel_works_under_a_path_of_another_site(
+    chromium: Browser, simulator_process: SimulatorProcess, tmp_path: Path
+) -> None:
+    """As documented: sign in, read the card, refresh; all that the browser asks for is below that path."""
+    asked: list[str] = []
+    context = chromium.new_context(ignore_https_errors=True)
+    page = context.new_page()
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("websocket", lambda websocket: asked.append(websocket.url))
+    with run_panel(tmp_path, simulator_process, options=("--root-path", "/panel")) as panel:
+        configuration = under_a_path().replace("8501", panel.url.rpartition(":")[2])
+        with nginx(tmp_path, configuration) as site:
+            panel.url = f"{site}/panel/"
+            sign_in(page, panel)
+            expect(page.get_by_text("Remaining: 7,500 credits")).to_be_visible()
+            panel.simulator.control(spend="1")
+            wait_for_clicks(page)
+            page.get_by_role("button", name="Refresh", exact=True).click()
+            expect(page.get_by_text("Remaining: 7,499 credits")).to_be_visible()
+            assert page.goto(f"{site}/panel/integrations").url == panel.url  # type: ignore[union-attr]
+            expect(page.get_by_text("Remaining: 7,499 credits")).to_be_visible()
+    context.close()
+    assert f"{site.replace('https', 'wss')}/panel/_stcore/stream" in asked
+    paths = [urlsplit(url).path for url in asked if not url.startswith(("data:", "blob:"))]
+    assert [path for path in paths if not path.startswith("/panel/")] == []
