@@ -1,14 +1,19 @@
 """What docs/deploy.md says of proxies beside the plain configuration, with the real nginx."""
 
 import re
+import ssl
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import pytest
 from playwright.sync_api import Browser, expect
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+from websockets.typing import Origin
 
 from tests.browser.conftest import sign_in, wait_for_clicks
 from tests.browser.test_deploy import CONFIGURATION, nginx
-from tests.harness import ROOT, SimulatorProcess, run_panel
+from tests.harness import ROOT, Panel, SimulatorProcess, run_panel
 
 
 def under_a_path() -> str:
@@ -48,3 +53,38 @@ def test_the_panel_works_under_a_path_of_another_site(
     assert f"{site.replace('https', 'wss')}/panel/_stcore/stream" in asked
     paths = [urlsplit(url).path for url in asked if not url.startswith(("data:", "blob:"))]
     assert [path for path in paths if not path.startswith("/panel/")] == []
+
+
+HEADER = r"(?m)^ +proxy_set_header"
+OTHER_HOST = (
+    r"Websocket refused: its Origin is 'https://localhost:\d+', and the request came for https://'{}'\. The proxy must "
+    r"pass on Host as the browser sent it, port included, and X-Forwarded-Proto"
+)
+NO_UPGRADE = r"A plain request for /_stcore/stream came: the proxy must pass Upgrade and Connection on"
+
+
+@pytest.mark.parametrize(
+    ("line", "instead", "status", "says"),
+    [
+        pytest.param(rf"{HEADER} Host .*\n", "", 403, OTHER_HOST.format("panel"), id="no Host"),
+        pytest.param(r"\$http_host", "$host", 403, OTHER_HOST.format("localhost"), id="Host without port"),
+        pytest.param(rf"{HEADER} (Upgrade|Connection) .*\n", "", 426, NO_UPGRADE, id="no Upgrade"),
+    ],
+)
+def test_what_nginx_does_not_pass_on_is_told_in_the_log(  # noqa: PLR0913, PLR0917 - a row of the table
+    panel: Panel, tmp_path: Path, line: str, instead: str, status: int, says: str
+) -> None:
+    """The page would stay grey: one warning for one websocket, which says what the proxy must pass on."""
+    configuration, found = re.subn(line, instead, CONFIGURATION)
+    assert found
+    context = ssl._create_unverified_context()  # noqa: S323 - the test's own certificate
+    with nginx(tmp_path, configuration.replace("8501", panel.url.rpartition(":")[2])) as site:
+        address = f"{site.replace('https', 'wss')}/_stcore/stream"
+        with (
+            pytest.raises(InvalidStatus) as refused,
+            connect(address, origin=Origin(site), ssl=context),
+        ):
+            pass
+    assert refused.value.response.status_code == status
+    (warning,) = [entry for entry in panel.log.splitlines() if " WARNING integrations.web." in entry]
+    assert re.fullmatch(says, warning.partition(" integrations.web.guard: ")[2])
