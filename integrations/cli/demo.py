@@ -27,8 +27,6 @@ _HOST: Final = "127.0.0.1"
 _DRAIN_SECONDS: Final = 2.0
 _STOP_SECONDS: Final = 10.0
 """A panel that has not ended so long after SIGTERM is killed."""
-_HANGUP: Final = getattr(signal, "SIGHUP", signal.SIGTERM)  # not everywhere
-"""Its terminal was closed."""
 _LOOK_SECONDS: Final = 0.2
 """How often the demo looks whether its panel still runs."""
 
@@ -40,7 +38,7 @@ _LOOK_SECONDS: Final = 0.2
 def demo(port: int | None) -> None:
     """Try the panel on loopback: nothing to configure, nothing kept."""
     settings = startup.check_settings()
-    for number in (signal.SIGTERM, _HANGUP):  # they end the demo as Ctrl+C does
+    for number in _ending_signals():  # they end the demo as Ctrl+C does
         signal.signal(number, signal.default_int_handler)
     port = port or _free_port(settings.port)
     with ExitStack() as stack:
@@ -63,11 +61,18 @@ def demo(port: int | None) -> None:
     sys.exit(exit_code)
 
 
+def _ending_signals() -> list[int]:
+    """Those that end the demo: SIGHUP, as its terminal was closed, unless `nohup` has it live on."""
+    hangup = getattr(signal, "SIGHUP", signal.SIGTERM)  # not everywhere
+    ignored = signal.getsignal(hangup) is signal.SIG_IGN
+    return [signal.SIGINT, signal.SIGTERM, *([] if ignored else [hangup])]
+
+
 def _run(command: list[str], environment: dict[str, str]) -> int:
     """Until the panel ends, or Ctrl+C, SIGTERM or SIGHUP ends it: then 0, else its exit code."""
     ended = threading.Event()
     # Not by an exception: one that came while the process is made would leave it running alone.
-    for number in (signal.SIGINT, signal.SIGTERM, _HANGUP):
+    for number in _ending_signals():
         signal.signal(number, lambda *_: ended.set())
     panel = subprocess.Popen(command, env=environment)  # noqa: S603 - ourselves
     while panel.poll() is None and not ended.wait(_LOOK_SECONDS):

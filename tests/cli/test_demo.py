@@ -65,6 +65,19 @@ def test_a_hangup_ends_the_demo_without_a_terminal_too(tmp_path: Path) -> None:
     assert list(tmp_path.glob("integrations-demo-*")) == []
 
 
+def test_a_demo_under_nohup_does_not_hear_of_its_terminal(tmp_path: Path) -> None:
+    """It goes on ignoring SIGHUP, as whoever wrote `nohup` wants it to."""
+    own = clean_environment({"TMPDIR": str(tmp_path), "PANEL_PORT": str(free_port())})
+    command = ["nohup", *COMMAND, "demo"]
+    with process(command, tmp_path / "demo.log", own, cwd=tmp_path) as running:
+        url = said(running, r"URL +(\S+)")[1]
+        running.wait_for(lambda: is_healthy(url))
+        status = Path(f"/proc/{running.running.pid}/status").read_text(encoding="ascii")
+        found = re.search(r"^SigIgn:\s*([0-9a-f]+)$", status, re.MULTILINE)
+        assert found
+        assert int(found[1], 16) & 1 << (signal.SIGHUP - 1)
+
+
 def test_the_demo_is_on_loopback_whatever_the_settings_of_a_panel_say(tmp_path: Path) -> None:
     """An address, a list of hosts and a port in `.env` are a real panel's; of these the demo takes its port alone."""
     port = free_port()
