@@ -6,8 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
+from typing import Final
 
 from tests.harness import Process, process
+
+HEARS_HANGUPS: Final = ("env", "--default-signal=HUP")
+"""Before a command: SIGHUP reaches it, though the tests themselves may run under `nohup`."""
 
 
 @contextmanager
@@ -20,7 +24,7 @@ def at_a_terminal(
     """
     ours, theirs = pty.openpty()
     with os.fdopen(ours, "rb", buffering=0) as window, os.fdopen(theirs, "rb", buffering=0) as inside:
-        typed = ["setsid", "--ctty", *command]
+        typed = ["setsid", "--ctty", *HEARS_HANGUPS, *command]
         folder = log_file.parent
         with process(typed, log_file, environment, cwd=folder, stdin=inside.fileno()) as running:
             yield running, window

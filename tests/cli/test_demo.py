@@ -14,14 +14,15 @@ import pytest
 
 from integrations.cli import demo as demo_module
 from tests.harness import COMMAND, Process, clean_environment, free_port, is_healthy, process, wait_for
-from tests.terminal import at_a_terminal
+from tests.terminal import HEARS_HANGUPS, at_a_terminal
 
 
 @contextmanager
 def demo(tmp_path: Path, **environment: str) -> Iterator[Process]:
     """The demo in the test's folder, with its temporary files there, too; on a port that is free."""
     own = clean_environment({"TMPDIR": str(tmp_path), "PANEL_PORT": str(free_port()), **environment})
-    with process([*COMMAND, "demo"], tmp_path / "demo.log", own, cwd=tmp_path) as running:
+    command = [*HEARS_HANGUPS, *COMMAND, "demo"]
+    with process(command, tmp_path / "demo.log", own, cwd=tmp_path) as running:
         yield running
 
 
