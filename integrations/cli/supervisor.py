@@ -18,6 +18,8 @@ from typing import Final
 
 import uvicorn
 
+from integrations.cli.fair_listener import FairListener
+
 log = logging.getLogger("integrations")
 
 _LOOK_SECONDS: Final = 0.2
@@ -43,6 +45,7 @@ def _work(config: uvicorn.Config, listener: socket.socket, supervisor: Connectio
     if hasattr(signal, "SIGHUP"):
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as does that of a terminal which is closed
     server = uvicorn.Server(config)
+    listener = FairListener(listener.family, listener.type, listener.proto, fileno=listener.detach())
     threading.Thread(target=_answer, args=(server, supervisor), name="supervisor", daemon=True).start()
     server.run([listener])
 

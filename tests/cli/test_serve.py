@@ -10,19 +10,30 @@ import time
 import urllib.request
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, AsyncExitStack
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import connect
+from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin, Subprotocol
 
+from bench.viewer import Viewer
 from integrations.cli.main import main
 from integrations.simulator import Simulator
 from tests.conftest import AddUser
-from tests.harness import COMMAND, Server, accepts, free_port, is_healthy, serve, wait_for, workers_of
+from tests.harness import (
+    COMMAND,
+    Server,
+    accepts,
+    free_port,
+    is_healthy,
+    run_async,
+    serve,
+    wait_for,
+    workers_of,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -177,13 +188,42 @@ def test_workers_end_with_their_supervisor(tmp_path: Path) -> None:
         socket.create_server(("127.0.0.1", port)).close()
 
 
+def test_open_pages_are_shared_out_among_the_workers(tmp_path: Path) -> None:
+    """Of sixteen that come one after the other each has a fair share; the kernel alone wakes one of them mostly."""
+
+    async def shares() -> list[int]:
+        async with AsyncExitStack() as pages:
+            for _ in range(16):
+                page = await pages.enter_async_context(Viewer(server.url))
+                await page.first_visit()
+            return [connections_of(worker) for worker in workers]
+
+    with two_workers(tmp_path) as server:
+        workers = serving(server)
+        found = run_async(shares())
+    assert sum(found) == 16
+    assert min(found) >= 4
+
+
+def open_page(url: str) -> ClientConnection:
+    """The websocket of a page."""
+    protocols = [Subprotocol("streamlit"), Subprotocol("PLACEHOLDER_AUTH_TOKEN")]
+    address = f"{url.replace('http', 'ws')}/_stcore/stream"
+    return connect(address, origin=Origin(url), subprotocols=protocols, proxy=None)
+
+
+def connections_of(pid: int) -> int:
+    """How many connections a process holds, by the system's table of those."""
+    lines = Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()
+    established = {f"socket:[{line.split()[9]}]" for line in lines if line.split()[3] == "01"}
+    return sum(str(file.readlink()) in established for file in Path(f"/proc/{pid}/fd").iterdir())
+
+
 def test_an_open_page_is_told_of_the_end(tmp_path: Path) -> None:
     """SIGTERM closes its websocket with a code that says so, and not by cutting it off."""
     with two_workers(tmp_path) as server:
         serving(server)
-        protocols = [Subprotocol("streamlit"), Subprotocol("PLACEHOLDER_AUTH_TOKEN")]
-        address = f"{server.url.replace('http', 'ws')}/_stcore/stream"
-        with connect(address, origin=Origin(server.url), subprotocols=protocols, proxy=None) as page:
+        with open_page(server.url) as page:
             assert seconds_to_end(server) < 5
             with pytest.raises(ConnectionClosed) as closed:
                 page.recv(timeout=5)
