@@ -5,17 +5,18 @@ here, and writes the `Cookie` header to a file.
 """
 
 import os
-from functools import cache
 from pathlib import Path
+
+import streamlit as st
 
 from integrations import startup
 from integrations.access import auth
 from integrations.ui import page
 
 
-@cache
+@st.cache_resource(show_spinner=False)
 def sign_in() -> None:
-    """Once a process."""
+    """Once a process; Streamlit runs this file anew each time, and functools.cache would begin anew with it."""
     startup.prepare()
     ticket = str(auth().sign_in("alice", os.environ["BENCH_PASSWORD"]))
     cookie = f"{auth().cookie_name}={auth().redeem(ticket)}"
