@@ -22,7 +22,7 @@ from typing import Any, Final
 import streamlit as st
 from pydantic import TypeAdapter, ValidationError
 
-from integrations import accounts, service
+from integrations import service
 from integrations.background import in_thread
 from integrations.errors import ErrorCode
 from integrations.models import UsageReport
@@ -275,12 +275,6 @@ def rests_until(provider: Provider[Any]) -> datetime | None:
 def refresh(provider: Provider[Any]) -> None:
     """Let the next `current` ask anew, unless a call is under way or the provider must be left alone."""
     _entry(provider).end_rest()
-
-
-def refresh_all() -> None:
-    """`refresh` for every provider."""
-    for provider in accounts.current():
-        refresh(provider)
 
 
 def current_of_all(providers: Iterable[Provider[Any]] | None = None) -> UsageReport:

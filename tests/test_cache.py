@@ -113,7 +113,6 @@ def test_nobody_asks_before_retry_after_is_over(imai: Simulator, clock: Callable
     assert first.message == "Unable to fetch quota. IMAI is limiting requests: try again in 2 minutes."
     clock(100)
     cache.refresh(IMAI)
-    cache.refresh_all()
     later = read().error
     assert later is not None
     assert later.retry_after is not None
@@ -242,7 +241,7 @@ def test_the_last_good_reading_stays_through_failures_and_refreshes(
     good = read()
     imai.mode = "subscription_expired"
     clock(400)
-    for refresh in (partial(cache.latest, IMAI), partial(cache.refresh, IMAI), cache.refresh_all):
+    for refresh in (partial(cache.latest, IMAI), partial(cache.refresh, IMAI)):
         clock(3)
         refresh()
         stale = read()

@@ -57,11 +57,8 @@ def refresh_all() -> None:
     if not visitor.may_read(touch=True):
         return
     asked = [provider for provider in accounts.current() if cache.rests_until(provider) is None]
-    for provider in asked:
-        cache.refresh(provider)
-        cache.begin_fetch(provider)
     if asked:
-        _remember_to_announce(asked)
+        _ask(asked)
         st.toast("Refreshing all integrations.")
     else:
         st.toast("No integration may be asked again yet.")
@@ -74,9 +71,7 @@ def _refresh(provider: Provider[Any]) -> None:
     if (until := cache.rests_until(provider)) is not None:
         st.toast(card.escape(f"{provider.label}: {texts.rest(until, now=datetime.now(UTC)).lower()}"))
         return
-    cache.refresh(provider)
-    cache.begin_fetch(provider)
-    _remember_to_announce([provider])
+    _ask([provider])
     with suppress(StreamlitAPIException):  # on a page without overview: then the card's own fragment runs
         st.rerun([_fragment_key(provider.label), _OVERVIEW])
 
@@ -190,7 +185,11 @@ def _wait_for_cards(place: "DeltaGenerator | None", awaited: list[Provider[Any]]
             time.sleep(_POLL_SECONDS)
 
 
-def _remember_to_announce(asked: list[Provider[Any]]) -> None:
+def _ask(asked: list[Provider[Any]]) -> None:
+    """Have these asked for a click, and remember to tell what it brings."""
+    for provider in asked:
+        cache.refresh(provider)
+        cache.begin_fetch(provider)
     group = tuple(provider.label for provider in asked)
     groups = st.session_state.get(_UNANNOUNCED, ())
     if group not in groups:  # a second click meanwhile asks nothing of its own
