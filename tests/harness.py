@@ -7,6 +7,7 @@ import asyncio
 import json
 import os
 import re
+import secrets
 import shutil
 import socket
 import subprocess
@@ -16,7 +17,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -48,11 +49,16 @@ class HarnessError(Exception):
 
 
 def free_port() -> int:
-    """A port on loopback that nothing uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port on loopback that nothing uses now.
+
+    It lies below those that the kernel gives to outgoing connections (`ip_local_port_range`, from 32768 on): one of
+    them would take it before the process that it is meant for. Chromium refuses some ports, the last is 10080.
+    """
+    while True:
+        port = secrets.choice(range(11_000, 32_768))
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def wait_for(look: Callable[[], T | None], what: str, *, seconds: float = _READY_SECONDS) -> T:

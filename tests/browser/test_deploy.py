@@ -7,10 +7,11 @@ import signal
 import ssl
 import threading
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, expect
@@ -39,11 +40,21 @@ CONFIGURATION = (ROOT / "deploy" / "nginx.conf").read_text(encoding="utf-8")
 
 
 @contextmanager
-def nginx(folder: Path, configuration: str) -> Iterator[str]:
-    """A real nginx with this configuration, under a name and a certificate of this machine; its URL."""
+def nginx(folder: Path, panels: Sequence[str], configuration: str = CONFIGURATION) -> Iterator[str]:
+    """A real nginx before these panels, under a name and a certificate of this machine; its URL.
+
+    Args:
+        folder: for its files.
+        panels: the URLs of one or two, in the places of those that the configuration names.
+        configuration: that of the repository, or a changed one.
+    """
     port = free_port()
     pem = self_signed(folder)
-    own = configuration.replace("443", str(port)).replace("panel.example.com;", "localhost;", 1)
+    addresses = (urlsplit(url).netloc for url in panels)
+    places = dict(zip(("127.0.0.1:8501", "127.0.0.1:8502"), addresses, strict=False))
+    # In one pass: a port may hold the digits of another.
+    own = re.sub(r"127\.0\.0\.1:\d+", lambda found: places.get(found[0], found[0]), configuration)
+    own = own.replace("listen 443 ", f"listen {port} ").replace("panel.example.com;", "localhost;", 1)
     own = re.sub(r"/etc/ssl/\S+\.(pem|key)", str(pem), own)
     (folder / "nginx.conf").write_text(
         f"daemon off; master_process off; pid {folder}/nginx.pid; error_log {folder}/error.log;\n"
@@ -65,7 +76,7 @@ def nginx(folder: Path, configuration: str) -> Iterator[str]:
 @pytest.fixture
 def behind_nginx(panel: Panel, tmp_path: Path) -> Iterator[Panel]:
     """The panel, reached through nginx over HTTPS."""
-    with nginx(tmp_path, CONFIGURATION.replace("8501", panel.url.rpartition(":")[2])) as url:
+    with nginx(tmp_path, [panel.url]) as url:
         panel.url = url
         yield panel
 
@@ -193,11 +204,10 @@ def test_a_rolling_restart_is_seen_by_nobody(
             return stack.enter_context(serve(command, port, tmp_path, own)).process
 
         processes = [panel.server.process, start(ports[1])]
-        configuration = CONFIGURATION.replace("8501", str(ports[0])).replace("# server", "server")
-        configuration = configuration.replace("8502", str(ports[1]))
         # All who read come from one address.
-        configuration = re.sub(r"(?m)^ +limit_\w+ +[^;]*;\n", "", configuration)
-        panel.url = stack.enter_context(nginx(tmp_path, configuration))
+        configuration = re.sub(r"(?m)^ +limit_\w+ +[^;]*;\n", "", CONFIGURATION.replace("# server", "server"))
+        both = [f"http://127.0.0.1:{port}" for port in ports]
+        panel.url = stack.enter_context(nginx(tmp_path, both, configuration))
         context = chromium.new_context(ignore_https_errors=True)
         stack.callback(context.close)
         page = context.new_page()

@@ -37,18 +37,19 @@ def test_the_panel_works_under_a_path_of_another_site(
     page = context.new_page()
     page.on("request", lambda request: asked.append(request.url))
     page.on("websocket", lambda websocket: asked.append(websocket.url))
-    with run_panel(tmp_path, simulator_process, options=("--root-path", "/panel")) as panel:
-        configuration = under_a_path().replace("8501", panel.url.rpartition(":")[2])
-        with nginx(tmp_path, configuration) as site:
-            panel.url = f"{site}/panel/"
-            sign_in(page, panel)
-            expect(page.get_by_text("Remaining: 7,500 credits")).to_be_visible()
-            panel.simulator.control(spend="1")
-            wait_for_clicks(page)
-            page.get_by_role("button", name="Refresh", exact=True).click()
-            expect(page.get_by_text("Remaining: 7,499 credits")).to_be_visible()
-            assert page.goto(f"{site}/panel/integrations").url == panel.url  # type: ignore[union-attr]
-            expect(page.get_by_text("Remaining: 7,499 credits")).to_be_visible()
+    with (
+        run_panel(tmp_path, simulator_process, options=("--root-path", "/panel")) as panel,
+        nginx(tmp_path, [panel.url], under_a_path()) as site,
+    ):
+        panel.url = f"{site}/panel/"
+        sign_in(page, panel)
+        expect(page.get_by_text("Remaining: 7,500 credits")).to_be_visible()
+        panel.simulator.control(spend="1")
+        wait_for_clicks(page)
+        page.get_by_role("button", name="Refresh", exact=True).click()
+        expect(page.get_by_text("Remaining: 7,499 credits")).to_be_visible()
+        assert page.goto(f"{site}/panel/integrations").url == panel.url  # type: ignore[union-attr]
+        expect(page.get_by_text("Remaining: 7,499 credits")).to_be_visible()
     context.close()
     assert f"{site.replace('https', 'wss')}/panel/_stcore/stream" in asked
     paths = [urlsplit(url).path for url in asked if not url.startswith(("data:", "blob:"))]
@@ -78,7 +79,7 @@ def test_what_nginx_does_not_pass_on_is_told_in_the_log(  # noqa: PLR0913, PLR09
     configuration, found = re.subn(line, instead, CONFIGURATION)
     assert found
     context = ssl._create_unverified_context()  # noqa: S323 - the test's own certificate
-    with nginx(tmp_path, configuration.replace("8501", panel.url.rpartition(":")[2])) as site:
+    with nginx(tmp_path, [panel.url], configuration) as site:
         address = f"{site.replace('https', 'wss')}/_stcore/stream"
         with (
             pytest.raises(InvalidStatus) as refused,

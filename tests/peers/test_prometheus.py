@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import socket
 import subprocess
 import time
 import urllib.error
@@ -12,20 +11,13 @@ from pathlib import Path
 
 from integrations.simulator import Simulator
 from tests.conftest import AddUser
+from tests.harness import free_port
 from tests.test_docs_metrics import ALERTS, block
 from tests.web.asgi_server import Server
 from tests.web.test_usage import token
 
 PROMETHEUS = shutil.which("prometheus") or "/usr/bin/prometheus"
 SECONDS = 30
-
-
-def free_port() -> int:
-    """A port on loopback that nothing uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def query(address: str, expression: str) -> list[dict[str, object]]:
