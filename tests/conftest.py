@@ -19,7 +19,7 @@ from integrations.access.store import User
 from integrations.log import FORMATTERS
 from integrations.providers.imai import Imai
 from integrations.settings import panel_settings
-from integrations.simulator import Simulator
+from integrations.simulator.server import Simulator
 from integrations.state import state
 from integrations.web import health
 

@@ -18,7 +18,7 @@ from integrations import cache
 from integrations.errors import ErrorCode, ProviderError, Status
 from integrations.models import Quota, Reading
 from integrations.providers.declared.provider import Declared
-from integrations.simulator import Simulator
+from integrations.simulator.server import Simulator
 from integrations.state import state
 from tests.conftest import IMAI, forget
 from tests.providers import definitions

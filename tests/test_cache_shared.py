@@ -16,7 +16,7 @@ from integrations import cache, service
 from integrations.errors import ErrorCode, Status
 from integrations.models import Quota, Reading, Thresholds
 from integrations.settings import panel_settings
-from integrations.simulator import Simulator
+from integrations.simulator.server import Simulator
 from integrations.state import StateError, open_state, state
 from tests.conftest import IMAI
 from tests.races import races

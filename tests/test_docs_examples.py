@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from integrations.models import Reading
-from integrations.simulator import Simulator
+from integrations.simulator.server import Simulator
 from tests.harness import ROOT, clean_environment
 
 DOCUMENTS = sorted(ROOT.glob("*.md")) + sorted((ROOT / "docs").glob("*.md"))

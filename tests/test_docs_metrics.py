@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 
 from integrations import counters
-from integrations.simulator import Simulator
+from integrations.simulator.server import Simulator
 from integrations.web import metrics
 from tests.conftest import IMAI
 

@@ -16,7 +16,7 @@ from integrations.access import auth
 from integrations.cli import serve as serve_module
 from integrations.cli.main import main
 from integrations.settings import panel_settings
-from integrations.simulator import Simulator
+from integrations.simulator.server import Simulator
 from tests.access.test_store import as_nobody_special
 from tests.conftest import PASSWORD, AddUser
 from tests.transport.test_client import self_signed

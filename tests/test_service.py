@@ -19,7 +19,7 @@ from integrations.errors import ErrorCode, ProviderError, Status
 from integrations.models import Quota
 from integrations.providers.base import Provider
 from integrations.settings import ProviderSettings
-from integrations.simulator import Simulator
+from integrations.simulator.server import Simulator
 from integrations.transport.client import Client
 from tests.providers.hostile import (
     Behaviour,

@@ -20,7 +20,7 @@ from integrations.access.passwords import hash_password
 from integrations.access.store import User
 from integrations.cli import stand_ins
 from integrations.providers.imai import ImaiSettings
-from integrations.simulator import Simulator
+from integrations.simulator.server import Simulator
 
 _USER: Final = "admin"
 _HOST: Final = "127.0.0.1"

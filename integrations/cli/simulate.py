@@ -2,17 +2,16 @@
 
 import click
 
-from integrations import simulator
+from integrations.simulator.account import KEY, Mode
+from integrations.simulator.server import PORT, serve
 
 
 @click.command()
-@click.option(
-    "--port", default=simulator.PORT, show_default=True, type=click.IntRange(0, 65535), help="Port."
-)
+@click.option("--port", default=PORT, show_default=True, type=click.IntRange(0, 65535), help="Port.")
 def simulate(port: int) -> None:
     """Run the stand-in IMAI server, on loopback."""
     try:
-        simulator.serve(lambda peer: click.echo(_help(peer.url)), port=port)
+        serve(lambda peer: click.echo(_help(peer.url)), port=port)
     except OSError as error:
         raise click.ClickException(f"Port {port} cannot be used: {error.strerror}") from None
 
@@ -22,9 +21,9 @@ def _help(url: str) -> str:
     return (
         f"A stand-in for IMAI answers at {url}\n"
         f"  IMAI_API_BASE_URL={url}\n"
-        f"  IMAI_API_KEY={simulator.KEY}\n"
+        f"  IMAI_API_KEY={KEY}\n"
         "Spend credits, or make it fail:\n"
         f"  curl -X PUT {root}/control -d '{{\"spend\": 250}}'\n"
         f'  curl -X PUT {root}/control -d \'{{"mode": "http_503"}}\'\n'
-        f"Modes: {', '.join(simulator.Mode)}"
+        f"Modes: {', '.join(Mode)}"
     )

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from integrations import yaml_file
 from integrations.accounts import catalogue
-from integrations.simulator import Page
+from integrations.simulator.server import Page
 
 KEY: Final = "test-key-demo"
 _ACCOUNTS: Final = {

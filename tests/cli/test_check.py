@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from integrations.cli.main import main
-from integrations.simulator import Simulator
+from integrations.simulator.server import Simulator
 from tests.conftest import AddUser
 from tests.harness import free_port
 

@@ -21,7 +21,7 @@ from websockets.typing import Origin, Subprotocol
 
 from bench.viewer import Viewer
 from integrations.cli.main import main
-from integrations.simulator import Simulator
+from integrations.simulator.server import Simulator
 from tests.conftest import AddUser
 from tests.harness import (
     COMMAND,

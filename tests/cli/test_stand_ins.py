@@ -10,7 +10,7 @@ from integrations.accounts.build import load
 from integrations.cli import stand_ins
 from integrations.errors import Status
 from integrations.models import Level
-from integrations.simulator import Simulator
+from integrations.simulator.server import Simulator
 
 
 def test_the_demo_shows_imai_and_four_services_in_the_states_that_matter(

@@ -15,7 +15,7 @@ from integrations.cli import nagios
 from integrations.cli.main import main
 from integrations.errors import ErrorCode
 from integrations.models import Quota, Reading, Thresholds, UsageError, UsageReport
-from integrations.simulator import Simulator
+from integrations.simulator.server import Simulator
 
 
 def usage(*arguments: str) -> Result:

@@ -9,7 +9,7 @@ import urllib.parse
 import urllib.request
 from pathlib import Path
 
-from integrations.simulator import Simulator
+from integrations.simulator.server import Simulator
 from tests.conftest import AddUser
 from tests.harness import free_port
 from tests.test_docs_metrics import ALERTS, block

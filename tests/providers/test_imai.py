@@ -12,7 +12,7 @@ from integrations.errors import ErrorCode, SettingsError
 from integrations.models import Reading
 from integrations.providers.imai import Imai, ImaiSettings
 from integrations.providers.renewal import next_renewal
-from integrations.simulator import Simulator
+from integrations.simulator.server import Simulator
 
 URL = "https://imai.co/api/account/info/"
 

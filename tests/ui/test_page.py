@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 from integrations import accounts, cache
 from integrations.access import Denial, Principal, auth
-from integrations.simulator import Simulator
+from integrations.simulator.server import Simulator
 from integrations.state import StateError, state
 from tests.browser import many_providers
 from tests.conftest import IMAI, AddUser

@@ -8,7 +8,7 @@ import pytest
 
 from integrations import startup
 from integrations.settings import panel_settings
-from integrations.simulator import Simulator
+from integrations.simulator.server import Simulator
 from integrations.web import assets, health
 from tests.conftest import AddUser
 from tests.harness import free_port

@@ -17,7 +17,7 @@ from websockets.sync.client import connect
 from integrations import accounts, cache
 from integrations.access import auth
 from integrations.models import Quota, Reading, Thresholds
-from integrations.simulator import Simulator
+from integrations.simulator.server import Simulator
 from integrations.web import metrics
 from tests.conftest import IMAI, AddUser, forget
 from tests.ui import gallery

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from integrations import cache
 from integrations.access import auth
 from integrations.cli.main import main
-from integrations.simulator import Simulator
+from integrations.simulator.server import Simulator
 from tests.conftest import IMAI, PASSWORD, AddUser
 from tests.web.asgi_server import Answer, Server
 

@@ -14,7 +14,8 @@ import time_machine
 from jsonschema import Draft202012Validator, FormatChecker, ValidationError
 
 from integrations import cache
-from integrations.simulator import Mode, Simulator
+from integrations.simulator.account import Mode
+from integrations.simulator.server import Simulator
 from tests.conftest import IMAI, AddUser, forget
 from tests.harness import ROOT
 from tests.web.asgi_server import Server
