@@ -11,7 +11,7 @@ One = TypeVar("One")
 Other = TypeVar("Other")
 
 _PATIENCE_SECONDS = 0.005
-"""So long the work that interrupts may take; when a lock holds it up, what it interrupted goes on."""
+"""So long the work that interrupts may take by default; when a lock holds it up, what it interrupted goes on."""
 
 
 class Race:
@@ -20,11 +20,13 @@ class Race:
     Args:
         step: the line of the first one, counted as they are run, before which the other one is run.
         within: the beginning of the names of the modules whose lines count.
+        patience: seconds that the first waits for the other one. After that both run.
     """
 
-    def __init__(self, step: int, within: str | tuple[str, ...]) -> None:
+    def __init__(self, step: int, within: str | tuple[str, ...], patience: float) -> None:
         self._step = step
         self._within = within
+        self._patience = patience
         self.happened = False
 
     def __call__(self, first: Callable[[], One], second: Callable[[], Other]) -> tuple[One, Other]:
@@ -42,7 +44,7 @@ class Race:
             if next(steps) == self._step:
                 self.happened = True
                 seconds.append(pool.submit(second))
-                wait(seconds, _PATIENCE_SECONDS)
+                wait(seconds, self._patience)
             return trace
 
         def traced() -> One:
@@ -57,10 +59,10 @@ class Race:
             return given, (seconds[0].result() if seconds else second())
 
 
-def races(within: str | tuple[str, ...]) -> Iterator[Race]:
+def races(within: str | tuple[str, ...], *, patience: float = _PATIENCE_SECONDS) -> Iterator[Race]:
     """A race for each line of the first piece of work; the scene must be set anew for each."""
     for step in count():
-        race = Race(step, within)
+        race = Race(step, within, patience)
         yield race
         if not race.happened:
             return
