@@ -83,6 +83,20 @@ def test_imais_answer_becomes_the_documented_reading(imai: Simulator) -> None:
     assert imai.calls == 1
 
 
+@pytest.mark.parametrize(
+    ("warning", "critical", "level"),
+    [("25.1", "40", "ok"), ("25", "40", "warning"), ("10", "25.1", "warning"), ("10", "25", "critical")],
+)
+def test_the_settings_say_from_which_use_on_a_reading_warns(
+    imai: Simulator, monkeypatch: pytest.MonkeyPatch, warning: str, critical: str, level: str
+) -> None:
+    """A quarter is used: as much as the percentage named counts, a tenth less does not."""
+    imai.credits = 7500
+    monkeypatch.setenv("PANEL_WARNING_PERCENT", warning)
+    monkeypatch.setenv("PANEL_CRITICAL_PERCENT", critical)
+    assert service.get_imai_usage().level == level
+
+
 def test_without_a_key_imai_is_an_error_and_not_asked() -> None:
     """The reading says which variable to set."""
     reading = service.get_imai_usage()
@@ -229,6 +243,21 @@ def test_the_time_to_wait_is_never_told_too_short_and_never_over_15_minutes(
     assert error.message == f"Unable to fetch quota. Limited is limiting requests: try again {words}."
 
 
+@pytest.mark.parametrize(
+    ("later", "seconds", "words"), [(0.5, 1, "in a second"), (1, 0, "now"), (60, 0, "now")]
+)
+def test_the_time_to_wait_runs_out(later: float, seconds: int, words: str) -> None:
+    """Whoever looks at a failure once it is over reads that asking is possible now."""
+    limited = provider("Limited", raising(ProviderError(ErrorCode.RATE_LIMITED, retry_after=1)))
+    with time_machine.travel(datetime(2026, 11, 23, tzinfo=UTC), tick=False) as clock:
+        outcome = service.fetch(limited)
+        clock.shift(later)
+        error = service.readings_of(limited, outcome)[0].error
+    assert error is not None
+    assert error.retry_after == seconds
+    assert error.message == f"Unable to fetch quota. Limited is limiting requests: try again {words}."
+
+
 def test_providers_are_asked_side_by_side() -> None:
     """Each of forty is being asked while all the others are, and they keep their order."""
     all_of_them = threading.Barrier(40)
@@ -314,15 +343,20 @@ def test_the_log_tells_a_crash_by_its_kind_and_innermost_place(caplog: pytest.Lo
     ]
 
 
-@pytest.mark.parametrize(("path", "hint"), [("", True), ("/api", False)])
-def test_an_address_that_is_not_there_names_the_setting(
+@pytest.mark.parametrize(
+    ("path", "mode", "hint"), [("", "ok", True), ("/api", "not_found", True), ("/api", "http_500", False)]
+)
+def test_an_address_that_is_not_there_names_the_setting(  # noqa: PLR0913, PLR0917 - a row of the table
     hint: bool,  # noqa: FBT001 - pytest's way
     path: str,
+    mode: str,
     imai: Simulator,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """A base URL without its path answers 404: the log says which setting to look at."""
+    """A base URL without its path answers 404: the log says which setting to look at, and for 404 alone."""
+    imai.mode = mode
     monkeypatch.setenv("IMAI_API_BASE_URL", imai.url.removesuffix("/api") + path)
     service.get_imai_usage()
+    assert "IMAI: no reading" in caplog.text
     assert ("is IMAI_API_BASE_URL right, path included?" in caplog.text) is hint
