@@ -202,6 +202,13 @@ def _entry(provider: Provider[Any]) -> _Entry:
         return _entries.setdefault(key, _Entry(key, provider))
 
 
+def _due_entry(provider: Provider[Any]) -> _Entry:
+    """The entry; where the provider is due, after a look for keys that were added."""
+    if is_due(provider):
+        provider.look_for_keys()
+    return _entry(provider)
+
+
 def _ask(key: str, number: int, _entry: _Entry) -> _Record:
     del key  # Streamlit tells records apart by it and the number; what begins with an underscore it ignores
     return _entry.ask(number)
@@ -218,7 +225,7 @@ def current(provider: Provider[Any]) -> Readings:
 
     Takes one deadline at the most, or two where another process is killed while it asks and the provider hangs.
     """
-    entry = _entry(provider)
+    entry = _due_entry(provider)
     known = entry.record()
     number = known.wanted(datetime.now(UTC)) if known is not None else 1
     shown: _Record = _records()(entry.key, number, entry)
@@ -229,7 +236,7 @@ def begin_fetch(provider: Provider[Any]) -> None:
     """Have a provider asked in the background if it is due, once for all in this process who want it."""
     if not is_due(provider):
         return
-    entry = _entry(provider)
+    entry = _due_entry(provider)
     with _entries_lock:
         if entry.fetch is None or entry.fetch.result.done():
             result = in_thread(partial(current, provider), name=f"fetch {provider.label}")

@@ -19,6 +19,8 @@ from integrations.settings import panel_settings
 from integrations.simulator.server import Simulator
 from integrations.state import StateError, open_state, state
 from tests.conftest import IMAI
+from tests.providers import definitions
+from tests.providers.hostile import answer, hostile
 from tests.races import races
 
 
@@ -140,6 +142,36 @@ def test_a_reading_of_other_settings_is_not_shown(
     assert not changed.stale
     assert changed.total_quota != 10000 or name == "PANEL_CRITICAL_PERCENT"
     assert len(state().items("reading")) == 2
+
+
+def test_a_key_that_is_added_to_the_file_is_found_at_the_next_attempt(
+    imai: Simulator, clock: time_machine.Traveller, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A Retry is enough; and once the key is taken away and the panel restarted, what it brought is not shown."""
+    monkeypatch.delenv("IMAI_API_KEY")
+    assert (read().remaining_quota, imai.calls) == (None, 0)
+    (tmp_path / ".env").write_text(f"IMAI_API_KEY={imai.key}\n", encoding="utf-8")
+    clock.shift(3)
+    cache.refresh(IMAI)
+    assert (read().remaining_quota, imai.calls) == (Decimal(7500), 1)
+    (tmp_path / ".env").unlink()
+    another_process()
+    assert (read().remaining_quota, read().stale) == (None, False)
+
+
+def test_a_key_that_is_added_for_a_service_of_the_catalogue_is_found_too(
+    clock: time_machine.Traveller, tmp_path: Path
+) -> None:
+    """Without a click, once its failure's time is over."""
+    with hostile(answer(200, definitions.GOOD)) as server:
+        acme = definitions.acme(server.url)
+        assert cache.current(acme)[0].remaining_quota is None
+        (tmp_path / ".env").write_text(f"{definitions.VARIABLE}=test-key\n", encoding="utf-8")
+        assert cache.current(acme)[0].remaining_quota is None
+        clock.shift(16)
+        cache.begin_fetch(acme)
+        cache.wait_for_fetch(acme, seconds=10)
+        assert cache.known(acme)[0].remaining_quota == Decimal("37.5")
 
 
 def test_nothing_secret_is_in_the_file(imai: Simulator, tmp_path: Path) -> None:

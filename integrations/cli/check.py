@@ -14,7 +14,6 @@ from integrations import accounts, command, env_file, log, service, startup
 from integrations.access import INTEGRATION_READ, store
 from integrations.access.permissions import is_allowed, permissions_of
 from integrations.access.store import StoreError
-from integrations.errors import ProviderError
 from integrations.models import Reading
 from integrations.providers.base import Provider
 from integrations.settings import LOOPBACK_HOSTS, panel_settings
@@ -151,13 +150,14 @@ _CHECKS: Final[tuple[Callable[[], Iterator[Finding]], ...]] = (
 
 def _keys_are_set() -> Iterator[Finding]:
     for provider in accounts.current():
-        variable = provider.key_variable
-        try:
-            _ = provider.key
-        except ProviderError:
-            yield Finding(provider.label, f"no key: set {variable}", ok=False)
+        missing = [variable for variable, is_set in provider.configured.items() if not is_set]
+        if missing:
+            yield Finding(provider.label, f"no key: set {' and '.join(missing)}", ok=False)
+        elif provider.configured:
+            are = "are" if len(provider.configured) > 1 else "is"
+            yield Finding(provider.label, f"{provider.key_variable} {are} set; not asked")
         else:
-            yield Finding(provider.label, f"{variable} is set; not asked")
+            yield Finding(provider.label, "needs no key; not asked")
 
 
 def _keys_work() -> Iterator[Finding]:

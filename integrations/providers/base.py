@@ -3,6 +3,7 @@
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from decimal import Decimal
 from functools import cached_property
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
-from integrations.errors import ErrorCode, ProviderError
+from integrations.errors import ErrorCode, ProviderError, SettingsError
 from integrations.models import MAX_DECIMALS, MAX_FIGURE, Quota
 from integrations.settings import ProviderSettings
 from integrations.transport.response import Response, code_for_status
@@ -77,7 +78,7 @@ class Provider(ABC, Generic[Settings]):
 
     @cached_property
     def settings(self) -> Settings:
-        """The provider's settings, read once.
+        """The provider's settings, read once; see `look_for_keys`.
 
         Raises:
             SettingsError: a value is wrong.
@@ -88,6 +89,18 @@ class Provider(ABC, Generic[Settings]):
     def identity(self) -> str:
         """A digest of what the figures depend on, secrets included: readings of another identity are another's."""
         return hashlib.sha256("\n".join(self._traits()).encode()).hexdigest()
+
+    def look_for_keys(self) -> None:
+        """Read the settings anew where a key is missing: it may have been added to `.env` by now.
+
+        With a key the account is another one (`identity`): look before its readings are looked up. What cannot be
+        read changes nothing.
+        """
+        if all(self.configured.values()):
+            return
+        with suppress(SettingsError):
+            vars(self)["settings"] = self.settings_class.load()
+            vars(self).pop("identity", None)
 
     def _traits(self) -> list[str]:
         """What tells this account from others at the service, as texts that are the same in every process."""
@@ -112,8 +125,6 @@ class Provider(ABC, Generic[Settings]):
         Raises:
             ProviderError: `not_configured`.
         """
-        if self.settings.api_key is None:
-            vars(self).pop("settings")  # it may have been added to .env by now
         if self.settings.api_key is None:
             raise ProviderError(ErrorCode.NOT_CONFIGURED, f"{self.key_variable} is not set")
         return self.settings.api_key.get_secret_value()

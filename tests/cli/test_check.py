@@ -56,6 +56,39 @@ def test_offline_asks_nobody(imai: Simulator) -> None:
     assert imai.calls == 0
 
 
+TWO_KEYS = "accounts: [{service: vonage}]"
+NO_KEY = """
+services:
+  open: {label: Open, request: {url: "https://open.example.com/left"}, quotas: [{remaining: left, unit: calls}]}
+accounts: [{service: open}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("content", "variables", "line"),
+    [
+        (TWO_KEYS, (), "FIX  Vonage: no key: set VONAGE_API_KEY and VONAGE_API_SECRET"),
+        (TWO_KEYS, ("VONAGE_API_KEY",), "FIX  Vonage: no key: set VONAGE_API_SECRET"),
+        (
+            TWO_KEYS,
+            ("VONAGE_API_KEY", "VONAGE_API_SECRET"),
+            "ok   Vonage: VONAGE_API_KEY and VONAGE_API_SECRET are set; not asked",
+        ),
+        (NO_KEY, (), "ok   Open: needs no key; not asked"),
+        (NO_KEY, ("API_KEY",), "ok   Open: needs no key; not asked"),
+    ],
+)
+def test_offline_every_key_that_is_needed_is_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str, variables: tuple[str, ...], line: str
+) -> None:
+    """All of an account's, and none where it needs none, whatever else has the name API_KEY."""
+    (tmp_path / "providers.yaml").write_text(content, encoding="utf-8")
+    monkeypatch.setenv("PANEL_PROVIDERS_FILE", str(tmp_path / "providers.yaml"))
+    for name in variables:
+        monkeypatch.setenv(name, "bad key" if name == "API_KEY" else "test-key")
+    assert check("--offline").output.splitlines()[-1] == line
+
+
 def test_a_missing_total_is_told(imai: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is no fault, and the line names the setting."""
     monkeypatch.delenv("IMAI_TOTAL_CREDITS")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, time
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import quote, urlencode
 
 from pydantic import Field, SecretStr, create_model
@@ -181,7 +181,18 @@ def _fields(variables: tuple[str, ...]) -> list[str]:
     return ["api_key", *(f"further_key_{index}" for index in range(1, len(variables)))][: len(variables)]
 
 
+class _NoKey(ProviderSettings):
+    """Of an account without a key: nothing is read, not even a variable that happens to have its field's name."""
+
+    @classmethod
+    def load(cls) -> Self:
+        """There is nothing to read."""
+        return cls.model_construct()  # type: ignore[return-value] # pydantic's plugin names the class
+
+
 def _settings_class(variables: tuple[str, ...]) -> type[ProviderSettings]:
+    if not variables:
+        return _NoKey
     description = ProviderSettings.model_fields["api_key"].description
     fields: dict[str, Any] = {
         name: (OptionalApiKey, Field(default=None, validation_alias=variable, description=description))
