@@ -209,6 +209,13 @@ def _due_entry(provider: Provider[Any]) -> _Entry:
     return _entry(provider)
 
 
+def _wanted(provider: Provider[Any]) -> tuple[_Entry, int]:
+    """The entry, and the least number of a record of it that may be shown now."""
+    entry = _due_entry(provider)
+    known = entry.record()
+    return entry, known.wanted(datetime.now(UTC)) if known is not None else 1
+
+
 def _ask(key: str, number: int, _entry: _Entry) -> _Record:
     del key  # Streamlit tells records apart by it and the number; what begins with an underscore it ignores
     return _entry.ask(number)
@@ -225,10 +232,15 @@ def current(provider: Provider[Any]) -> Readings:
 
     Takes one deadline at the most, or two where another process is killed while it asks and the provider hangs.
     """
-    entry = _due_entry(provider)
-    known = entry.record()
-    number = known.wanted(datetime.now(UTC)) if known is not None else 1
+    entry, number = _wanted(provider)
     shown: _Record = _records()(entry.key, number, entry)
+    return service.readings_of(provider, shown.last, shown.last_good)
+
+
+def current_for_command(provider: Provider[Any]) -> Readings:
+    """`current` in a process that serves nobody, and so has no Streamlit cache."""
+    entry, number = _wanted(provider)
+    shown = entry.ask(number)
     return service.readings_of(provider, shown.last, shown.last_good)
 
 

@@ -65,7 +65,7 @@ def row(name: str, definition: Definition) -> str:
     notes = [definition.note] if definition.note else []
     if definition.request.every:
         minutes = definition.request.every.total_seconds() / 60
-        notes.append(f"Asked at most every {minutes:g} minutes.")
+        notes.append(f"Asked at most every {'minute' if minutes == 1 else f'{minutes:g} minutes'}.")
     keys = "<br>".join(f"`{variable}`" for variable in definition.variables(name))
     values = "".join(f"<br>value `{value}`" for value in sorted(definition.request.placeholders))
     checked = f"{definition.checked.by}, {definition.checked.day}" if definition.checked else ""

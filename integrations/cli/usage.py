@@ -2,7 +2,7 @@
 
 import json
 import sys
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 import click
 
@@ -10,6 +10,7 @@ from integrations import service, startup
 from integrations.cli import nagios
 from integrations.cli.table import lines
 from integrations.models import Level, Thresholds, UsageReport, usage_schema
+from integrations.providers.base import Provider
 from integrations.settings import PanelSettings
 from integrations.ui import texts
 
@@ -46,7 +47,7 @@ def usage(*, table: bool, for_nagios: bool, schema: bool, fail_on: str | None) -
         click.echo(json.dumps(usage_schema(), indent=2, ensure_ascii=False))
         return
     _prepare()
-    found = service.get_all_integrations_usage()
+    found = _asked()
     click.echo(_table(found) if table else found.model_dump_json(indent=2))
     if not found.all_active:
         sys.exit(_NOT_ALL_ACTIVE)
@@ -67,6 +68,19 @@ def _prepare() -> PanelSettings:
     return settings
 
 
+def _asked() -> UsageReport:
+    return service.get_all_integrations_usage(read=_read)
+
+
+def _read(provider: Provider[Any]) -> service.Readings:
+    """Asked now; but where that may be done only so often, the panel's own readings count, and this is one of them."""
+    if provider.every is None:
+        return service.read(provider)
+    from integrations import cache  # noqa: PLC0415 - Streamlit is heavy, and most do without
+
+    return cache.current_for_command(provider)
+
+
 def _has_reached(found: UsageReport, level: Level) -> bool:
     at_least = _RISING[_RISING.index(level) :]
     return any(reading.level in at_least for reading in found.integrations)
@@ -75,7 +89,7 @@ def _has_reached(found: UsageReport, level: Level) -> bool:
 def _print_for_nagios() -> NoReturn:
     settings = _prepare()
     thresholds = Thresholds(warning=settings.warning_percent, critical=settings.critical_percent)
-    state, line = nagios.plugin_output(service.get_all_integrations_usage(), thresholds)
+    state, line = nagios.plugin_output(_asked(), thresholds)
     click.echo(line)
     sys.exit(state)
 

@@ -10,12 +10,15 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from integrations import service
+from integrations import accounts, service
 from integrations.cli import nagios
 from integrations.cli.main import main
 from integrations.errors import ErrorCode
 from integrations.models import Quota, Reading, Thresholds, UsageError, UsageReport
 from integrations.simulator.server import Simulator
+from integrations.state import state
+from tests.providers import definitions
+from tests.providers.hostile import answer, hostile
 
 
 def usage(*arguments: str) -> Result:
@@ -39,6 +42,22 @@ def test_a_failed_provider_is_exit_2_with_the_json_all_the_same(imai: Simulator)
     assert result.exit_code == 2
     assert json.loads(result.stdout)["integrations"][0]["error"]["code"] == "subscription_inactive"
     assert "subscription_expired" in result.stderr
+
+
+def test_a_service_that_may_be_asked_only_so_often_is_not_asked_by_every_call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each reading may cost one of what it counts: that of the panel, or of the call before, is printed."""
+    monkeypatch.setenv("PANEL_STATE_URL", f"sqlite:///{tmp_path}/state.sqlite3")
+    monkeypatch.setenv(definitions.VARIABLE, "test-key")
+    with hostile(answer(200, definitions.GOOD)) as server:
+        accounts.replace((definitions.acme(server.url, request="every: 1h"),))
+        first, second = (json.loads(usage().stdout)["integrations"][0] for _ in range(2))
+        assert usage("--table").exit_code == 0
+    assert first["remainingQuota"] == 37.5
+    assert second == first
+    assert len(server.requests) == 1
+    state().close()
 
 
 def test_not_configured_is_exit_2() -> None:
@@ -188,7 +207,7 @@ def test_nagios_gets_a_wrong_command_line_as_unknown(
 def test_nagios_gets_a_crash_as_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
     """With its kind; the trace goes to standard error."""
 
-    def crash() -> None:
+    def crash(*_: object, **__: object) -> None:
         raise RuntimeError("test-key")
 
     monkeypatch.setattr(service, "get_all_integrations_usage", crash)
