@@ -1,14 +1,24 @@
 """How the command of this installation is called, for hints that are copied into a shell."""
 
+import os
 import shlex
 import shutil
 import sys
 from pathlib import Path
 
+from integrations import env_file
+
 _MODULE = "-m integrations.cli"
 
 
 def name() -> str:
+    """What to type before a subcommand, in this folder: the program, and the file of settings where one was named."""
+    if not os.environ.get(env_file.VARIABLE):
+        return _program()
+    return f"{_program()} --env-file {shlex.quote(str(env_file.path().absolute()))}"
+
+
+def _program() -> str:
     """`integrations` where the shell finds this very one; else its path; else the module of this Python."""
     script = Path(sys.executable).with_name("integrations")
     if not script.is_file():

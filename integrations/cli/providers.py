@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import click
 
-from integrations import accounts, service, startup, yaml_file
+from integrations import accounts, command, service, startup, yaml_file
 from integrations.accounts import catalogue
 from integrations.accounts.file import ProvidersFile
 from integrations.cli import table
@@ -101,7 +101,7 @@ def show(service_name: str) -> None:
     if definition is None:
         hint = did_you_mean(service_name, catalogue.names())
         raise click.ClickException(
-            f"There is no service {service_name!r}{hint}. See: integrations providers list"
+            f"There is no service {service_name!r}{hint}. See: {command.name()} providers list"
         )
     click.echo(f"services:\n  {service_name}:\n{indent(definition, '    ')}", nl=False)
 

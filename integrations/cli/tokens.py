@@ -4,6 +4,7 @@ import secrets
 
 import click
 
+from integrations import command
 from integrations.access import store, store_edit
 from integrations.access.authenticator import token_digest
 from integrations.access.store import StoreContent, Token
@@ -52,7 +53,7 @@ def remove(name: str) -> None:
 
     def edit(content: StoreContent) -> StoreContent:
         if name not in content.tokens:
-            raise click.ClickException(f"There is no token {name!r}. See: integrations tokens list")
+            raise click.ClickException(f"There is no token {name!r}. See: {command.name()} tokens list")
         others = {other: token for other, token in content.tokens.items() if other != name}
         return content.model_copy(update={"tokens": others})
 

@@ -5,7 +5,7 @@ from typing import Final
 
 import click
 
-from integrations import startup
+from integrations import command, startup
 from integrations.access import auth, store, store_edit
 from integrations.access.passwords import MIN_BYTES, hash_password
 from integrations.access.store import StoreContent, User
@@ -33,7 +33,7 @@ def _password(*, from_stdin: bool) -> str:
 
 def _known(content: StoreContent, name: str) -> User:
     if name not in content.users:
-        raise click.ClickException(f"There is no user {name!r}. See: integrations users list")
+        raise click.ClickException(f"There is no user {name!r}. See: {command.name()} users list")
     return content.users[name]
 
 
@@ -66,7 +66,7 @@ def add(  # noqa: PLR0913 - the options of the command
 
     path = panel_settings().auth_file
     store_edit.change(path, edit)
-    click.echo(f"Added {name} to {path}.")
+    click.echo(f"Added {name} to {path.absolute()}.")
 
 
 @users.command("list")

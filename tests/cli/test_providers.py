@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from integrations import accounts
+from integrations import accounts, command
 from integrations.accounts import build, catalogue
 from integrations.cli.main import main
 from integrations.simulator.server import Simulator
@@ -111,7 +111,7 @@ def test_show_of_a_file_that_is_no_yaml_is_one_line(providers_file: Path) -> Non
         ("imai", "imai is written in Python and has no definition."),
         (
             "opnrouter",
-            "There is no service 'opnrouter' (did you mean openrouter?). See: integrations providers list",
+            f"There is no service 'opnrouter' (did you mean openrouter?). See: {command.name()} providers list",
         ),
     ],
 )

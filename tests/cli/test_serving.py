@@ -44,12 +44,20 @@ def serve(*arguments: str) -> Result:
 
 
 @contextmanager
-def serving(folder: Path, *arguments: str) -> Iterator[tuple["subprocess.Popen[bytes]", Path]]:
-    """The command as a process in this folder, and its log; killed at the end if it is still there."""
+def serving(
+    folder: Path, *arguments: str, before: tuple[str, ...] = ()
+) -> Iterator[tuple["subprocess.Popen[bytes]", Path]]:
+    """The command as a process in this folder, and its log; killed at the end if it is still there.
+
+    Args:
+        folder: where it runs.
+        arguments: of `serve`.
+        before: what stands before `serve`.
+    """
     log = folder / "serve.log"
     with log.open("wb") as output:
         running = subprocess.Popen(
-            [sys.executable, "-m", "integrations.cli", "serve", *arguments],
+            [sys.executable, "-m", "integrations.cli", *before, "serve", *arguments],
             cwd=folder,
             stdin=subprocess.DEVNULL,
             stderr=output,
@@ -83,8 +91,26 @@ def test_the_start_says_where_it_serves_and_ends_with_the_command_that_helps(
     assert f"ERROR integrations: Nobody can sign in yet: {tmp_path}/.streamlit/auth.yaml: " in third
     typed = [*shlex.split(hint.replace("NAME", "alice")), "--password-stdin"]
     added = subprocess.run(typed, cwd=tmp_path, input=PASSWORD, capture_output=True, text=True, check=False)
-    assert (added.returncode, added.stdout) == (0, "Added alice to .streamlit/auth.yaml.\n"), added.stderr
+    assert (added.returncode, added.stdout) == (0, f"Added alice to {tmp_path}/.streamlit/auth.yaml.\n")
     assert (tmp_path / ".streamlit" / "auth.yaml").is_file()
+
+
+def test_the_command_that_helps_reads_the_settings_that_the_panel_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With another file of settings it makes the user in that one's store, from whatever folder."""
+    monkeypatch.delenv("PANEL_AUTH_FILE")
+    elsewhere, settings = tmp_path / "else where", tmp_path / "the env"
+    elsewhere.mkdir()
+    settings.write_text(f"PANEL_AUTH_FILE={tmp_path}/srv/auth.yaml\n", encoding="utf-8")
+    (tmp_path / "srv").mkdir()
+    with serving(tmp_path, "--port", "0", before=("--env-file", "the env")) as (_, log):
+        hint = wait_for(log, r"Make the first user: (.+)\n")[1]
+    typed = [*shlex.split(hint.replace("NAME", "alice")), "--password-stdin"]
+    added = subprocess.run(typed, cwd=elsewhere, input=PASSWORD, capture_output=True, text=True, check=False)
+    assert (added.returncode, added.stdout) == (0, f"Added alice to {tmp_path}/srv/auth.yaml.\n"), (
+        added.stderr
+    )
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

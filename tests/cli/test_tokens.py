@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from integrations import command
 from integrations.cli.main import main
 from tests.conftest import AddUser
 
@@ -44,7 +45,7 @@ def test_list_shows_names_and_roles() -> None:
     [
         (("add", "grafana", "--role", "viewer"), "There is a token 'grafana' already."),
         (("add", "other", "--role", "king"), "unknown role 'king'"),
-        (("remove", "nobody"), "There is no token 'nobody'. See: integrations tokens list"),
+        (("remove", "nobody"), f"There is no token 'nobody'. See: {command.name()} tokens list"),
     ],
 )
 def test_what_cannot_be_done_is_one_line_and_changes_nothing(
