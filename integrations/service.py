@@ -73,12 +73,12 @@ class Outcome:
 
 
 def fetch(provider: Provider[Any]) -> Outcome:
-    """Ask a provider once, and log where an outage begins or ends. Never raises; see `asked`."""
+    """Ask a provider once, and log where an outage begins, changes or ends. Never raises; see `asked`."""
     outcome, description = asked(provider)
-    if description is None:
+    if outcome.failure is None:
         _outages.over(provider.label, outcome.at)
     else:
-        _outages.begun(provider.label, description)
+        _outages.met(provider.label, outcome.failure.code, str(description))
     return outcome
 
 
@@ -165,28 +165,37 @@ def _where(error: BaseException) -> str:
     return f"{type(error).__name__} at {frame.f_code.co_qualname}:{line}"
 
 
+@dataclass(frozen=True, slots=True)
+class _Outage:
+    """One that is not over: since when, and which failures of it are in the log."""
+
+    since: datetime
+    told: set[ErrorCode]
+
+
 class _Outages:
-    """Logs an outage once when it begins and once when it ends."""
+    """Logs an outage when it begins, once for each further kind of failure in it, and when it ends."""
 
     def __init__(self) -> None:
-        self._since: dict[str, datetime] = {}
+        self._of: dict[str, _Outage] = {}
         self._lock = threading.Lock()
 
-    def begun(self, label: str, description: str) -> None:
+    def met(self, label: str, code: ErrorCode, description: str) -> None:
         with self._lock:
-            if label in self._since:
+            outage = self._of.setdefault(label, _Outage(datetime.now(UTC), set()))
+            if code in outage.told:
                 return
-            self._since[label] = datetime.now(UTC)
+            outage.told.add(code)
         log.warning("%s: no reading: %s", label, description)
 
     def over(self, label: str, at: datetime) -> None:
         """There was a reading at that time, made here or in another process."""
         with self._lock:
-            since = self._since.get(label)
-            if since is None or at < since:
+            outage = self._of.get(label)
+            if outage is None or at < outage.since:
                 return
-            del self._since[label]
-        log.warning("%s: reading again after %s", label, humanize.naturaldelta(at - since))
+            del self._of[label]
+        log.warning("%s: reading again after %s", label, humanize.naturaldelta(at - outage.since))
 
 
 _outages: Final = _Outages()

@@ -36,7 +36,7 @@ def forget() -> None:
     st.cache_data.clear()
     cache._records.cache_clear()
     cache._entries.clear()
-    service._outages._since.clear()
+    service._outages._of.clear()
     state.cache_clear()
     counters.reset()
     health._readiness.checked_at = health._readiness.failed = None

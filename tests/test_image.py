@@ -116,7 +116,10 @@ def test_the_image_serves_as_its_user_and_says_that_it_is_healthy(
     """With a first user made in it; nothing but the volume is written to; SIGTERM ends it with 0."""
     before = listing(container.files)
     add = ("integrations", "users", "add", "alice", "--role", "admin", "--password-stdin")
-    assert container.run(*add, typed="test-password-not-secret") == f"Added alice to {HOME}/.streamlit/auth.yaml."
+    assert (
+        container.run(*add, typed="test-password-not-secret")
+        == f"Added alice to {HOME}/.streamlit/auth.yaml."
+    )
     about = json.loads(output([*container.buildah, "inspect", "--type=image", IMAGE]))["Docker"]["config"]
     assert list(about["Volumes"]) == [HOME]
     port = free_port()

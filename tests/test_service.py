@@ -306,6 +306,27 @@ def test_an_outage_is_logged_once_when_it_begins_and_once_when_it_ends(
     ]
 
 
+def test_an_outage_that_changes_its_kind_is_logged_once_for_each(caplog: pytest.LogCaptureFixture) -> None:
+    """The card may point to the log for each; one that goes to and fro does not fill it."""
+    codes = [ErrorCode.PROVIDER_UNAVAILABLE, ErrorCode.INVALID_RESPONSE] * 3
+
+    def act(_: Client) -> Quota:
+        if codes:
+            raise ProviderError(codes.pop(0))
+        return GOOD
+
+    changing = provider("Changing", act)
+    with time_machine.travel(datetime(2026, 11, 23, tzinfo=UTC), tick=False) as clock:
+        for _ in range(7):
+            clock.shift(60)
+            service.fetch(changing)
+    assert caplog.messages == [
+        "Changing: no reading: code=provider_unavailable",
+        "Changing: no reading: code=invalid_response",
+        "Changing: reading again after 6 minutes",
+    ]
+
+
 def test_a_reading_of_another_process_ends_an_outage(caplog: pytest.LogCaptureFixture) -> None:
     """One line, once it is shown here; a reading from before the outage ends nothing."""
     broken = provider("Shared", raising(ProviderError(ErrorCode.NETWORK)))

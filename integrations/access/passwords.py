@@ -6,7 +6,7 @@ from typing import Final
 
 import bcrypt
 
-MIN_BYTES: Final = 12
+MIN_CHARACTERS: Final = 12
 MAX_BYTES: Final = 72
 """bcrypt reads no further."""
 
@@ -38,9 +38,11 @@ def hash_password(password: str) -> str:
         raise PasswordError("The password must not begin or end with a space.")
     if any(unicodedata.category(character) in {"Cc", "Cs"} for character in normal):
         raise PasswordError("The password must not hold control characters.")
+    if len(normal) < MIN_CHARACTERS:
+        raise PasswordError(
+            f"The password is too short: {len(normal)} characters, at least {MIN_CHARACTERS} are needed."
+        )
     length = len(_bytes(password))
-    if length < MIN_BYTES:
-        raise PasswordError(f"The password is too short: {length} bytes, at least {MIN_BYTES} are needed.")
     if length > MAX_BYTES:
         raise PasswordError(f"The password is too long: {length} bytes, at most {MAX_BYTES} are possible.")
     return bcrypt.hashpw(_bytes(password), bcrypt.gensalt(COST)).decode("ascii")

@@ -7,7 +7,7 @@ import click
 
 from integrations import command, startup
 from integrations.access import auth, store, store_edit
-from integrations.access.passwords import MIN_BYTES, hash_password
+from integrations.access.passwords import MIN_CHARACTERS, hash_password
 from integrations.access.store import StoreContent, User
 from integrations.settings import panel_settings
 
@@ -27,7 +27,9 @@ def _password(*, from_stdin: bool) -> str:
     if from_stdin:
         return sys.stdin.readline().rstrip("\r\n")
     return str(
-        click.prompt(f"Password (at least {MIN_BYTES} characters)", hide_input=True, confirmation_prompt=True)
+        click.prompt(
+            f"Password (at least {MIN_CHARACTERS} characters)", hide_input=True, confirmation_prompt=True
+        )
     )
 
 

@@ -34,12 +34,11 @@ def _settings_are_right() -> bool:
     return True
 
 
-def _store_is_readable() -> bool:
+def _store_has_a_user() -> bool:
     try:
-        auth().store.content()
+        return bool(auth().store.content().users)
     except StoreError:
         return False
-    return True
 
 
 def _state_is_reachable() -> bool:
@@ -56,7 +55,7 @@ def _page_is_there() -> bool:
 
 CHECKS: Final[tuple[tuple[str, Callable[[], bool]], ...]] = (
     ("settings", _settings_are_right),
-    ("sign-in store", _store_is_readable),
+    ("sign-in store", _store_has_a_user),
     ("state", _state_is_reachable),
     ("the page's files", _page_is_there),
 )

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from integrations import startup
+from integrations.access import store_edit
 from integrations.settings import panel_settings
 from integrations.simulator.server import Simulator
 from integrations.web import assets, health
@@ -109,3 +110,13 @@ def test_the_start_needs_no_store_to_live(server: Server) -> None:
     startup.check_settings()
     assert not panel_settings().auth_file.exists()
     assert (server.ask(LIVE).status, server.ask(READY).status) == (200, 503)
+
+
+def test_with_a_store_in_which_nobody_is_left_it_is_not_ready(
+    server: Server, add_user: AddUser, tmp_path: Path
+) -> None:
+    """Machines may still read with their tokens, but nobody can sign in."""
+    add_user("alice", roles=["admin"])
+    assert server.ask(READY).status == 200
+    store_edit.change(tmp_path / "auth.yaml", lambda content: store_edit.without_user(content, "alice"))
+    assert server.ask(READY).status == 503
