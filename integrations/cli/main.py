@@ -10,7 +10,7 @@ import click
 from integrations import env_file
 from integrations.access.passwords import PasswordError
 from integrations.access.store import StoreError
-from integrations.cli import nagios
+from integrations.cli import nagios, output
 from integrations.cli.check import check
 from integrations.cli.demo import demo
 from integrations.cli.providers import providers
@@ -34,7 +34,14 @@ class _Group(click.Group):
         if "--nagios" in arguments:
             extra["standalone_mode"] = False  # click does not end the process, but raises what is wrong
             nagios.run(lambda: super(_Group, self).main(arguments, *more, **extra))
-        return super().main(args, *more, **extra)
+        try:
+            return super().main(args, *more, **extra)
+        except OSError as error:
+            if not output.is_lost(error):
+                raise
+            output.drop()
+            click.echo(f"Error: {output.LOST}: {error.strerror}.", err=True)
+            sys.exit(1)
 
     def invoke(self, ctx: click.Context) -> object:
         """Run the subcommand."""

@@ -12,6 +12,7 @@ from typing import Final, NoReturn
 
 import click
 
+from integrations.cli import output
 from integrations.errors import ErrorCode
 from integrations.models import Level, Reading, Thresholds, UsageReport
 from integrations.ui import texts
@@ -69,9 +70,13 @@ def run(command: Callable[[], object]) -> NoReturn:
     except click.Abort:
         text = "interrupted"
     except Exception as error:  # noqa: BLE001 - of whatever kind
-        traceback.print_exc()
+        if not output.is_lost(error):
+            traceback.print_exc()
         text = f"the command failed: {type(error).__name__}"
-    click.echo(line_of(State.UNKNOWN, text))
+    try:
+        click.echo(line_of(State.UNKNOWN, text))
+    except OSError:
+        output.drop()
     sys.exit(State.UNKNOWN)
 
 

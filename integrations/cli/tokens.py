@@ -1,6 +1,7 @@
 """`integrations tokens …`: machines that read the endpoint."""
 
 import secrets
+from functools import partial
 
 import click
 
@@ -16,7 +17,7 @@ _RANDOM_BYTES = 32
 
 @click.group()
 def tokens() -> None:
-    """Tokens for scripts and monitors, good for GET /integrations/usage alone."""
+    """Tokens for scripts and monitors, good for GET /integrations/usage and GET /metrics alone."""
 
 
 @tokens.command()
@@ -35,7 +36,11 @@ def add(name: str, roles: tuple[str, ...]) -> None:
         return content.model_copy(update={"tokens": {**content.tokens, name: kept}})
 
     store_edit.change(panel_settings().auth_file, edit)
-    click.echo(token)
+    try:
+        click.echo(token)
+    except OSError:
+        store_edit.change(panel_settings().auth_file, partial(_without, name))  # nobody has seen it
+        raise
     click.echo(f"This is the only time that the token of {name} is shown.", err=True)
 
 
@@ -54,8 +59,12 @@ def remove(name: str) -> None:
     def edit(content: StoreContent) -> StoreContent:
         if name not in content.tokens:
             raise click.ClickException(f"There is no token {name!r}. See: {command.name()} tokens list")
-        others = {other: token for other, token in content.tokens.items() if other != name}
-        return content.model_copy(update={"tokens": others})
+        return _without(name, content)
 
     store_edit.change(panel_settings().auth_file, edit)
     click.echo(f"Removed {name}.")
+
+
+def _without(name: str, content: StoreContent) -> StoreContent:
+    others = {other: token for other, token in content.tokens.items() if other != name}
+    return content.model_copy(update={"tokens": others})
