@@ -6,7 +6,6 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -21,7 +20,7 @@ from integrations.settings import (
     ProviderSettings,
     panel_settings,
 )
-from integrations.state import StateError, StateFileError, state
+from integrations.state import StateError, StateFileError, file_of, state
 
 log = logging.getLogger("integrations")
 
@@ -186,7 +185,7 @@ def reload_accounts() -> None:
 def settings_source() -> str:
     """Where the settings come from, with the whole path."""
     path = env_file.path().absolute()
-    if path.is_file():
+    if path.exists():  # it may be a pipe
         return f"Settings from the environment, then from {path}"
     return f"Settings from the environment; there is no {path}"
 
@@ -201,9 +200,10 @@ def missing_providers_file(settings: PanelSettings) -> str | None:
 
 def state_place(settings: PanelSettings) -> str:
     """Where the state is: "memory", the whole path of its file, or the address of Redis without user and password."""
+    file = file_of(settings.state_url.get_secret_value())
+    if file is not None:
+        return str(file.absolute())
     url = urlsplit(settings.state_url.get_secret_value())
-    if url.scheme == "sqlite":
-        return str(Path(url.path[1:]).absolute())
     host = url.netloc.rpartition("@")[2]
     return f"{url.scheme}://{host}{url.path}" if host or url.path else url.scheme
 

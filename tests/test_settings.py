@@ -1,5 +1,6 @@
 """The panel's settings."""
 
+import os
 from decimal import Decimal
 from pathlib import Path
 
@@ -346,6 +347,23 @@ def test_another_env_file_may_be_named(tmp_path: Path, monkeypatch: pytest.Monke
     assert wrong.output.startswith("Error: IMAI_RENEWAL_DAY: ")
     other.write_text("IMAI_TOTAL_CREDITS=2\n", encoding="utf-8")
     assert ImaiSettings.load().total_credits == 2
+
+
+def test_a_pipe_of_the_shell_is_no_env_file() -> None:
+    """It would be empty at the second look, and every setting gone: one line, exit 2, and nothing is read."""
+    reading, writing = os.pipe()
+    os.write(writing, b"PANEL_PORT=1\n")
+    refused = CliRunner().invoke(main, ["--env-file", f"/dev/fd/{reading}", "usage"])
+    assert refused.exit_code == 2
+    assert f"/dev/fd/{reading} can be read once" in refused.stderr
+    os.close(reading)
+    os.close(writing)
+
+
+def test_a_named_pipe_is_said_to_be_read(tmp_path: Path) -> None:
+    """Some password managers serve the file so, to each reader anew."""
+    os.mkfifo(tmp_path / ".env")
+    assert startup.settings_source() == f"Settings from the environment, then from {tmp_path}/.env"
 
 
 def test_the_proxys_password_is_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -51,6 +51,7 @@ def test_with_a_good_store_the_start_says_what_it_read_and_no_more(
     [
         ("memory://", "memory"),
         ("sqlite:///state.sqlite3", "{folder}/state.sqlite3"),
+        ("sqlite:///~/state.sqlite3", "/home/panel/state.sqlite3"),
         ("sqlite:////var/lib/x y/state.sqlite3", "/var/lib/x y/state.sqlite3"),
         ("redis://panel:test-password@cache.example:6379/2?password=test-password", "redis://cache.example:6379/2"),
         ("rediss://:test-password@[::1]:6379", "rediss://[::1]:6379"),
@@ -61,6 +62,7 @@ def test_the_place_of_the_state_is_told_without_its_password(
     path: Path, monkeypatch: pytest.MonkeyPatch, url: str, place: str
 ) -> None:
     """Which state counts is seen at the start, and nothing that opens it."""
+    monkeypatch.setenv("HOME", "/home/panel")
     monkeypatch.setenv("PANEL_STATE_URL", url)
     assert startup.state_place(panel_settings()) == place.format(folder=path.parent)
 

@@ -38,6 +38,7 @@ _LOOK_SECONDS: Final = 0.2
 def demo(port: int | None) -> None:
     """Try the panel on loopback: nothing to configure, nothing kept."""
     settings = startup.check_settings()
+    startup.check_env_file()
     for number in _ending_signals():  # they end the demo as Ctrl+C does
         signal.signal(number, signal.default_int_handler)
     port = port or _free_port(settings.port)

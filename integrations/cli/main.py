@@ -61,8 +61,14 @@ class _Group(click.Group):
 )
 def main(named: Path | None) -> None:
     """Integrations Usage Panel: how much of each external API's quota is left."""
-    if named is not None:
-        env_file.use(named)
+    if named is None:
+        return
+    if named.absolute().is_relative_to("/dev") or named.absolute().is_relative_to("/proc"):
+        raise click.BadParameter(
+            f"{named} can be read once, and the panel reads its settings several times. Give a file.",
+            param_hint="--env-file",
+        )
+    env_file.use(named)
 
 
 for command in (check, demo, providers, serve, sessions, simulate, tokens, usage, users):

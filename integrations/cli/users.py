@@ -5,10 +5,11 @@ from typing import Final
 
 import click
 
-from integrations import command, startup
+from integrations import command
 from integrations.access import auth, store, store_edit
 from integrations.access.passwords import MIN_CHARACTERS, hash_password
 from integrations.access.store import StoreContent, User
+from integrations.cli.sessions import require_panels_state
 from integrations.settings import panel_settings
 
 _ROLE_HELP: Final = "A role of the store; may be given several times."
@@ -126,12 +127,7 @@ def set_roles(name: str, roles: tuple[str, ...]) -> None:
 @name_argument
 def unlock(name: str) -> None:
     """Let a user sign in who is locked after 5 wrong passwords; the limit of all users together stays."""
-    settings = startup.check_settings()
-    startup.prepare_log(settings)
-    if settings.state_url.get_secret_value() == "memory://":
-        raise click.ClickException(
-            "PANEL_STATE_URL: with memory:// only the panel itself knows who is locked; a restart unlocks all."
-        )
+    settings = require_panels_state("who is locked; a restart unlocks all")
     _known(store.read(settings.auth_file), name)
     auth().unlock(name)
     click.echo(f"Unlocked {name}.")

@@ -99,7 +99,7 @@ def open_state(url: str) -> State:
     if url == "memory://" or (scheme == "sqlite" and _is_file(place)):
         from integrations.state.sqlite import SqliteState  # noqa: PLC0415 - only the engine that is used
 
-        return SqliteState(Path(place[1:]) if place else None)
+        return SqliteState(file_of(url))
     if scheme in {"redis", "rediss", "unix"}:
         try:
             from integrations.state.redis import RedisState  # noqa: PLC0415 - its library is optional
@@ -108,6 +108,23 @@ def open_state(url: str) -> State:
         with suppress(Exception):  # of whatever kind redis-py raises; its text may quote the URL
             return RedisState(url)
     raise SettingsError(f"PANEL_STATE_URL: not the place of a state. Expected: {_EXPECTED}")
+
+
+def file_of(url: str) -> Path | None:
+    """The file that a URL names, with `~` as a home; None where the state is elsewhere.
+
+    Raises:
+        SettingsError: there is no such home.
+    """
+    scheme, _, place = url.partition("://")
+    if scheme != "sqlite":
+        return None
+    try:
+        return Path(place[1:]).expanduser()
+    except RuntimeError:
+        raise SettingsError(
+            "PANEL_STATE_URL: there is no home folder for its ~. Give the whole path."
+        ) from None
 
 
 def _is_file(place: str) -> bool:

@@ -109,6 +109,15 @@ def test_a_wrong_setting_ends_the_demo_with_one_line(tmp_path: Path, name: str) 
         assert re.fullmatch(rf"Error: {name}: .*\n", running.log)
 
 
+def test_keys_that_others_may_read_end_the_demo_before_it_says_how_to_sign_in(tmp_path: Path) -> None:
+    """Its panel would not start; one line."""
+    (tmp_path / ".env").write_text("IMAI_API_KEY=test-key\n", encoding="utf-8")
+    (tmp_path / ".env").chmod(0o644)
+    with demo(tmp_path) as running:
+        assert running.running.wait(timeout=15) == 1
+        assert re.fullmatch(r"Error: \.env: others may access it .* chmod 600 \.env\n", running.log)
+
+
 def test_a_port_in_use_ends_the_demo_with_the_panels_line(tmp_path: Path) -> None:
     """The line names the port, and the exit code is the panel's: 1."""
     with socket.create_server(("127.0.0.1", 0)) as taken:

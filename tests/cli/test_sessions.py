@@ -106,3 +106,24 @@ def test_with_memory_the_command_says_that_it_cannot_know(monkeypatch: pytest.Mo
     failed = sessions("list")
     assert failed.exit_code == 1
     assert "only the panel itself knows" in failed.stderr
+
+
+@pytest.mark.parametrize("arguments", [("list",), ("end", "--all"), ("end", "--user", "alice")])
+def test_in_another_folder_than_the_panels_nothing_is_ended_and_nothing_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    """Who is signed in there stays so: that must not look like a success."""
+    monkeypatch.setenv("PANEL_STATE_URL", f"sqlite:///{tmp_path}/elsewhere.sqlite3")
+    failed = sessions(*arguments)
+    assert (failed.exit_code, failed.stdout) == (1, "")
+    assert failed.stderr.startswith(
+        f"Error: PANEL_STATE_URL: {tmp_path}/elsewhere.sqlite3: there is no such file."
+    )
+    assert not (tmp_path / "elsewhere.sqlite3").exists()
+
+
+def test_the_help_needs_no_state(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even where a list would make no sense."""
+    monkeypatch.setenv("PANEL_STATE_URL", "memory://")
+    shown = sessions("list", "--help")
+    assert (shown.exit_code, "since when" in shown.stdout) == (0, True)

@@ -26,6 +26,15 @@ def test_three_slashes_are_relative_and_four_absolute(
     assert (tmp_path / "b.db").is_file()
 
 
+def test_a_tilde_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, opened: Open) -> None:
+    """As in every other path of the settings."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    opened("sqlite:///~/b.db").check()
+    assert (tmp_path / "b.db").is_file()
+    with pytest.raises(SettingsError, match="no home folder"):
+        open_state("sqlite:///~nobody-of-this-name/b.db")
+
+
 def test_opening_touches_nothing(tmp_path: Path) -> None:
     """Neither a file nor a server: commands that need no state may read the settings."""
     open_state(f"sqlite:///{tmp_path}/a.db")
