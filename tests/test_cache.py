@@ -328,6 +328,20 @@ def test_what_may_be_asked_once_an_hour_is_not_asked_by_any_click(
     assert len(server.requests) == 2
 
 
+def test_what_is_known_after_a_failure_is_the_last_good_reading_beside_it(
+    imai: Simulator, clock: Callable[[float], None]
+) -> None:
+    """Whoever only looks sees what whoever asks sees; and where no pause was agreed, a click may ask at any time."""
+    read()
+    clock(400)
+    imai.mode = "http_503"
+    asked = read()
+    (known,) = cache.known(IMAI)
+    assert (known.remaining_quota, known.stale) == (Decimal(7500), True)
+    assert known.error == asked.error is not None
+    assert cache.rests_until(IMAI) is None
+
+
 def test_what_may_be_asked_once_an_hour_is_not_asked_by_retry_either(
     monkeypatch: pytest.MonkeyPatch, clock: Callable[[float], None]
 ) -> None:
