@@ -186,6 +186,10 @@ SLIPS: dict[str, Callable[[Place], str]] = {
     "a line of `.env` with a colon, or with one quote alone": _unreadable_line,
     "a directory called `.env`, as Docker makes one where it finds no file to mount": _directory,
     "another working directory": _elsewhere,
+    "sign-ins listed or ended in another folder than the panel's": lambda place: place.run(
+        "sessions", "end", "--all", PANEL_STATE_URL=f"sqlite:///{place.folder}/elsewhere/state.sqlite3"
+    ),
+    "`--env-file` with a pipe of the shell": lambda place: place.run("--env-file", "/dev/fd/1", "usage"),
     "a base URL without its path": _without_path,
     "a base URL with http": lambda place: place.run("usage", IMAI_API_BASE_URL="http://imai.co/api"),
     "a wrong key": lambda place: place.run("check", IMAI_API_KEY="another-test-key"),
