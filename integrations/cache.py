@@ -11,7 +11,7 @@ import json
 import math
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, wait
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -22,13 +22,13 @@ from typing import Any, Final
 import streamlit as st
 from pydantic import TypeAdapter, ValidationError
 
-from integrations import service
+from integrations import accounts, service
 from integrations.background import in_thread
 from integrations.errors import ErrorCode
 from integrations.models import UsageReport
 from integrations.providers.base import Provider
 from integrations.settings import panel_settings
-from integrations.state import StateError, state
+from integrations.state import StateError, recent, state
 
 FAILURE_TTL: Final = timedelta(seconds=15)
 """How long a failure is served before the next visit asks again."""
@@ -40,8 +40,6 @@ _SKEW: Final = timedelta(seconds=10)
 """How far the clocks of several machines may differ."""
 
 _KEPT_SECONDS: Final = 30 * 86_400.0
-_MAX_AGE_SECONDS: Final = 0.05
-"""For display, a record that was read this recently is not read again: one run of a page looks several times."""
 
 _SHAPE: Final = 1
 """To be counted up with every change of `_Record`: a record of another shape is not read."""
@@ -94,24 +92,35 @@ class _Entry:
     known: _Record | None = None
     read: str | None = None
     """The state's text that was parsed last: it is mostly the same."""
-    read_at: float = -math.inf
-    """Monotonic time at which the state was read last."""
+    recent_until: float = -math.inf
+    """Until this monotonic time what was read last may be shown."""
     fetch: _Fetch | None = None
     """The latest in the background."""
 
     def recent_record(self) -> _Record | None:
-        """The record, read anew if older than `_MAX_AGE_SECONDS`; this process's own fetches are always in it."""
-        return self.known if time.monotonic() - self.read_at < _MAX_AGE_SECONDS else self.record()
+        """The record to be shown; this process's own fetches are always in it.
+
+        It is read anew where it is no longer recent, and all accounts' records with it: a page shows them all, and
+        where the state is slow it then waits for one answer and not for one a card.
+        """
+        if time.monotonic() >= self.recent_until:
+            with _look_lock:
+                if time.monotonic() >= self.recent_until:  # nobody else has read it meanwhile
+                    shown = map(_entry, accounts.current())
+                    _look([self, *(entry for entry in shown if entry is not self)])
+        return self.known
 
     def record(self) -> _Record | None:
         """The latest that is known anywhere."""
-        with suppress(StateError, ValidationError):
-            text = state().get(self.key)
-            if text is not None and text != self.read:
+        _look([self])
+        return self.known
+
+    def take_in(self, text: str | None) -> None:
+        """Learn from what the state has, if anything."""
+        if text is not None and text != self.read:
+            with suppress(ValidationError):
                 self._learn(_RECORD.validate_json(text))
                 self.read = text
-        self.read_at = time.monotonic()
-        return self.known
 
     def _learn(self, record: _Record) -> None:
         """Take the later of two records; of the same one, that whose rest a click has ended."""
@@ -126,8 +135,11 @@ class _Entry:
             state().put(self.key, text, _KEPT_SECONDS)
 
     def ask(self, number: int) -> _Record:
-        """The record of this number or a later one; fetches where there is none yet."""
-        found = self.record()
+        """The record of this number or a later one; fetches where there is none yet.
+
+        Whoever calls has just read the record.
+        """
+        found = self.known
         if found is not None and found.number >= number:
             return found
         seconds = panel_settings().deadline_seconds + 1  # longer than another's fetch may take
@@ -165,7 +177,7 @@ class _Entry:
 
     def end_rest(self) -> None:
         """Let the next visit ask, where a click may cause it and nobody is asking now."""
-        found = self.record()
+        found = self.recent_record()
         if found is None or not self._may_be_refreshed(found) or not self.lock.acquire(blocking=False):
             return
         try:
@@ -192,6 +204,19 @@ class _Entry:
 
 _entries: Final[dict[str, _Entry]] = {}
 _entries_lock: Final = threading.Lock()
+_look_lock: Final = threading.Lock()
+"""Held while records are read to be shown, so that whoever comes meanwhile shares what is read."""
+
+
+def _look(entries: Sequence[_Entry]) -> None:
+    """Read these records from the state, all at once."""
+    began = time.monotonic()
+    texts: dict[str, str] = {}
+    with suppress(StateError):
+        texts = state().get_many([entry.key for entry in entries])
+    for entry in entries:
+        entry.take_in(texts.get(entry.key))
+        entry.recent_until = recent.good_until(began)
 
 
 def _entry(provider: Provider[Any]) -> _Entry:
@@ -291,9 +316,15 @@ def rests_until(provider: Provider[Any]) -> datetime | None:
     return allowed_at if allowed_at is not None and allowed_at > datetime.now(UTC) else None
 
 
-def refresh(provider: Provider[Any]) -> None:
-    """Let the next `current` ask anew, unless a call is under way or the provider must be left alone."""
+def refresh(provider: Provider[Any], *others: Provider[Any]) -> None:
+    """Let the next `current` of each ask anew, unless a call is under way or the provider must be left alone.
+
+    Side by side: each waits for several answers of the state, which may be slow.
+    """
+    begun = [in_thread(_entry(other).end_rest, name=f"refresh {other.label}") for other in others]
     _entry(provider).end_rest()
+    for result in begun:
+        result.result()
 
 
 def current_of_all(providers: Iterable[Provider[Any]] | None = None) -> UsageReport:

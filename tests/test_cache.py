@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -433,14 +433,14 @@ def test_one_look_at_the_state_serves_a_run_of_the_page(
     """What is shown several times within a twentieth of a second is read once; what was done here is seen at once."""
     read()
     looks: list[str] = []
-    get = state().get
+    get_many = state().get_many
     moment = [time.monotonic() + 1]
 
-    def looked(key: str) -> str | None:
-        looks.append(key)
-        return get(key)
+    def looked(keys: Sequence[str]) -> dict[str, str]:
+        looks.extend(keys)
+        return get_many(keys)
 
-    monkeypatch.setattr(state(), "get", looked)
+    monkeypatch.setattr(state(), "get_many", looked)
     monkeypatch.setattr(cache, "CLICK_PAUSE", timedelta(0))
     monkeypatch.setattr("integrations.cache.time.monotonic", lambda: moment[0])
     for _ in range(3):

@@ -248,7 +248,7 @@ def test_without_a_state_a_process_goes_on_with_what_it_knows(
 ) -> None:
     """Known figures stay for their TTL; then one call for all of its viewers; Refresh and pauses work as ever."""
     assert read().remaining_quota == 7500
-    lose("get", "put", "lock")
+    lose("get_many", "put", "lock")
     st.cache_data.clear()
     assert read().remaining_quota == 7500
     assert imai.calls == 1
@@ -267,7 +267,7 @@ def test_without_a_state_a_process_goes_on_with_what_it_knows(
 
 def test_without_a_state_a_new_process_asks_once(imai: Simulator, lose: Callable[..., None]) -> None:
     """A failure is shared by all who wait, as ever; emptying Streamlit's cache gains nothing."""
-    lose("get", "put", "lock")
+    lose("get_many", "put", "lock")
     imai.mode = "internal_server_error"
     for _ in range(3):
         with ThreadPoolExecutor(50) as pool:
@@ -280,7 +280,7 @@ def test_without_a_state_a_call_is_not_joined_by_a_second_one(
     imai: Simulator, lose: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """At whatever line another viewer comes who has emptied Streamlit's cache."""
-    lose("get", "put", "lock")
+    lose("get_many", "put", "lock")
     fetched: list[object] = []
     good = service.fetch(IMAI)
 

@@ -26,7 +26,7 @@ SHOWN_BY = {
     "Redis goes and comes back": "test_a_redis_that_comes_up_is_used",
     "Redis does not answer": "test_a_redis_that_hangs_is_waited_for_half_a_second_and_once",
     "no name server answers for Redis' name": "test_a_name_server_that_hangs_is_waited_for_one_second",
-    "Redis is slow": "test_a_slow_redis_serves",
+    "Redis is slow": "test_a_page_of_ten_cards_waits_for_few_answers_of_a_slow_redis",
     "Redis closes a connection": "test_a_connection_that_redis_closed_is_opened_anew",
     "Redis is out of memory": "test_a_full_redis_can_be_read_and_goes_on_by_itself",
     "Redis refuses the password": "test_passwords",

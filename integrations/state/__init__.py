@@ -5,6 +5,7 @@ memory of a single process. Nothing above this package knows which. Texts go in 
 `StateError`, and none waits much longer than two seconds but `lock`.
 """
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, suppress
 from functools import cache
 from pathlib import Path
@@ -46,6 +47,9 @@ class State(Protocol):
 
     def get(self, key: str) -> str | None:
         """The text under a key, or None."""
+
+    def get_many(self, keys: Sequence[str]) -> dict[str, str]:
+        """The texts under those of these keys that have one, by key; all in the time of one."""
 
     def put(self, key: str, text: str, seconds: float) -> None:
         """Set a text, for so many seconds."""

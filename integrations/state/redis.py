@@ -3,7 +3,7 @@
 import re
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent import futures
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -116,6 +116,14 @@ class RedisState:
         """See `State`."""
         with self._outages.watch("reading"):
             return _text(self._redis.get(PREFIX + key))
+
+    def get_many(self, keys: Sequence[str]) -> dict[str, str]:
+        """See `State`."""
+        if not keys:
+            return {}
+        with self._outages.watch("reading"):
+            found: list[object] = list(self._redis.mget([PREFIX + key for key in keys]))  # type: ignore[arg-type] # not async
+        return {key: text for key, text in zip(keys, found, strict=True) if isinstance(text, str)}
 
     def put(self, key: str, text: str, seconds: float) -> None:
         """See `State`."""

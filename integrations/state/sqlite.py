@@ -6,7 +6,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -73,6 +73,17 @@ class SqliteState:
             "reading", "SELECT text FROM texts WHERE key = ? AND ends > ?", PREFIX + key, time.time()
         )
         return rows[0][0] if rows else None
+
+    def get_many(self, keys: Sequence[str]) -> dict[str, str]:
+        """See `State`."""
+        places = ", ".join("?" * len(keys))
+        rows, _ = self.run(
+            "reading",
+            f"SELECT key, text FROM texts WHERE key IN ({places}) AND ends > ?",  # noqa: S608 - question marks alone
+            *(PREFIX + key for key in keys),
+            time.time(),
+        )
+        return {key.removeprefix(PREFIX): text for key, text in rows}
 
     def put(self, key: str, text: str, seconds: float) -> None:
         """See `State`."""

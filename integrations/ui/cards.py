@@ -187,8 +187,8 @@ def _wait_for_cards(place: "DeltaGenerator | None", awaited: list[Provider[Any]]
 
 def _ask(asked: list[Provider[Any]]) -> None:
     """Have these asked for a click, and remember to tell what it brings."""
+    cache.refresh(*asked)
     for provider in asked:
-        cache.refresh(provider)
         cache.begin_fetch(provider)
     group = tuple(provider.label for provider in asked)
     groups = st.session_state.get(_UNANNOUNCED, ())

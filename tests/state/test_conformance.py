@@ -147,6 +147,21 @@ def test_items_are_found_by_the_beginning_of_their_keys(state: State) -> None:
     assert state.items("c") == {}
 
 
+def test_many_texts_are_got_as_one_is(state: State, pass_time: Pass) -> None:
+    """Those that stand, under the keys that were asked for and no others; none for no key."""
+    state.put("ended", "text", 10)
+    pass_time(20)
+    for key in ("a", "a:1", "ab", "%"):
+        state.put(key, key.upper(), 60)
+    assert state.get_many(["a:1", "none", "a", "ended", "a"]) == {"a": "A", "a:1": "A:1"}
+    assert state.get_many(["%", "a*"]) == {"%": "%"}
+    assert state.get_many([]) == {}
+    many = {f"m:{number}": str(number) for number in range(500)}
+    for key, text in many.items():
+        state.put(key, text, 60)
+    assert state.get_many(list(many)) == many
+
+
 def test_a_thousand_items_are_found_once_each(state: State) -> None:
     """Also where they come in several parts."""
     expected = {f"a:{number}": str(number) for number in range(2500)}
@@ -162,6 +177,7 @@ def test_records_of_another_version_are_not_seen(state: State, monkeypatch: pyte
     for module in (sqlite, redis_engine, attempts):
         monkeypatch.setattr(module, "PREFIX", "integrations-2:")
     assert state.get("a") is None
+    assert state.get_many(["a"]) == {}
     assert state.take("a") is None
     assert state.items("") == {}
     state.put("a", "new", 60)

@@ -1,23 +1,31 @@
 """A Redis that takes its time, or hangs: how long the panel waits for it."""
 
+import asyncio
 import os
 import signal
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import limits
 import pytest
 from limits.strategies import MovingWindowRateLimiter
 
+from bench import lineup
+from bench.lineup import FIGURE, Candidate
+from bench.measure import CLICK_PAUSE_SECONDS
 from integrations.access import SignInRefused, auth
 from integrations.state import State, StateError
 from tests.conftest import PASSWORD, AddUser
+from tests.harness import run_async, wait_for
 from tests.state.conftest import Open, error
 from tests.state.redis_server import RedisServer
+
+_CARDS: Final = 10
 
 
 class SlowProxy:
@@ -74,6 +82,7 @@ def calls(state: State) -> list[Callable[[], object]]:
         lambda: state.get("a"),
         lambda: state.lock("a", wait=10).__enter__(),
         lambda: state.get("a"),
+        lambda: state.get_many(["a", "b"]),
         lambda: state.put("a", "text", 60),
         lambda: state.replace("a", "text"),
         lambda: state.take("a"),
@@ -142,6 +151,43 @@ def test_a_slow_redis_serves(opened: Open, proxy: SlowProxy) -> None:
     state.replace("a", "other")
     assert state.take("a") == "other"
     assert 0.9 <= time.monotonic() - begun < 1.5
+
+
+async def seconds_of_a_page(candidate: Candidate, proxy: SlowProxy) -> dict[str, float]:
+    """What a visit, a rerun and Refresh all take with a slow Redis, where nothing was read a moment ago."""
+    async with candidate.viewer() as earlier:
+        await earlier.first_visit()  # now all figures are known
+    proxy.seconds = 0.3
+    found = {}
+    async with candidate.viewer() as viewer:
+        for name, act in (
+            ("visit", viewer.first_visit),
+            ("rerun", viewer.rerun),
+            ("Refresh all", partial(viewer.click, "Refresh all")),
+        ):
+            await asyncio.sleep(CLICK_PAUSE_SECONDS)
+            found[name] = await act()
+            assert len([text for text in viewer.texts() if FIGURE in text]) == _CARDS
+    return found
+
+
+def test_a_page_of_ten_cards_waits_for_few_answers_of_a_slow_redis(proxy: SlowProxy, tmp_path: Path) -> None:
+    """Nothing that the page does waits for one answer a card, and Refresh all asks each account once."""
+
+    async def measured() -> dict[str, float]:
+        launch = lineup.start("panel", tmp_path, providers=_CARDS, PANEL_STATE_URL=proxy.url)
+        async with launch as candidate:
+            found = await seconds_of_a_page(candidate, proxy)
+            simulator = candidate.simulator
+            assert simulator
+            wait_for(lambda: simulator.calls() == 2 * _CARDS, "the calls of Refresh all")
+            return found
+
+    found = run_async(measured())
+    # With an answer for every card it would be 13, 13 and 30 seconds.
+    assert found["visit"] < 4
+    assert found["rerun"] < 4
+    assert found["Refresh all"] < 10
 
 
 def test_a_redis_that_is_too_slow_is_as_one_that_hangs(
