@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from concurrent import futures
 from contextlib import contextmanager, suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from redis import ConnectionPool, Redis, exceptions
@@ -32,6 +32,8 @@ _COMMAND_SECONDS: Final = 0.5
 _LEASE_SECONDS: Final = 3.0
 """How long a lock outlives its holder; a living holder renews it."""
 
+_MAX_KEY_PASSWORD: Final = 1024
+"""Bytes; OpenSSL takes no more."""
 
 _OPTIONS: Final = {
     "db": "[0-9]+",
@@ -53,10 +55,15 @@ class _NameTimeoutError(exceptions.TimeoutError):
     """No name server answered in time."""
 
 
+class _EncryptedKeyError(exceptions.RedisError):
+    """The client's key needs a password, and the URL has none."""
+
+
 _MEANINGS: Final = (
     (exceptions.AuthenticationError, "user name or password is wrong. Mend PANEL_STATE_URL"),
     (_NameTimeoutError, f"no name server answered within {_CONNECT_SECONDS:.0f} s"),
     (exceptions.TimeoutError, "no answer in time"),
+    (_EncryptedKeyError, "the key of ssl_certfile is encrypted. Add its ssl_password to PANEL_STATE_URL"),
     (exceptions.OutOfMemoryError, "out of memory. Raise its maxmemory; the panel goes on by itself"),
 )
 
@@ -105,6 +112,8 @@ class RedisState:
             # Once and at once, for a connection that Redis closed meanwhile. A time-out is not tried again.
             "retry": Retry(NoBackoff(), 1, (exceptions.ConnectionError,)),
         }
+        if parts.scheme == "rediss":
+            pool.connection_kwargs.setdefault("ssl_password", _no_password)
         pool.connection_class = type("Connection", (_Connection, pool.connection_class), {})
         pool.make_connection()  # connects to nothing, but refuses unknown options
         self._place = parts.path if parts.scheme == "unix" else parts.netloc.rpartition("@")[2]
@@ -220,9 +229,16 @@ def _refuse_unusable(parts: SplitResult) -> None:
     options = dict(pairs)
     if len(options) < len(pairs) or ("ssl_keyfile" in options and "ssl_certfile" not in options):
         raise ValueError("an option twice, or a key without its certificate")
+    if len(unquote(options.get("ssl_password", "")).encode()) > _MAX_KEY_PASSWORD:
+        raise ValueError("a password that no key has")
     for name, value in options.items():
         if not re.fullmatch(_OPTIONS.get(name, "no such option"), value):
             raise ValueError("no option, or none of its values")
+
+
+def _no_password() -> NoReturn:
+    """Called where the key turns out to be encrypted: otherwise OpenSSL asks the terminal, and waits."""
+    raise _EncryptedKeyError
 
 
 def _text(found: object) -> str | None:

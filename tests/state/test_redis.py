@@ -1,6 +1,7 @@
 """What can happen to Redis, shown on a real one."""
 
 import logging
+import sys
 import tempfile
 import threading
 import time
@@ -8,6 +9,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Final
 
 import limits
 import pytest
@@ -19,9 +21,10 @@ from limits.strategies import MovingWindowRateLimiter
 
 from integrations.state import PREFIX, StateError
 from integrations.state import redis as engine
-from tests.harness import free_port, wait_for
+from tests.harness import clean_environment, free_port, wait_for
 from tests.state.conftest import Open, error
 from tests.state.redis_server import RedisServer
+from tests.terminal import at_a_terminal
 
 
 @pytest.fixture
@@ -257,7 +260,7 @@ def test_a_unix_socket(opened: Open) -> None:
 
 
 def make_certificate(folder: Path) -> Path:
-    """A certificate for this host that vouches for itself, and its key."""
+    """A certificate for this host that vouches for itself, and its key, also encrypted."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
     certificate = (
@@ -272,11 +275,13 @@ def make_certificate(folder: Path) -> Path:
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )
-    (folder / "key.pem").write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    for file, encryption in (
+        ("key.pem", serialization.NoEncryption()),
+        ("encrypted.pem", serialization.BestAvailableEncryption(b"test-password")),
+    ):
+        (folder / file).write_bytes(
+            key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)
         )
-    )
     (folder / "ca.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
     return folder / "ca.pem"
 
@@ -293,3 +298,30 @@ def test_tls(opened: Open, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> 
         assert "certificate verify failed" in error(opened(url))
         assert "No such file" in error(opened(f"{url}?ssl_ca_certs={tmp_path}/missing.pem"))
     assert all(record.levelno == logging.ERROR for record in caplog.records if "state" in record.name)
+
+
+READ: Final = """
+import sys
+from integrations.state import StateError, open_state
+try:
+    open_state(sys.argv[1]).get("a")
+except StateError as error:
+    print("It says:", error)
+"""
+
+
+def test_an_encrypted_key_is_said_to_be(opened: Open, tmp_path: Path) -> None:
+    """Nothing waits at the terminal for its password, which belongs into the URL."""
+    authority, port = make_certificate(tmp_path), free_port()
+    options = ("--tls-port", str(port), "--tls-cert-file", str(authority), "--tls-key-file")
+    with RedisServer(tmp_path, *options, str(tmp_path / "key.pem"), "--tls-ca-cert-file", str(authority)):
+        own = f"ssl_certfile={authority}&ssl_keyfile={tmp_path}/encrypted.pem"
+        url = f"rediss://127.0.0.1:{port}/0?ssl_ca_certs={authority}&{own}"
+        assert opened(f"{url}&ssl_password=test-password").get("a") is None
+        command = [sys.executable, "-c", READ, url]
+        with at_a_terminal(command, tmp_path / "log", clean_environment({})) as (running, _):
+            wait_for(lambda: "It says:" in running.log, "what it says")
+        said = (
+            f"127.0.0.1:{port}: the key of ssl_certfile is encrypted. Add its ssl_password to PANEL_STATE_URL"
+        )
+        assert f"It says: {said}\n" in running.log

@@ -95,6 +95,7 @@ def test_opening_touches_nothing(tmp_path: Path) -> None:
         "rediss://:secret@host/0?ssl_ca_certs=%2500",
         "rediss://:secret@host/0?ssl_min_version=TLSv1_3",
         "rediss://:secret@host/0?ssl_keyfile=/file.pem",
+        f"rediss://host/0?ssl_certfile=a&ssl_keyfile=b&ssl_password={'secret' * 171}",
         "redis://:secret@host/0?ssl_ca_certs=/file.pem",
         "redis://:secret@host/0?db=1&db=2",
         "redis://:secret@host/0?db=",
