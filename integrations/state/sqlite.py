@@ -179,15 +179,18 @@ class SqliteState:
         if self._connection is not None and self._identify(look=look) == self._identity:
             return self._connection
         self.close()
+        until = time.monotonic() + _BUSY_SECONDS  # for whoever opens it, too, and for whoever has locked it
         for _ in range(_TRIES):
             opened = self._make()
             connection = sqlite3.connect(
-                self._path or ":memory:", timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+                self._path or ":memory:", isolation_level=None, check_same_thread=False
             )
             try:
-                with self._alone():
+                with self._alone(until):
+                    _wait_for_others(connection, _left(until))
                     self._prepare(connection)
                     identity = self._identify(look=True)
+                _wait_for_others(connection, _BUSY_SECONDS)
             except BaseException:
                 connection.close()
                 raise
@@ -212,14 +215,14 @@ class SqliteState:
             files.refuse_others(path)
         return opened
 
-    def _alone(self) -> AbstractContextManager[object]:
+    def _alone(self, until: float) -> AbstractContextManager[object]:
         """No other process prepares the file: SQLite does not wait where two turn the same file to WAL."""
         if self._path is None:
             return nullcontext()
         path = Path(f"{self._path}.lock")
         owner.make_file(path)
         files.refuse_others(path)
-        return filelock.FileLock(path, mode=0o600, timeout=_BUSY_SECONDS, poll_interval=0.02)
+        return filelock.FileLock(path, mode=0o600, timeout=_left(until), poll_interval=0.02)
 
     def _identify(self, *, look: bool) -> tuple[int, ...]:
         """What identifies the files that are there now."""
@@ -285,6 +288,16 @@ class SqliteState:
 
 def _layout(connection: sqlite3.Connection) -> int:
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _wait_for_others(connection: sqlite3.Connection, seconds: float) -> None:
+    """Set how long each statement waits for what others do in the file."""
+    connection.execute(f"PRAGMA busy_timeout = {round(seconds * 1000)}")
+
+
+def _left(until: float) -> float:
+    """Seconds until a monotonic time; 0 where it has passed."""
+    return max(until - time.monotonic(), 0.0)
 
 
 def _identity(status: os.stat_result | None = None) -> tuple[int, ...]:

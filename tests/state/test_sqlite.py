@@ -19,7 +19,7 @@ import pytest
 import time_machine
 
 from integrations.state import State, StateError, StateFileError
-from tests.state.conftest import MOUNTS, Open
+from tests.state.conftest import MOUNTS, Open, error
 
 
 @pytest.fixture
@@ -409,6 +409,23 @@ def test_a_foreign_lock_is_waited_for_two_seconds_and_once(state: State, path: P
     with pytest.raises(StateError):
         state.put("b", "text", 60)
     assert time.monotonic() - begun < 0.5
+    foreign.close()
+
+
+def test_whoever_opens_a_locked_file_waits_two_seconds_in_all(opened: Open, path: Path, url: str) -> None:
+    """For another process that opens it and for another program that has it to itself: not two seconds for each."""
+    before = opened(url)
+    before.check()
+    before.close()
+    foreign = sqlite3.connect(path, isolation_level=None)
+    foreign.execute("PRAGMA locking_mode = EXCLUSIVE")
+    foreign.execute("BEGIN IMMEDIATE")
+    opening = filelock.FileLock(f"{path}.lock", thread_local=False)
+    opening.acquire()
+    threading.Timer(1.5, opening.release).start()
+    begun = time.monotonic()
+    assert "locked for 2 s" in error(opened(url))
+    assert 1.5 < time.monotonic() - begun < 2.9
     foreign.close()
 
 
