@@ -137,7 +137,7 @@ class _Entry:
     def ask(self, number: int) -> _Record:
         """The record of this number or a later one; fetches where there is none yet.
 
-        Whoever calls has just read the record.
+        Whoever calls knows a recent record.
         """
         found = self.known
         if found is not None and found.number >= number:
@@ -237,7 +237,11 @@ def _due_entry(provider: Provider[Any]) -> _Entry:
 def _wanted(provider: Provider[Any]) -> tuple[_Entry, int]:
     """The entry, and the least number of a record of it that may be shown now."""
     entry = _due_entry(provider)
-    known = entry.record()
+    if not is_due(
+        provider
+    ):  # somebody may have clicked elsewhere; where it is due, `ask` looks before it asks
+        entry.record()
+    known = entry.known
     return entry, known.wanted(datetime.now(UTC)) if known is not None else 1
 
 

@@ -19,7 +19,7 @@ from integrations.errors import ErrorCode, ProviderError, Status
 from integrations.models import Quota, Reading
 from integrations.providers.declared.provider import Declared
 from integrations.simulator.server import Simulator
-from integrations.state import state
+from integrations.state import recent, state
 from tests.conftest import IMAI, forget
 from tests.providers import definitions
 from tests.providers.hostile import Hostile, answer, hostile
@@ -456,3 +456,21 @@ def test_one_look_at_the_state_serves_a_run_of_the_page(
     assert cache.is_due(IMAI)
     cache.current(IMAI)
     assert cache.known(IMAI)[0].remaining_quota == 7400
+
+
+def test_a_fetch_reads_the_state_before_the_lock_and_under_it(
+    imai: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No more often: with a slow state each look is a part of a second, for which everybody waits."""
+    looks: list[Sequence[str]] = []
+    get_many = state().get_many
+
+    def looked(keys: Sequence[str]) -> dict[str, str]:
+        looks.append(keys)
+        return get_many(keys)
+
+    monkeypatch.setattr(state(), "get_many", looked)
+    monkeypatch.setattr(recent, "good_until", lambda began: began + 60)
+    read()
+    assert imai.calls == 1
+    assert len(looks) == 2
