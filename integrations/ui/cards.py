@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import streamlit as st
 from streamlit.errors import StreamlitAPIException
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from integrations import accounts, cache
 from integrations.providers.base import Provider
@@ -72,8 +73,20 @@ def _refresh(provider: Provider[Any]) -> None:
         st.toast(card.escape(f"{provider.label}: {texts.rest(until, now=datetime.now(UTC)).lower()}"))
         return
     _ask([provider])
+    if _is_run_of_whole_page():
+        return
     with suppress(StreamlitAPIException):  # on a page without overview: then the card's own fragment runs
         st.rerun([_fragment_key(provider.label), _OVERVIEW])
+
+
+def _is_run_of_whole_page() -> bool:
+    """Whether this run draws all, as a click does that comes together with a run that was wanted for another reason.
+
+    Such a run must not be narrowed to a few fragments: the browser knows already that it began, and has stopped the
+    timers of all fragments, which only a run to its end starts again.
+    """
+    run = get_script_run_ctx()
+    return run is not None and not run.fragment_ids_this_run
 
 
 def _fragment_key(label: str) -> str:

@@ -31,10 +31,10 @@ class Stage:
     ahead: float = 0
     """By how many seconds the panel's clock is."""
 
-    def answer(self, label: str, **answer: object) -> None:
-        """Let a provider answer this from now on."""
+    def answer(self, label: str, *quotas: dict[str, Any], **answer: object) -> None:
+        """Let a provider answer this from now on: several quotas, or one."""
         answers = json.loads(self.script.read_text())
-        _write(self.script, json.dumps(answers | {label: answer}))
+        _write(self.script, json.dumps(answers | {label: quotas or answer}))
 
     def calls(self, label: str) -> int:
         """How often a provider has been asked."""
