@@ -103,7 +103,8 @@ def _card_fragment(label: str, *, parallel: bool) -> Callable[[Provider[Any]], N
 def _draw_provider(provider: Provider[Any]) -> None:
     # Every run checks, as a fragment also runs without the page around it, at times of a client's choosing.
     if not visitor.may_read():
-        st.rerun()
+        _run_whole_page()
+        return
     if not cache.known(provider):
         cache.begin_fetch(provider)
     refreshing = cache.is_fetching(provider)  # before its readings are looked up, or new ones could be missed
@@ -141,6 +142,7 @@ def _update(provider: Provider[Any], drawn: list[card.Card], before: cache.Readi
     readings = cache.known(provider)
     if [reading.provider for reading in readings] != [reading.provider for reading in before]:
         _run_by_itself()  # there are other quotas now, so other cards
+        return
     for one, reading in zip(drawn, readings, strict=True):
         one.update(reading, rests_until=cache.rests_until(provider))
 
@@ -148,6 +150,11 @@ def _update(provider: Provider[Any], drawn: list[card.Card], before: cache.Readi
 def _run_by_itself() -> None:
     """Draw the whole page anew, and have nobody asked for it."""
     st.session_state[_BY_ITSELF] = True
+    _run_whole_page()
+
+
+def _run_whole_page() -> None:
+    """Draw it anew. That ends this run, but not in a parallel fragment's own thread: whoever calls goes no further."""
     st.rerun()
 
 

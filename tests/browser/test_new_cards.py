@@ -64,3 +64,26 @@ def test_a_click_meanwhile_does_not_stop_the_page(page: Page, stage: Stage) -> N
     stage.move_clock(125)
     page.clock.fast_forward(visitor.PULSE_SECONDS * 1000)
     expect(page.get_by_text("Updated 2 minutes ago")).to_have_count(3)
+
+
+WRONG = """window.wrong = [];
+new MutationObserver(() => {
+  for (const heading of document.querySelectorAll(".st-key-cards h2")) {
+    const card = heading.closest('[data-testid="stVerticalBlock"]').innerText;
+    if (heading.innerText.trim().endsWith("Hunter") && card.includes("Remaining")) wrong.push(card);
+  }
+}).observe(document, {childList: true, subtree: true, characterData: true});"""
+
+
+def test_opening_shows_no_quota_under_another_s_name(page: Page, stage: Stage) -> None:
+    """While another card still waits, the one of before says that it is being refreshed, and nothing fails."""
+    page.add_init_script(WRONG)
+    stage.answer("Hunter", *SLOW)
+    stage.answer("Quick", **ONE, seconds=9)
+    stage.move_clock(301)
+    page.goto(stage.panel.url)
+    expect(page.locator(".st-key-cards").get_by_text("Refreshing …")).to_have_count(2)
+    stage.answer("Hunter", *TWO)
+    expect(page.get_by_role("heading", name="Hunter Exports")).to_be_visible()
+    assert page.evaluate("wrong") == []
+    assert "Traceback" not in stage.panel.log
