@@ -62,12 +62,17 @@ class Card:
         with self._body(reading):
             _draw_body(self._provider, reading, rests_until)
 
-    def add_button(self, on_refresh: Callable[[], None]) -> None:
-        """Draw Refresh or Retry, once; what is called on a click must check access itself."""
+    def add_button(self, on_refresh: Callable[[], None], *, number: int = 0) -> None:
+        """Draw Refresh or Retry, once.
+
+        Args:
+            on_refresh: what a click calls; it must check access itself.
+            number: of this card among its provider's. The button goes by it, as a card's name may change.
+        """
         # Never disabled, and of one type in every state: otherwise it is a new one, or loses the focus.
         self._row.button(
             "Refresh" if self._reading.status is Status.ACTIVE else "Retry",
-            key=f"refresh {self._reading.provider}",
+            key=f"refresh {number} {self._provider.label}",
             icon=":material/refresh:",
             type="tertiary",
             on_click=on_refresh,

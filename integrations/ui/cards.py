@@ -121,8 +121,8 @@ def _draw_provider(provider: Provider[Any]) -> None:
             drawn = _draw_readings(provider, cache.known(provider))
     elif refreshing and not still:
         _update(provider, drawn, before)
-    for one in drawn:
-        one.add_button(partial(_refresh, provider))
+    for number, one in enumerate(drawn):
+        one.add_button(partial(_refresh, provider), number=number)
     if still:
         _look_again(provider)
     _announce()

@@ -87,3 +87,16 @@ def test_opening_shows_no_quota_under_another_s_name(page: Page, stage: Stage) -
     expect(page.get_by_role("heading", name="Hunter Exports")).to_be_visible()
     assert page.evaluate("wrong") == []
     assert "Traceback" not in stage.panel.log
+
+
+def test_the_focus_stays_on_the_button_that_was_pressed(page: Page, stage: Stage) -> None:
+    """Retry becomes the first card's Refresh: it is the same button."""
+    open_to_retry(page, stage)
+    stage.answer("Hunter", *TWO)
+    page.get_by_role("button", name="Retry").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Hunter Exports")).to_be_visible()
+    expect(page.get_by_text("Hunter Searches: a new reading.")).to_be_visible()
+    focused = page.locator(":focus")
+    expect(focused).to_have_accessible_name("Refresh")
+    expect(focused).to_have_accessible_description("Hunter Searches")

@@ -87,10 +87,10 @@ def draw() -> None:
     with st.container(key="overview"):
         overview.draw(named, waiting=1)
     with st.container(key="cards"):
-        for reading in named:
-            card.Card(IMAI, reading).add_button(lambda: None)
+        for number, reading in enumerate(named):
+            card.Card(IMAI, reading).add_button(lambda: None, number=number)
         busy = measured("7500").model_copy(update={"provider": "IMAI, refreshing"})
-        card.Card(IMAI, busy, refreshing=True).add_button(lambda: None)
+        card.Card(IMAI, busy, refreshing=True).add_button(lambda: None, number=len(named))
 
 
 if __name__ == "__main__":
