@@ -187,11 +187,10 @@ def _draw_overview_in(place: "DeltaGenerator | None") -> "DeltaGenerator":
     # Whose reading has run out is counted by it until the new one comes: nothing moves meanwhile.
     known = [cache.known(provider) for provider in accounts.current()]
     readings = [reading for those in known for reading in those]
-    place = place or st.empty()
-    if len(known) > 1 or len(readings) > 1:
-        with place.container():
-            overview.draw(readings, waiting=known.count(()))
-    return place
+    if len(known) <= 1 and len(readings) <= 1:
+        return (place or st).empty()
+    # One element, replaced by the next: were it taken away first, a link in it could lose the focus.
+    return (place or st).markdown(overview.written(readings, waiting=known.count(())))
 
 
 def _wait_for_cards(place: "DeltaGenerator | None", awaited: list[Provider[Any]]) -> None:

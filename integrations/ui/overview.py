@@ -2,14 +2,12 @@
 
 from collections.abc import Iterable
 
-import streamlit as st
-
 from integrations.models import Reading
 from integrations.ui import card, texts
 
 
-def draw(readings: Iterable[Reading], *, waiting: int = 0) -> None:
-    """A list of the states, the most urgent first, each with links to its cards; the active ones as a number.
+def written(readings: Iterable[Reading], *, waiting: int = 0) -> str:
+    """As Markdown, a list of the states, the most urgent first, with links to the cards; the active ones as a number.
 
     Args:
         readings: those of all cards that have one.
@@ -21,8 +19,7 @@ def draw(readings: Iterable[Reading], *, waiting: int = 0) -> None:
     ]
     if waiting:
         lines.append(f"- {_badge(texts.REFRESHING)} {waiting}")
-    if lines:
-        st.markdown("\n".join(lines))
+    return "\n".join(lines)
 
 
 def _badge(state: texts.Badge) -> str:

@@ -86,6 +86,25 @@ def test_the_overview_leads_to_what_needs_a_person_and_every_refresh_keeps_it_tr
         assert overview(page) == CALM
 
 
+def test_the_focus_stays_on_a_link_of_the_overview(chromium: Browser, stage: Stage) -> None:
+    """While the overview changes, as a card's refresh makes it."""
+    with opened(chromium, stage, viewport=WIDE) as page:
+        link = page.get_by_role("link", name="Bright Data")
+        link.focus()
+        stage.answer("IMAI", remaining="300", total="10000", seconds=0.7)
+        stage.move_clock(CLICK_SECONDS)
+        page.evaluate(
+            "document.querySelector('.st-key-cards button').click()"
+        )  # leaves the focus where it is
+        expect(page.get_by_role("link", name="IMAI")).to_be_visible()
+        expect(link).to_be_focused()
+        stage.answer("IMAI", **ANSWERS["IMAI"])
+        stage.move_clock(CLICK_SECONDS)
+        page.evaluate("document.querySelector('.st-key-cards button').click()")
+        expect(page.get_by_text("Active 2")).to_be_visible()
+        expect(link).to_be_focused()
+
+
 def test_a_phone_refreshes_everything_with_one_tap(chromium: Browser, stage: Stage) -> None:
     """Refresh all is on the first screen with the overview and the first card; fingers hit what is there."""
     with opened(chromium, stage, viewport=PHONE, has_touch=True) as page:

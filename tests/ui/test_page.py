@@ -10,6 +10,8 @@ from typing import NoReturn
 
 import pytest
 import time_machine
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from streamlit.runtime.forward_msg_queue import ForwardMsgQueue
 from streamlit.testing.v1 import AppTest
 
 from integrations import accounts, cache
@@ -279,3 +281,24 @@ def test_one_provider_of_two_quotas_has_an_overview(visit: Visit, tmp_path: Path
     page = visit(signed_in())
     assert overview(page) == "Exhausted Hunter Exports\nActive 1"
     assert overview(page.run()) == "Exhausted Hunter Exports\nActive 1"
+
+
+def test_the_overview_is_replaced_in_one_step(
+    visit: Visit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By one element, and nothing is sent before it: a list that goes for a moment takes the focus of its links."""
+    sent: list[ForwardMsg] = []
+    enqueue = ForwardMsgQueue.enqueue
+
+    def noted(queue: ForwardMsgQueue, message: ForwardMsg) -> None:
+        sent.append(message)
+        enqueue(queue, message)
+
+    monkeypatch.setattr(ForwardMsgQueue, "enqueue", noted)
+    scripted(tmp_path / "answers.json", Aa=CARD, Bb=CARD | {"seconds": 0.5})
+    assert overview(visit(signed_in())) == "Active 2"
+    elements = [(list(one.metadata.delta_path), one.delta.new_element) for one in sent]
+    place = next(path for path, element in elements if element.markdown.body.startswith("- "))
+    there = [one.WhichOneof("type") for path, one in elements if path and path == place[: len(path)]]
+    assert there.count("markdown") > 1
+    assert set(there) <= {"markdown", None}  # None: a container around it
