@@ -320,13 +320,15 @@ def rests_until(provider: Provider[Any]) -> datetime | None:
     return allowed_at if allowed_at is not None and allowed_at > datetime.now(UTC) else None
 
 
-def refresh(provider: Provider[Any], *others: Provider[Any]) -> None:
+def refresh(*providers: Provider[Any]) -> None:
     """Let the next `current` of each ask anew, unless a call is under way or the provider must be left alone.
 
     Side by side: each waits for several answers of the state, which may be slow.
     """
+    first, others = providers[:1], providers[1:]
     begun = [in_thread(_entry(other).end_rest, name=f"refresh {other.label}") for other in others]
-    _entry(provider).end_rest()
+    for provider in first:
+        _entry(provider).end_rest()
     for result in begun:
         result.result()
 

@@ -31,8 +31,12 @@ _POLL_SECONDS: Final = 0.1
 _OVERVIEW: Final = "overview"
 _BY_ITSELF: Final = "runs by itself"
 """Session key: the next run of the whole page was caused by no person, and has nobody asked."""
+_NOTE: Final = "note of "
+"""Session key, with a provider's label: what its card is to tell of a click; None for what the fetch brings."""
 _UNANNOUNCED: Final = "unannounced"
-"""Session key: for each click whose outcome was not told yet, the labels of the providers that it had asked."""
+"""Session key: for each Refresh all whose outcome was not told yet, the labels of the providers that it had asked."""
+_STAY_SECONDS: Final = "stay seconds of "
+"""Session key, with a place of notes: how long the last one there is shown."""
 
 
 def draw() -> None:
@@ -50,29 +54,35 @@ def draw() -> None:
             # Parallel only where it may have to wait; the others are drawn in their order, so that nothing moves later.
             _card_fragment(provider.label, parallel=provider in awaited)(provider)
     _wait_for_cards(place, awaited)
-    _announce()
+    _announce_all()
 
 
 def refresh_all() -> None:
     """Have every provider asked that may be asked now; for a click."""
     if not visitor.may_read(touch=True):
         return
-    asked = [provider for provider in accounts.current() if cache.rests_until(provider) is None]
-    if asked:
-        _ask(asked)
-        st.toast("Refreshing all integrations.")
-    else:
+    asked = _ask([provider for provider in accounts.current() if cache.rests_until(provider) is None])
+    if not asked:
         st.toast("No integration may be asked again yet.")
+        return
+    st.toast("Refreshing all integrations.")
+    group = tuple(provider.label for provider in asked)
+    groups = st.session_state.get(_UNANNOUNCED, ())
+    if group not in groups:  # a second click meanwhile asks nothing of its own
+        st.session_state[_UNANNOUNCED] = (*groups, group)
 
 
 def _refresh(provider: Provider[Any]) -> None:
     # A callback runs before the page's first line, so it checks for itself; so does refresh_all.
     if not visitor.may_read(touch=True):
         return
+    now = datetime.now(UTC)
+    note = None
     if (until := cache.rests_until(provider)) is not None:
-        st.toast(card.escape(f"{provider.label}: {texts.rest(until, now=datetime.now(UTC)).lower()}"))
-        return
-    _ask([provider])
+        note = f"{provider.label}: {texts.rest(until, now=now).lower()}"
+    elif not _ask([provider]):
+        note = " ".join(texts.nothing_asked(reading, now=now) for reading in cache.known(provider))
+    st.session_state[_NOTE + provider.label] = note
     if _is_run_of_whole_page():
         return
     with suppress(StreamlitAPIException):  # on a page without overview: then the card's own fragment runs
@@ -125,7 +135,10 @@ def _draw_provider(provider: Provider[Any]) -> None:
         one.add_button(partial(_refresh, provider), number=number)
     if still:
         _look_again(provider)
-    _announce()
+    else:
+        _announce(provider)
+    if not _is_run_of_whole_page():  # which does it at its end
+        _announce_all()
 
 
 def _draw_readings(
@@ -204,38 +217,49 @@ def _wait_for_cards(place: "DeltaGenerator | None", awaited: list[Provider[Any]]
             time.sleep(_POLL_SECONDS)
 
 
-def _ask(asked: list[Provider[Any]]) -> None:
-    """Have these asked for a click, and remember to tell what it brings."""
-    cache.refresh(*asked)
-    for provider in asked:
+def _ask(providers: list[Provider[Any]]) -> list[Provider[Any]]:
+    """Have these asked for a click; gives those that are being asked now, be it for an earlier click."""
+    cache.refresh(*providers)
+    due = [provider for provider in providers if cache.is_due(provider)]
+    for provider in due:
         cache.begin_fetch(provider)
-    group = tuple(provider.label for provider in asked)
-    groups = st.session_state.get(_UNANNOUNCED, ())
-    if group not in groups:  # a second click meanwhile asks nothing of its own
-        st.session_state[_UNANNOUNCED] = (*groups, group)
+    return due
 
 
-def _announce() -> None:
-    """Tell what each click brought, once, as soon as all have answered whom it had asked."""
+def _announce(provider: Provider[Any]) -> None:
+    """Tell what a click on this card brought, once, from the card's own place.
+
+    A browser tells notes apart by their place: in one for all cards, a note would be taken away by the next one.
+    """
+    key = _NOTE + provider.label
+    if key not in st.session_state:
+        return
+    note = st.session_state.pop(key)
+    if note is None:
+        note = " ".join(map(texts.announcement, cache.known(provider)))
+    if note:
+        st.empty().toast(card.escape(note), duration=_stay_seconds(provider.label))
+
+
+def _announce_all() -> None:
+    """Tell what each Refresh all brought, once, as soon as all have answered whom it had asked."""
     groups: tuple[tuple[str, ...], ...] = st.session_state.get(_UNANNOUNCED, ())
     providers = {provider.label: provider for provider in accounts.current()}
     for group in groups:
         asked = [providers[label] for label in group if label in providers]
         if any(cache.is_fetching(provider) for provider in asked):
             continue
-        if outcome := _outcome(asked):
-            try:
-                st.toast(card.escape(outcome))
-            except StreamlitAPIException:  # in a parallel fragment; the page's run tells it at its end
-                return
         groups = tuple(other for other in groups if other != group)
         st.session_state[_UNANNOUNCED] = groups
+        if asked:  # or the accounts were replaced meanwhile
+            readings = [reading for provider in asked for reading in cache.known(provider)]
+            others = [provider.label for provider in accounts.current() if provider not in asked]
+            outcome = texts.summary(readings, not_asked=others)
+            st.toast(card.escape(outcome), duration=_stay_seconds("all"))
 
 
-def _outcome(asked: list[Provider[Any]]) -> str:
-    """In words; none where the accounts were replaced meanwhile."""
-    readings = [reading for provider in asked for reading in cache.known(provider)]
-    if len(asked) <= 1:
-        return " ".join(map(texts.announcement, readings))
-    others = [provider.label for provider in accounts.current() if provider not in asked]
-    return texts.summary(readings, not_asked=others)
+def _stay_seconds(place: str) -> int:
+    """4 and 5 in turn: a note of the same words as one that is seen there is shown only where it differs in that."""
+    seconds: int = 9 - st.session_state.get(_STAY_SECONDS + place, 5)
+    st.session_state[_STAY_SECONDS + place] = seconds
+    return seconds

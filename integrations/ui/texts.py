@@ -194,6 +194,16 @@ def announcement(reading: Reading) -> str:
     return f"{reading.provider}: {'a new reading' if reading.error is None else 'no new reading'}."
 
 
+def nothing_asked(reading: Reading, *, now: datetime) -> str:
+    """What a click brought that asked nobody, so soon after the last time: how old the reading is."""
+    age = freshness(reading, now=now)
+    return (
+        announcement(reading)
+        if age is None or reading.error is not None
+        else f"{reading.provider}: {age.lower()}."
+    )
+
+
 def summary(readings: Iterable[Reading], *, not_asked: Iterable[str] = ()) -> str:
     """What a refresh of everything brought: who has no new reading, by name.
 

@@ -266,6 +266,21 @@ def test_from_two_cards_on_there_is_an_overview_and_refresh_keeps_it_true(
     assert "All integrations\\: new readings\\." in [toast.value for toast in page.toast]
 
 
+def test_a_click_that_asks_nobody_claims_no_new_reading(visit: Visit, tmp_path: Path) -> None:
+    """So soon after the last call: it says how old the reading is; Refresh all, that nobody may be asked yet."""
+    script = tmp_path / "answers.json"
+    with time_machine.travel(datetime.now(UTC), tick=False):
+        scripted(script, Aa=CARD, Bb={"error": "timeout"})
+        page = visit(signed_in())
+        page = press(page, "Refresh")
+        assert [toast.value for toast in page.toast] == [r"Aa\: updated just now\."]
+        page = press(page, "Retry")
+        assert [toast.value for toast in page.toast] == [r"Bb\: no new reading\."]
+        page = press(page, "Refresh all")
+        assert [toast.value for toast in page.toast] == ["No integration may be asked again yet."]
+    assert script.with_suffix(".calls").read_text().split() == ["Aa", "Bb"]
+
+
 @pytest.mark.usefixtures("no_click_pause")
 def test_a_refresh_of_everything_claims_no_reading_that_was_not_taken(visit: Visit, tmp_path: Path) -> None:
     """Whose readings may be taken only so often is named with those that failed."""

@@ -196,6 +196,12 @@ def test_what_is_left_is_unknown_where_only_what_is_used_is_known() -> None:
     assert texts.remaining(Reading.measured("A", unlimited, at=NOW, thresholds=Thresholds())) == "No limit"
 
 
+def test_a_click_that_asked_nobody_is_told_the_age() -> None:
+    """No reading is claimed that was not taken."""
+    good = Reading.measured("A", Quota(used=Decimal(5)), at=NOW, thresholds=Thresholds())
+    assert texts.nothing_asked(good, now=NOW + timedelta(seconds=1)) == "A: updated just now."
+
+
 def test_a_refresh_that_failed_is_announced_as_such() -> None:
     """Who hears the page is told whether there is a new reading."""
     assert texts.announcement(READING) == "IMAI: a new reading."
