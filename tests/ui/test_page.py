@@ -3,13 +3,16 @@
 import json
 import math
 import re
+import tomllib
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Barrier
 from typing import NoReturn
 
 import pytest
 import time_machine
+from streamlit import config
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.runtime.forward_msg_queue import ForwardMsgQueue
 from streamlit.testing.v1 import AppTest
@@ -124,7 +127,7 @@ def test_a_failure_keeps_the_figures_and_offers_retry(visit: Visit, imai: Simula
 
 def test_several_viewers_cause_one_call(visit: Visit, imai: Simulator) -> None:
     """Five visits and a read of the cache cause one call together."""
-    for _ in range(5):
+    for _ in range(40):
         assert "7,500" in written(visit(signed_in()))
     assert cache.current(IMAI)[0].remaining_quota == 7500
     assert imai.calls == 1
@@ -317,3 +320,29 @@ def test_the_overview_is_replaced_in_one_step(
     there = [one.WhichOneof("type") for path, one in elements if path and path == place[: len(path)]]
     assert there.count("markdown") > 1
     assert set(there) <= {"markdown", None}  # None: a container around it
+
+
+@pytest.mark.usefixtures("no_click_pause")
+def test_no_card_waits_for_another_s_provider_however_many_there_are(
+    visit: Visit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Forty wait side by side: each has been drawn with the figures before the first has waited to the end."""
+    file = (
+        Path(__file__).parents[2] / ".streamlit" / "config.toml"
+    )  # which a test of a page alone does not read
+    workers = tomllib.loads(file.read_text(encoding="utf-8"))["runner"]["parallelMaxWorkers"]
+    read = config.get_option
+    monkeypatch.setattr(
+        config, "get_option", lambda name: workers if name == "runner.parallelMaxWorkers" else read(name)
+    )
+    script = tmp_path / "answers.json"
+    labels = [f"A{number}" for number in range(40)]
+    scripted(script, **dict.fromkeys(labels, CARD))
+    page = visit(signed_in())
+    all_there = Barrier(len(labels), timeout=15)
+    monkeypatch.setattr(cache, "wait_for_fetch", lambda *_args, **_options: all_there.wait())
+    script.write_text(json.dumps(dict.fromkeys(labels, CARD | {"seconds": 5})))
+    press(page, "Refresh all")
+    script.write_text(json.dumps(dict.fromkeys(labels, CARD)))
+    assert not page.exception
+    assert not all_there.broken
