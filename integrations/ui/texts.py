@@ -227,8 +227,9 @@ def freshness(reading: Reading, *, now: datetime) -> str | None:
 def rest(until: datetime, *, now: datetime) -> str:
     """That the provider is asked only so often; rounded up, since who clicks after it must not be too early."""
     wait = max(until - now, timedelta(seconds=1))
-    unit = timedelta(hours=1) if wait > timedelta(hours=1) else timedelta(minutes=1)
-    return f"May be asked again in {humanize.naturaldelta(ceil(wait / unit) * unit)}."
+    units = (timedelta(days=1), timedelta(hours=1))
+    unit = next((unit for unit in units if wait > unit), timedelta(minutes=1))
+    return f"May be asked again in {_in_words(ceil(wait / unit) * unit)}."
 
 
 def pause(reading: Reading) -> str | None:

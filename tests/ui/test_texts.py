@@ -179,6 +179,11 @@ def test_a_pause_is_told_once() -> None:
         (2400, "40 minutes"),
         (3600, "an hour"),
         (3601, "2 hours"),
+        (24 * 3600, "a day"),
+        (24 * 3600 + 1, "2 days"),
+        (36 * 3600, "2 days"),
+        (47 * 3600, "2 days"),
+        (40 * 24 * 3600, "40 days"),
     ],
 )
 def test_a_rest_is_told_rounded_up(seconds: int, wait: str) -> None:
