@@ -75,6 +75,7 @@ def serve(  # noqa: PLR0913 - the options of the command
             else:
                 _serve_by_workers(listener, config, workers)
     log.info("Stopped")
+    _leave()
 
 
 def _have_a_home() -> None:
@@ -193,6 +194,13 @@ def _end(*_: object) -> None:
 
 def _reload(*_: object) -> None:
     threading.Thread(target=startup.reload_accounts).start()
+
+
+def _leave() -> None:
+    """End now, though a thread may still wait for a provider: Python itself would wait for that thread."""
+    if any(not thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread()):
+        logging.shutdown()
+        os._exit(0)
 
 
 def _serve_by_workers(listener: socket.socket, config: "uvicorn.Config", count: int) -> None:

@@ -22,7 +22,7 @@ from integrations.models import Reading
 from integrations.providers.base import Provider
 from integrations.state import StateError
 from integrations.web.client import bearer
-from integrations.web.usage import method_not_allowed, problem, read_all, refusal
+from integrations.web.usage import method_not_allowed, problem, read_all, refusal, stopped
 
 if TYPE_CHECKING:
     from prometheus_client import Metric
@@ -42,7 +42,8 @@ class MetricsEndpoint(HTTPEndpoint):
             return refusal(found)
         if not found.may(INTEGRATION_READ):
             return problem(HTTPStatus.FORBIDDEN, "The permission integration:Read is needed.")
-        await read_all()
+        if await read_all() is None:
+            return stopped()
         openmetrics = _wants_openmetrics(request.headers.get("accept", ""))
         body, media_type = await anyio.to_thread.run_sync(_exposition, openmetrics)
         return Response(body, headers={"Cache-Control": "no-store", "Content-Type": media_type})

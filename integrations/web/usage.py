@@ -1,5 +1,6 @@
 """`GET /integrations/usage`: the same readings as the page, as JSON for scripts and monitors."""
 
+import asyncio
 from http import HTTPStatus
 from typing import Final
 
@@ -45,9 +46,20 @@ def method_not_allowed(request: Request) -> Response:
 _waiting: Final = anyio.CapacityLimiter(_MAX_WAITING)
 
 
-async def read_all() -> UsageReport:
-    """Every reading, from the cache that the page reads; asks the providers only where it is due."""
-    return await anyio.to_thread.run_sync(cache.current_of_all, limiter=_waiting)
+async def read_all() -> UsageReport | None:
+    """Every reading, from the cache that the page reads; asks the providers only where it is due.
+
+    None where the panel is stopped before they have answered.
+    """
+    try:
+        return await anyio.to_thread.run_sync(cache.current_of_all, limiter=_waiting)
+    except asyncio.CancelledError:  # only uvicorn's end does it, and would log a crash
+        return None
+
+
+def stopped() -> Response:
+    """Why whoever waits for the readings gets none now."""
+    return problem(HTTPStatus.SERVICE_UNAVAILABLE, "The panel is being stopped.", Retry_After="5")
 
 
 class UsageEndpoint(HTTPEndpoint):
@@ -61,6 +73,8 @@ class UsageEndpoint(HTTPEndpoint):
         if not found.may(INTEGRATION_READ):
             return problem(HTTPStatus.FORBIDDEN, "The permission integration:Read is needed.")
         usage = await read_all()
+        if usage is None:
+            return stopped()
         return Response(usage.model_dump_json(), headers=_NO_STORE, media_type="application/json")
 
     async def method_not_allowed(self, request: Request) -> Response:

@@ -1,16 +1,13 @@
 """`integrations serve`, as a process where it serves and in this one where it does not start."""
 
 import asyncio
-import json
 import os
 import re
 import shlex
-import signal
 import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -19,16 +16,14 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 from cryptography.hazmat.primitives import serialization
-from websockets.sync.client import connect
 
 from integrations import command
 from integrations.cli.main import main
 from integrations.cli.serve import _listen
 from tests.conftest import PASSWORD, AddUser
-from tests.harness import COMMAND, accepts, clean_environment, free_port, is_healthy
+from tests.harness import COMMAND, clean_environment
 from tests.terminal import at_a_terminal
 from tests.transport.test_client import self_signed
-from tests.web.test_usage import token
 
 
 @pytest.fixture
@@ -111,72 +106,6 @@ def test_the_command_that_helps_reads_the_settings_that_the_panel_read(
     assert (added.returncode, added.stdout) == (0, f"Added alice to {tmp_path}/srv/auth.yaml.\n"), (
         added.stderr
     )
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_within_five_seconds_and_without_a_failure(
-    tmp_path: Path, add_user: AddUser, number: signal.Signals
-) -> None:
-    """Though a page is open and a request hangs half sent: exit 0 and one last line."""
-    add_user("alice", roles=["admin"])
-    with serving(tmp_path, "--port", "0") as (running, log):
-        port = int(wait_for(log, r"Serving on http://127\.0\.0\.1:(\d+)\n")[1])
-        with (
-            connect(f"ws://127.0.0.1:{port}/_stcore/stream", subprotocols=["streamlit"]),  # type: ignore[list-item]
-            socket.create_connection(("127.0.0.1", port)) as slow,
-        ):
-            slow.sendall(b"POST /integrations/session HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n")
-            began = time.monotonic()
-            running.send_signal(number)
-            exit_code = running.wait(timeout=15)
-            took = time.monotonic() - began
-        assert (exit_code, log.read_text().splitlines()[-1].partition("integrations: ")[2]) == (0, "Stopped")
-    assert took < 5
-
-
-def test_sighup_reads_the_accounts_anew_and_keeps_them_where_the_file_is_wrong(
-    tmp_path: Path, add_user: AddUser, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The endpoint has the new account at once; a defect is told with its line, and nothing changes."""
-    add_user("alice", roles=["admin"])
-    bearer = f"Bearer {token()}"
-    file = tmp_path / "providers.yaml"
-    file.write_text("accounts:\n  - service: imai\n", encoding="utf-8")
-    monkeypatch.setenv("PANEL_PROVIDERS_FILE", str(file))
-    with serving(tmp_path, "--port", "0") as (running, log):
-        address = wait_for(log, r"Serving on (http://\S+)\n")[1]
-
-        def shown() -> list[str]:
-            request = urllib.request.Request(
-                f"{address}/integrations/usage", headers={"Authorization": bearer}
-            )
-            with urllib.request.urlopen(request, timeout=30) as answer:
-                return [reading["provider"] for reading in json.load(answer)["integrations"]]
-
-        assert shown() == ["IMAI"]
-        file.write_text("accounts:\n  - service: imai\n  - service: deepl\n", encoding="utf-8")
-        running.send_signal(signal.SIGHUP)
-        wait_for(log, r" INFO integrations: Accounts read anew: IMAI, DeepL\n")
-        assert shown() == ["IMAI", "DeepL"]
-        file.write_text("accounts:\n  - service: nobody\n", encoding="utf-8")
-        running.send_signal(signal.SIGHUP)
-        wait_for(log, rf" ERROR integrations: The accounts stay as they were: {file}:2")
-        assert shown() == ["IMAI", "DeepL"]
-
-
-@pytest.mark.parametrize("workers", ["1", "2"])
-def test_a_panel_that_was_started_at_a_terminal_ends_with_it(tmp_path: Path, workers: str) -> None:
-    """Nobody is left who could end it, or who holds the port; it ends as after SIGTERM."""
-    port = free_port()
-    state_url = f"sqlite:///{tmp_path}/state.sqlite3"
-    own = clean_environment({"PANEL_AUTH_FILE": f"{tmp_path}/auth.yaml", "PANEL_STATE_URL": state_url})
-    command = [*COMMAND, "serve", "--port", str(port), "--workers", workers]
-    with at_a_terminal(command, tmp_path / "serve.log", own) as (running, window):
-        running.wait_for(lambda: is_healthy(f"http://127.0.0.1:{port}"))
-        window.close()
-        assert running.running.wait(timeout=15) == 0
-        assert running.log.splitlines()[-1].endswith(" INFO integrations: Stopped")
-    assert not accepts(port)
 
 
 def test_small_messages_are_sent_at_once() -> None:
