@@ -39,23 +39,36 @@ _READY: Final = b"ready"
 _SPAWN: Final = multiprocessing.get_context("spawn")
 
 
+class _Server(uvicorn.Server):
+    """Counts the turns of its main loop: while it hangs, there are none."""
+
+    turns = 0
+
+    async def on_tick(self, counter: int) -> bool:
+        """See `uvicorn.Server`; ten times a second."""
+        self.turns += 1
+        return await super().on_tick(counter)
+
+
 def _work(config: uvicorn.Config, listener: socket.socket, supervisor: Connection) -> None:
     """What a worker does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # until it serves: Ctrl+C reaches the supervisor, too
     if hasattr(signal, "SIGHUP"):
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as does that of a terminal which is closed
-    server = uvicorn.Server(config)
+    server = _Server(config)
     listener = FairListener(listener.family, listener.type, listener.proto, fileno=listener.detach())
     threading.Thread(target=_answer, args=(server, supervisor), name="supervisor", daemon=True).start()
     server.run([listener])
 
 
-def _answer(server: uvicorn.Server, supervisor: Connection) -> None:
+def _answer(server: _Server, supervisor: Connection) -> None:
     """Answer the supervisor for as long as it is there and wants this worker; then end, as on SIGTERM."""
+    seen = 0
     with suppress(EOFError, OSError):
         while True:
             supervisor.recv_bytes()
-            supervisor.send_bytes(_READY if server.started else b"")
+            before, seen = seen, server.turns
+            supervisor.send_bytes(_READY if seen > before else b"")
     signal.raise_signal(signal.SIGTERM)
     time.sleep(_LEAVE_SECONDS)
     os._exit(1)
