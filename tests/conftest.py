@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -69,6 +70,16 @@ def _log_is_heard() -> Iterator[None]:
     root.handlers = [handler for handler in root.handlers if not isinstance(handler.formatter, FORMATTERS)]
     logging.captureWarnings(capture=False)
     threading.excepthook = threading.__excepthook__
+
+
+@pytest.fixture(autouse=True)
+def _signals_are_obeyed() -> Iterator[None]:
+    """As before, whatever a command that ran in this process made of them."""
+    names = ("SIGINT", "SIGTERM", "SIGHUP")
+    before = {number: signal.getsignal(number) for name in names if (number := getattr(signal, name, None))}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture

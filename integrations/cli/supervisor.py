@@ -33,7 +33,7 @@ _START_SECONDS: Final = 120.0
 """So long a start may take: many workers at once, on few cores."""
 
 _PAUSE_SECONDS: Final = 5.0
-"""Between a worker that did not start and the next attempt."""
+"""Between a worker that did not start, or served no longer than this, and the next start."""
 
 _READY: Final = b"ready"
 _SPAWN: Final = multiprocessing.get_context("spawn")
@@ -79,12 +79,12 @@ class _Worker:
 
     Attributes:
         generation: how often all were replaced before it was started.
-        is_ready: whether it has begun to serve.
+        ready_at: monotonic time at which it was seen to serve first, if it has been.
     """
 
     def __init__(self, config: uvicorn.Config, listener: socket.socket, generation: int) -> None:
         self.generation = generation
-        self.is_ready = False
+        self.ready_at: float | None = None
         self._pipe, its_end = _SPAWN.Pipe()
         self._is_asked = False
         self._process = _SPAWN.Process(target=_work, args=(config, listener, its_end))
@@ -96,6 +96,11 @@ class _Worker:
     def pid(self) -> int | None:
         """The id of its process."""
         return self._process.pid
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it has begun to serve."""
+        return self.ready_at is not None
 
     def look(self) -> bool:
         """Ask how it is, and kill it where its time is over; gives whether it has not ended. Does not wait."""
@@ -115,10 +120,11 @@ class _Worker:
             while self._pipe.poll():
                 self._is_asked = False
                 if self._pipe.recv_bytes() == _READY:
-                    if not self.is_ready:
+                    now = time.monotonic()
+                    if self.ready_at is None:
                         log.info("Worker %s serves", self.pid)
-                    self.is_ready = True
-                    self._kill_at = time.monotonic() + _SILENT_SECONDS
+                        self.ready_at = now
+                    self._kill_at = now + _SILENT_SECONDS
             if not self._is_asked:
                 self._pipe.send_bytes(b"")
                 self._is_asked = True
@@ -144,6 +150,7 @@ class Supervisor:
         self._leaving: list[_Worker] = []
         self._generation = 0
         self._next_start = 0.0
+        self._did_not_start = False
         self._is_to_end = False
         self._is_to_replace = False
 
@@ -157,7 +164,8 @@ class Supervisor:
         try:
             while not self._is_to_end:
                 self._look()
-                if not self._workers and not self._is_to_end:
+                # Where one served at last, if for a moment, its successor is waited for.
+                if not self._workers and self._did_not_start and not self._is_to_end:
                     log.error("No worker can start")
                     return False
                 time.sleep(_LOOK_SECONDS)
@@ -186,20 +194,26 @@ class Supervisor:
         self._replace_next()
 
     def _ended(self, worker: _Worker) -> None:
-        if worker.is_ready:
+        self._did_not_start = worker.ready_at is None
+        if worker.ready_at is None:
+            log.error("Worker %s did not start; the others stay", worker.pid)
+            for other in self._workers:
+                other.generation = self._generation
+        elif time.monotonic() > worker.ready_at + _PAUSE_SECONDS:
             log.warning("Worker %s died and is replaced", worker.pid)
-            self._next_start = 0.0
             return
-        log.error("Worker %s did not start; the others stay", worker.pid)
+        else:
+            log.warning(
+                "Worker %s died and is replaced, after a pause: it had only begun to serve", worker.pid
+            )
         self._next_start = time.monotonic() + _PAUSE_SECONDS
-        for other in self._workers:
-            other.generation = self._generation
 
     def _start(self) -> None:
         try:
             self._workers.append(_Worker(self._config, self._listener, self._generation))
         except OSError as error:
             log.error("No worker can be started: %s", error.strerror)  # noqa: TRY400 - the system's reason is enough
+            self._did_not_start = True
             self._next_start = time.monotonic() + _PAUSE_SECONDS
 
     def _replace_next(self) -> None:
