@@ -75,8 +75,7 @@ def _log_is_heard() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _signals_are_obeyed() -> Iterator[None]:
     """As before, whatever a command that ran in this process made of them."""
-    names = ("SIGINT", "SIGTERM", "SIGHUP")
-    before = {number: signal.getsignal(number) for name in names if (number := getattr(signal, name, None))}
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     yield
     for number, handler in before.items():
         signal.signal(number, handler)

@@ -57,25 +57,38 @@ def serve(  # noqa: PLR0913 - the options of the command
     state that they share: one that dies is replaced, and SIGHUP replaces one after the other. At a terminal SIGHUP ends
     the panel, as the terminal was closed.
     """
-    settings = startup.check()
-    if workers > 1 and settings.state_url.get_secret_value() == "memory://":
-        raise startup.StartError(
-            f"PANEL_STATE_URL: {workers} workers share nothing in memory://. Use a file or Redis, or --workers 1"
-        )
-    _check_certificate(ssl_certfile, ssl_keyfile)
-    _have_a_home()
-    with _listen(host or settings.host, settings.port if port is None else port) as listener:
-        _announce(listener, root_path, settings, encrypted=ssl_certfile is not None)
-        config = _configuration(workers, ssl_certfile, ssl_keyfile, root_path)
-        # uvicorn raises the signal again once it has stopped: then it is done, and no failure.
-        signal.signal(signal.SIGTERM, lambda *_: None)
-        with suppress(KeyboardInterrupt):
+    _obey_signals()
+    with suppress(KeyboardInterrupt):
+        settings = startup.check()
+        if workers == 1:
+            _reload_on_hangup()
+        elif settings.state_url.get_secret_value() == "memory://":
+            raise startup.StartError(
+                f"PANEL_STATE_URL: {workers} workers share nothing in memory://. Use a file or Redis, or --workers 1"
+            )
+        _check_certificate(ssl_certfile, ssl_keyfile)
+        _have_a_home()
+        with _listen(host or settings.host, settings.port if port is None else port) as listener:
+            _announce(listener, root_path, settings, encrypted=ssl_certfile is not None)
+            config = _configuration(workers, ssl_certfile, ssl_keyfile, root_path)
             if workers == 1:
                 _serve_alone(listener, config)
             else:
                 _serve_by_workers(listener, config, workers)
-    log.info("Stopped")
     _leave()
+
+
+def _obey_signals() -> None:
+    """Until the server or the supervisor listens to signals itself; uvicorn also raises those again that ended it."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl+C
+    if hasattr(signal, "SIGHUP"):  # not everywhere
+        # At a terminal it tells that this was closed. A service has none: what it is to read anew is yet to be read.
+        signal.signal(signal.SIGHUP, _end if os.isatty(0) else signal.SIG_IGN)
+
+
+def _reload_on_hangup() -> None:
+    if hasattr(signal, "SIGHUP") and not os.isatty(0):
+        signal.signal(signal.SIGHUP, _reload)
 
 
 def _have_a_home() -> None:
@@ -182,9 +195,6 @@ def _configuration(
 def _serve_alone(listener: socket.socket, config: "uvicorn.Config") -> None:
     import uvicorn  # noqa: PLC0415 - heavy, as above
 
-    if hasattr(signal, "SIGHUP"):  # not everywhere
-        # At a terminal it tells that this was closed; a service has none.
-        signal.signal(signal.SIGHUP, _end if os.isatty(0) else _reload)
     uvicorn.Server(config).run([listener])
 
 
@@ -198,6 +208,9 @@ def _reload(*_: object) -> None:
 
 def _leave() -> None:
     """End now, though a thread may still wait for a provider: Python itself would wait for that thread."""
+    for number in (signal.SIGINT, signal.SIGTERM):  # it ends already
+        signal.signal(number, signal.SIG_IGN)
+    log.info("Stopped")
     if any(not thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread()):
         logging.shutdown()
         os._exit(0)

@@ -2,8 +2,10 @@
 
 import http.client
 import json
+import re
 import signal
 import socket
+import sys
 import time
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
@@ -16,9 +18,9 @@ from websockets.sync.client import connect
 from tests import harness
 from tests.cli.test_serving import serving, wait_for
 from tests.conftest import AddUser
-from tests.harness import COMMAND, accepts, clean_environment, free_port, is_healthy
+from tests.harness import COMMAND, accepts, clean_environment, free_port, is_healthy, process
 from tests.providers.hostile import hostile, silent
-from tests.terminal import at_a_terminal
+from tests.terminal import HEARS_HANGUPS, at_a_terminal
 from tests.web.test_usage import token
 
 
@@ -119,3 +121,82 @@ def test_a_panel_that_was_started_at_a_terminal_ends_with_it(tmp_path: Path, wor
         assert running.running.wait(timeout=15) == 0
         assert running.log.splitlines()[-1].endswith(" INFO integrations: Stopped")
     assert not accepts(port)
+
+
+def signalled(place: str, number: signal.Signals) -> list[str]:
+    """The command, which is sent a signal as soon as it gets to this function."""
+    code = f"""
+import signal
+from integrations.cli import main, serve
+from integrations.cli.supervisor import Supervisor
+
+def interrupted(*arguments, **named):
+    signal.raise_signal({int(number)})
+    return original(*arguments, **named)
+
+original, {place} = {place}, interrupted
+main.main()
+"""
+    return [sys.executable, "-c", code]
+
+
+PLACES = [
+    ("serve.startup.check", "1"),
+    ("serve._listen", "1"),
+    ("serve._configuration", "1"),
+    ("serve._serve_alone", "1"),
+    ("serve._serve_by_workers", "2"),
+    ("Supervisor.run", "2"),
+]
+"""Functions that the start comes to one after the other, and with how many workers."""
+
+
+@pytest.fixture
+def own(tmp_path: Path, add_user: AddUser) -> dict[str, str]:
+    """The environment of a panel with a user and a state that workers share."""
+    add_user("alice", roles=["admin"])
+    settings = {
+        "PANEL_AUTH_FILE": f"{tmp_path}/auth.yaml",
+        "PANEL_STATE_URL": f"sqlite:///{tmp_path}/state.sqlite3",
+    }
+    return clean_environment(settings)
+
+
+@pytest.mark.parametrize(
+    ("number", "place", "workers"),
+    [
+        *((signal.SIGTERM, *place) for place in PLACES),
+        (signal.SIGINT, *PLACES[0]),
+        (signal.SIGINT, *PLACES[-1]),
+    ],
+)
+def test_a_signal_at_any_moment_of_the_start_ends_it(
+    tmp_path: Path, own: dict[str, str], number: signal.Signals, place: str, workers: str
+) -> None:
+    """As one that comes later does: with exit 0, and no line but what a start and an end write."""
+    command = [*signalled(place, number), "serve", "--port", "0", "--workers", workers]
+    with process(command, tmp_path / "serve.log", own, cwd=tmp_path) as running:
+        assert running.running.wait(timeout=15) == 0
+        assert re.fullmatch(r"(.* Serving on .*\n)?(.* Stopped\n)?", running.log)
+
+
+@pytest.mark.parametrize(("place", "workers"), PLACES)
+def test_a_sighup_at_any_moment_of_the_start_ends_nothing(
+    tmp_path: Path, own: dict[str, str], place: str, workers: str
+) -> None:
+    """A service that is told to reload before it serves goes on to serve, with the accounts as they are then."""
+    port = free_port()
+    options = ["--port", str(port), "--workers", workers]
+    command = [*HEARS_HANGUPS, *signalled(place, signal.SIGHUP), "serve", *options]
+    with process(command, tmp_path / "serve.log", own, cwd=tmp_path) as running:
+        running.wait_for(lambda: is_healthy(f"http://127.0.0.1:{port}"))
+        if workers == "1" and place != PLACES[0][0]:
+            running.wait_for(lambda: "Accounts read anew: IMAI" in running.log)
+
+
+def test_a_terminal_that_is_closed_during_the_start_ends_it(tmp_path: Path, own: dict[str, str]) -> None:
+    """With exit 0, too."""
+    command = [*signalled("serve._configuration", signal.SIGHUP), "serve", "--port", "0"]
+    with at_a_terminal(command, tmp_path / "serve.log", own) as (running, _):
+        assert running.running.wait(timeout=15) == 0
+        assert running.log.splitlines()[-1].endswith(" INFO integrations: Stopped")
