@@ -204,6 +204,9 @@ SLIPS: dict[str, Callable[[Place], str]] = {
     "a command run as another user": _another_user,
     "a full disk": _full_disk,
     "a port in use": _port_in_use,
+    "a scheme, a port or brackets in `PANEL_HOST` or `--host`": lambda place: place.run(
+        "serve", "--host", "http://0.0.0.0"
+    ),
     "a certificate without its key": _certificate_alone,
     "plain HTTP from another machine": _plain_http,
     "a providers' file with an unknown service": _unknown_service,

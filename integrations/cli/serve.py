@@ -122,10 +122,14 @@ def _check_certificate(certificate: str | None, key: str | None) -> None:
         ) from None
 
 
-def _reason(error: OSError) -> str:
+def _reason(error: OSError | UnicodeError) -> str:
+    if isinstance(error, UnicodeError):
+        return "not a host's name"
     if isinstance(error, ssl.SSLError):
         return error.reason or "no PEM certificate and key in it"
-    return str(error.strerror)
+    if isinstance(error, socket.gaierror):
+        return str(error.strerror)  # the number is the resolver's
+    return os.strerror(error.errno or 0)  # create_server adds the address to the text
 
 
 def _hint(*, encrypted: bool, key: str | None) -> str:
@@ -138,11 +142,12 @@ def _listen(host: str, port: int) -> socket.socket:
     """The socket that browsers connect to; they wait in its queue while the page is loaded."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
-    except OSError as error:
-        reason = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
+        # create_server would look a name up, too, but does not tell why it finds none.
+        found = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        listener = socket.create_server(found[0][4], family=family, backlog=_BACKLOG)
+    except (OSError, UnicodeError) as error:
         raise click.ClickException(
-            f"Cannot listen on {host}, port {port}: {reason}. Choose another with --port (or PANEL_PORT) and "
+            f"Cannot listen on {host}, port {port}: {_reason(error)}. Choose another with --port (or PANEL_PORT) and "
             "--host (or PANEL_HOST)."
         ) from None
     # asyncio sets TCP_NODELAY on connections whose socket names its protocol, and create_server names none. Without it
