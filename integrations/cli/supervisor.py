@@ -12,7 +12,9 @@ import signal
 import socket
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from typing import Final
 
@@ -55,6 +57,8 @@ def _work(config: uvicorn.Config, listener: socket.socket, supervisor: Connectio
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # until it serves: Ctrl+C reaches the supervisor, too
     if hasattr(signal, "SIGHUP"):
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as does that of a terminal which is closed
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     server = _Server(config)
     listener = FairListener(listener.family, listener.type, listener.proto, fileno=listener.detach())
     threading.Thread(target=_answer, args=(server, supervisor), name="supervisor", daemon=True).start()
@@ -74,6 +78,20 @@ def _answer(server: _Server, supervisor: Connection) -> None:
     os._exit(1)
 
 
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """A process that is started meanwhile hears no Ctrl+C before `_work`: its imports would end in a traceback."""
+    if not hasattr(signal, "pthread_sigmask"):  # not everywhere
+        yield
+        return
+    resource_tracker.ensure_running()  # its start, which comes with that of the first process, would end the blocking
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 class _Worker:
     """A process that serves, joined to this one by a pipe: it ends when this end of the pipe is closed.
 
@@ -88,7 +106,8 @@ class _Worker:
         self._pipe, its_end = _SPAWN.Pipe()
         self._is_asked = False
         self._process = _SPAWN.Process(target=_work, args=(config, listener, its_end))
-        self._process.start()
+        with _without_interrupts():
+            self._process.start()
         its_end.close()
         self._kill_at = time.monotonic() + _START_SECONDS
 

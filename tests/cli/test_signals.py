@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import os
 import re
 import signal
 import socket
@@ -18,7 +19,7 @@ from websockets.sync.client import connect
 from tests import harness
 from tests.cli.test_serving import serving, wait_for
 from tests.conftest import AddUser
-from tests.harness import COMMAND, accepts, clean_environment, free_port, is_healthy, process
+from tests.harness import COMMAND, accepts, clean_environment, free_port, is_healthy, process, workers_of
 from tests.providers.hostile import hostile, silent
 from tests.terminal import HEARS_HANGUPS, at_a_terminal
 from tests.web.test_usage import token
@@ -200,3 +201,22 @@ def test_a_terminal_that_is_closed_during_the_start_ends_it(tmp_path: Path, own:
     with at_a_terminal(command, tmp_path / "serve.log", own) as (running, _):
         assert running.running.wait(timeout=15) == 0
         assert running.log.splitlines()[-1].endswith(" INFO integrations: Stopped")
+
+
+def imports(pid: int) -> bool:
+    """Whether a process is about to import the panel, and so has not come to its own handling of signals."""
+    try:
+        return "_pydantic_core" in Path(f"/proc/{pid}/maps").read_text(encoding="utf-8")
+    except OSError:  # it has just ended
+        return False
+
+
+def test_ctrl_c_while_workers_start_is_no_failure(tmp_path: Path, own: dict[str, str]) -> None:
+    """It reaches them, too, as a terminal sends it to all; none of them shows a traceback."""
+    command = ["setsid", *COMMAND, "serve", "--port", "0", "--workers", "2"]
+    with process(command, tmp_path / "serve.log", own, cwd=tmp_path) as running:
+        running.wait_for(lambda: any(map(imports, workers_of(running.running.pid))))
+        os.killpg(running.running.pid, signal.SIGINT)
+        assert running.running.wait(timeout=15) == 0
+        assert running.log.splitlines()[-1].endswith(" INFO integrations: Stopped")
+        assert "Traceback" not in running.log
