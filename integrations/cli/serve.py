@@ -7,7 +7,6 @@ import socket
 import ssl
 import sys
 import threading
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("integrations")
 
 _BACKLOG: Final = 2048
+_ENDING: Final = (signal.SIGINT, signal.SIGTERM)
 _DRAIN_SECONDS: Final = 3
 """What is under way may end, so long after a SIGTERM; the rest of five seconds is for the server itself."""
 
@@ -57,33 +57,38 @@ def serve(  # noqa: PLR0913 - the options of the command
     state that they share: one that dies is replaced, and SIGHUP replaces one after the other. At a terminal SIGHUP ends
     the panel, as the terminal was closed.
     """
-    _obey_signals()
-    with suppress(KeyboardInterrupt):
-        settings = startup.check()
+    heard = _note_signals()
+    settings = startup.check()
+    if workers == 1:
+        _reload_on_hangup()
+    elif settings.state_url.get_secret_value() == "memory://":
+        raise startup.StartError(
+            f"PANEL_STATE_URL: {workers} workers share nothing in memory://. Use a file or Redis, or --workers 1"
+        )
+    _check_certificate(ssl_certfile, ssl_keyfile)
+    _have_a_home()
+    with _listen(host or settings.host, settings.port if port is None else port) as listener:
+        _announce(listener, root_path, settings, encrypted=ssl_certfile is not None)
+        config = _configuration(workers, ssl_certfile, ssl_keyfile, root_path)
         if workers == 1:
-            _reload_on_hangup()
-        elif settings.state_url.get_secret_value() == "memory://":
-            raise startup.StartError(
-                f"PANEL_STATE_URL: {workers} workers share nothing in memory://. Use a file or Redis, or --workers 1"
-            )
-        _check_certificate(ssl_certfile, ssl_keyfile)
-        _have_a_home()
-        with _listen(host or settings.host, settings.port if port is None else port) as listener:
-            _announce(listener, root_path, settings, encrypted=ssl_certfile is not None)
-            config = _configuration(workers, ssl_certfile, ssl_keyfile, root_path)
-            if workers == 1:
-                _serve_alone(listener, config)
-            else:
-                _serve_by_workers(listener, config, workers)
+            _serve_alone(listener, config, heard)
+        else:
+            _serve_by_workers(listener, config, workers, heard)
     _leave()
 
 
-def _obey_signals() -> None:
-    """Until the server or the supervisor listens to signals itself; uvicorn also raises those again that ended it."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl+C
+def _note_signals() -> list[int]:
+    """The signals to end that come from now on, until the server or the supervisor listens to them itself.
+
+    They are no exceptions, as Ctrl+C would be: one that comes during an import may be lost there.
+    """
+    heard: list[int] = []
+    for number in _ENDING:
+        signal.signal(number, lambda number, _: heard.append(number))
     if hasattr(signal, "SIGHUP"):  # not everywhere
         # At a terminal it tells that this was closed. A service has none: what it is to read anew is yet to be read.
         signal.signal(signal.SIGHUP, _end if os.isatty(0) else signal.SIG_IGN)
+    return heard
 
 
 def _reload_on_hangup() -> None:
@@ -197,10 +202,14 @@ def _configuration(
     )
 
 
-def _serve_alone(listener: socket.socket, config: "uvicorn.Config") -> None:
+def _serve_alone(listener: socket.socket, config: "uvicorn.Config", heard: list[int]) -> None:
     import uvicorn  # noqa: PLC0415 - heavy, as above
 
-    uvicorn.Server(config).run([listener])
+    server = uvicorn.Server(config)
+    for number in _ENDING:  # it does so itself a little later
+        signal.signal(number, server.handle_exit)
+    if not heard:
+        server.run([listener])
 
 
 def _end(*_: object) -> None:
@@ -213,18 +222,20 @@ def _reload(*_: object) -> None:
 
 def _leave() -> None:
     """End now, though a thread may still wait for a provider: Python itself would wait for that thread."""
-    for number in (signal.SIGINT, signal.SIGTERM):  # it ends already
-        signal.signal(number, signal.SIG_IGN)
     log.info("Stopped")
     if any(not thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread()):
         logging.shutdown()
         os._exit(0)
 
 
-def _serve_by_workers(listener: socket.socket, config: "uvicorn.Config", count: int) -> None:
+def _serve_by_workers(
+    listener: socket.socket, config: "uvicorn.Config", count: int, heard: list[int]
+) -> None:
     """Serve by processes of their own; the checks that would stop every one of them were made."""
     from integrations.cli.supervisor import Supervisor  # noqa: PLC0415 - heavy, as above
 
     state().close()
-    if not Supervisor(config, listener, count).run():
+    supervisor = Supervisor(config, listener, count)
+    supervisor.obey_signals()
+    if not heard and not supervisor.run():
         sys.exit(1)

@@ -173,13 +173,16 @@ class Supervisor:
         self._is_to_end = False
         self._is_to_replace = False
 
-    def run(self) -> bool:
-        """Until SIGTERM, Ctrl+C or the terminal's end; False where it ends because no worker can start."""
+    def obey_signals(self) -> None:
+        """From now on; those that come before `run` count, too."""
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._note_end)
         if hasattr(signal, "SIGHUP"):  # not everywhere
             # At a terminal it tells that this was closed; a service has none.
             signal.signal(signal.SIGHUP, self._note_end if os.isatty(0) else self._note_replacement)
+
+    def run(self) -> bool:
+        """Until SIGTERM, Ctrl+C or the terminal's end; False where it ends because no worker can start."""
         try:
             while not self._is_to_end:
                 self._look()
