@@ -82,7 +82,9 @@ def _refresh(provider: Provider[Any]) -> None:
         note = f"{provider.label}: {texts.rest(until, now=now).lower()}"
     elif not _ask([provider]):
         note = " ".join(texts.nothing_asked(reading, now=now) for reading in cache.known(provider))
-    st.session_state[_NOTE + provider.label] = note
+    key = _NOTE + provider.label
+    if note is None or key not in st.session_state:  # what an earlier click brought is told first
+        st.session_state[key] = note
     if _is_run_of_whole_page():
         return
     with suppress(StreamlitAPIException):  # on a page without overview: then the card's own fragment runs
