@@ -58,7 +58,16 @@ def _as_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("PANEL_STATE_URL", os.environ.get("TEST_STATE_URL", "memory://"))
     forget()
     yield
+    _wait_for_threads()
     forget()
+
+
+def _wait_for_threads() -> None:
+    """Until those that read for the test have ended: one could fill the next test's caches with this one's settings."""
+    end = time.monotonic() + 2
+    for thread in threading.enumerate():
+        if thread.name.startswith(("fetch ", "refresh ", "ThreadPoolExecutor-")):
+            thread.join(max(end - time.monotonic(), 0))
 
 
 @pytest.fixture(autouse=True)
