@@ -43,6 +43,14 @@ def _file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, add_user: AddUser) ->
     add_user("alice", roles=["admin"])
 
 
+def impatient(seconds: str) -> list[str]:
+    """The command, with shorter times in its supervisor: a test kills workers that have only begun to serve."""
+    return [sys.executable, "-c", f"from integrations.cli import main, supervisor; {seconds}; main.main()"]
+
+
+PAUSE = "supervisor._PAUSE_SECONDS = 1"
+
+
 def two_workers(folder: Path, command: Sequence[str] = COMMAND) -> AbstractContextManager[Server]:
     """The panel with the settings of this process, served by two; once one of them answers."""
     port = free_port()
@@ -87,7 +95,7 @@ def counting(url: str, token: str) -> set[int]:
 def test_workers_share_a_port_and_one_that_dies_is_replaced(tmp_path: Path, imai: Simulator) -> None:
     """All are asked and count, one call is made; a kill is healed and logged; SIGHUP replaces all, SIGTERM ends all."""
     token = CliRunner().invoke(main, ["tokens", "add", "monitor", "--role", "admin"]).stdout.strip()
-    with two_workers(tmp_path) as server:
+    with two_workers(tmp_path, impatient(PAUSE)) as server:
         supervisor = server.process.running
         serving(server)
         request = urllib.request.Request(
@@ -138,8 +146,7 @@ def test_a_worker_that_hangs_delays_no_end(tmp_path: Path) -> None:
 
 def test_a_worker_that_hangs_is_replaced(tmp_path: Path) -> None:
     """After half a minute without an answer; here after three seconds."""
-    code = "from integrations.cli import main, supervisor; supervisor._SILENT_SECONDS = 3; main.main()"
-    with two_workers(tmp_path, [sys.executable, "-c", code]) as server:
+    with two_workers(tmp_path, impatient(f"supervisor._SILENT_SECONDS = 3; {PAUSE}")) as server:
         hung, other = serving(server)
         os.kill(hung, signal.SIGSTOP)
         server.process.wait_for(lambda: server.process.log.count("serves") == 3)
@@ -150,7 +157,7 @@ def test_a_worker_that_hangs_is_replaced(tmp_path: Path) -> None:
 
 def test_a_worker_that_cannot_start_delays_no_end_and_ends_no_other(tmp_path: Path) -> None:
     """Those that serve go on while no new one starts, and SIGTERM is obeyed meanwhile."""
-    with two_workers(tmp_path) as server:
+    with two_workers(tmp_path, impatient(PAUSE)) as server:
         killed, other = serving(server)
         (tmp_path / "state.sqlite3").chmod(0o644)
         os.kill(killed, signal.SIGKILL)
@@ -167,7 +174,7 @@ def test_a_worker_that_cannot_start_delays_no_end_and_ends_no_other(tmp_path: Pa
 
 def test_where_no_worker_can_start_the_panel_ends(tmp_path: Path) -> None:
     """With exit 1, and the reason in the log: a service manager then sees it."""
-    with two_workers(tmp_path) as server:
+    with two_workers(tmp_path, impatient(PAUSE)) as server:
         workers = serving(server)
         (tmp_path / "state.sqlite3").chmod(0o644)
         for worker in workers:

@@ -128,7 +128,7 @@ def test_a_failure_keeps_the_figures_and_offers_retry(visit: Visit, imai: Simula
 
 def test_several_viewers_cause_one_call(visit: Visit, imai: Simulator) -> None:
     """Five visits and a read of the cache cause one call together."""
-    for _ in range(40):
+    for _ in range(5):
         assert "7,500" in written(visit(signed_in()))
     assert cache.current(IMAI)[0].remaining_quota == 7500
     assert imai.calls == 1
