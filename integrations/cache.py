@@ -227,22 +227,19 @@ def _entry(provider: Provider[Any]) -> _Entry:
         return _entries.setdefault(key, _Entry(key, provider))
 
 
-def _due_entry(provider: Provider[Any]) -> _Entry:
-    """The entry; where the provider is due, after a look for keys that were added."""
-    if is_due(provider):
-        provider.look_for_keys()
-    return _entry(provider)
-
-
 def _wanted(provider: Provider[Any]) -> tuple[_Entry, int]:
     """The entry, and the least number of a record of it that may be shown now."""
-    entry = _due_entry(provider)
-    if not is_due(
-        provider
-    ):  # somebody may have clicked elsewhere; where it is due, `ask` looks before it asks
-        entry.record()
+    if is_due(provider):
+        provider.look_for_keys()
+    entry = _entry(provider)
+    if not is_due(provider):
+        entry.record()  # somebody may have clicked elsewhere; where it is due, `ask` looks before it asks
     known = entry.known
     return entry, known.wanted(datetime.now(UTC)) if known is not None else 1
+
+
+def _readings(provider: Provider[Any], record: _Record) -> Readings:
+    return service.readings_of(provider, record.last, record.last_good)
 
 
 def _ask(key: str, number: int, _entry: _Entry) -> _Record:
@@ -262,22 +259,21 @@ def current(provider: Provider[Any]) -> Readings:
     Takes one deadline at the most, or two where another process is killed while it asks and the provider hangs.
     """
     entry, number = _wanted(provider)
-    shown: _Record = _records()(entry.key, number, entry)
-    return service.readings_of(provider, shown.last, shown.last_good)
+    return _readings(provider, _records()(entry.key, number, entry))
 
 
 def current_for_command(provider: Provider[Any]) -> Readings:
     """`current` in a process that serves nobody, and so has no Streamlit cache."""
     entry, number = _wanted(provider)
-    shown = entry.ask(number)
-    return service.readings_of(provider, shown.last, shown.last_good)
+    return _readings(provider, entry.ask(number))
 
 
 def begin_fetch(provider: Provider[Any]) -> None:
     """Have a provider asked in the background if it is due, once for all in this process who want it."""
     if not is_due(provider):
         return
-    entry = _due_entry(provider)
+    provider.look_for_keys()
+    entry = _entry(provider)
     with _entries_lock:
         if entry.fetch is None or entry.fetch.result.done():
             result = in_thread(partial(current, provider), name=f"fetch {provider.label}")
@@ -305,7 +301,7 @@ def latest(provider: Provider[Any]) -> Readings:
 def known(provider: Provider[Any]) -> Readings:
     """`latest`, but nothing where there was no fetch yet. Never asks and never waits."""
     record = _entry(provider).recent_record()
-    return () if record is None else service.readings_of(provider, record.last, record.last_good)
+    return () if record is None else _readings(provider, record)
 
 
 def is_due(provider: Provider[Any]) -> bool:
