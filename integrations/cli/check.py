@@ -150,8 +150,7 @@ _CHECKS: Final[tuple[Callable[[], Iterator[Finding]], ...]] = (
 
 def _keys_are_set() -> Iterator[Finding]:
     for provider in accounts.current():
-        missing = [variable for variable, is_set in provider.configured.items() if not is_set]
-        if missing:
+        if missing := provider.missing_variables:
             yield Finding(provider.label, f"no key: set {' and '.join(missing)}", ok=False)
         elif provider.configured:
             are = "are" if len(provider.configured) > 1 else "is"

@@ -96,7 +96,7 @@ class Provider(ABC, Generic[Settings]):
         With a key the account is another one (`identity`): look before its readings are looked up. What cannot be
         read changes nothing.
         """
-        if all(self.configured.values()):
+        if not self.missing_variables:
             return
         with suppress(SettingsError):
             vars(self)["settings"] = self.settings_class.load()
@@ -133,6 +133,11 @@ class Provider(ABC, Generic[Settings]):
     def configured(self) -> dict[str, bool]:
         """The environment variables of the account's keys, and whether each is set."""
         return {self.key_variable: self.settings.api_key is not None}
+
+    @property
+    def missing_variables(self) -> list[str]:
+        """Those of them that are not set."""
+        return [variable for variable, is_set in self.configured.items() if not is_set]
 
     @abstractmethod
     def fetch(self, http: "Client") -> Quota | Sequence[Quota]:

@@ -158,8 +158,7 @@ class Declared(Provider[ProviderSettings]):
         Raises:
             ProviderError: `not_configured`.
         """
-        missing = [variable for variable, is_set in self.configured.items() if not is_set]
-        if missing:
+        if missing := self.missing_variables:
             raise ProviderError(ErrorCode.NOT_CONFIGURED, f"{', '.join(missing)}: not set")
         return [secret.get_secret_value() for secret in self._found() if secret is not None]
 
