@@ -154,9 +154,7 @@ class RedisState:
         pattern = re.sub(r"([*?\[\]\\])", r"\\\1", PREFIX + prefix) + "*"
         with self._outages.watch("reading"):
             keys = sorted(set(self._redis.scan_iter(pattern, count=1000)))
-            texts: list[object] = list(self._redis.mget(keys)) if keys else []  # type: ignore[arg-type] # not async
-        found = zip(keys, texts, strict=True)
-        return {key.removeprefix(PREFIX): text for key, text in found if isinstance(text, str)}
+        return self.get_many([key.removeprefix(PREFIX) for key in keys])
 
     @contextmanager
     def lock(self, name: str, *, wait: float) -> Iterator[bool]:
