@@ -94,3 +94,9 @@ def without_user(content: StoreContent, name: str) -> StoreContent:
     return content.model_copy(
         update={"credentials": content.credentials.model_copy(update={"usernames": users})}
     )
+
+
+def without_token(content: StoreContent, name: str) -> StoreContent:
+    """The store without this token."""
+    tokens = {other: token for other, token in content.tokens.items() if other != name}
+    return content.model_copy(update={"tokens": tokens})

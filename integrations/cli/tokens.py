@@ -1,7 +1,6 @@
 """`integrations tokens …`: machines that read the endpoint."""
 
 import secrets
-from functools import partial
 
 import click
 
@@ -39,7 +38,8 @@ def add(name: str, roles: tuple[str, ...]) -> None:
     try:
         click.echo(token)
     except OSError:
-        store_edit.change(panel_settings().auth_file, partial(_without, name))  # nobody has seen it
+        # Nobody has seen it.
+        store_edit.change(panel_settings().auth_file, lambda content: store_edit.without_token(content, name))
         raise
     click.echo(f"This is the only time that the token of {name} is shown.", err=True)
 
@@ -59,12 +59,7 @@ def remove(name: str) -> None:
     def edit(content: StoreContent) -> StoreContent:
         if name not in content.tokens:
             raise click.ClickException(f"There is no token {name!r}. See: {command.name()} tokens list")
-        return _without(name, content)
+        return store_edit.without_token(content, name)
 
     store_edit.change(panel_settings().auth_file, edit)
     click.echo(f"Removed {name}.")
-
-
-def _without(name: str, content: StoreContent) -> StoreContent:
-    others = {other: token for other, token in content.tokens.items() if other != name}
-    return content.model_copy(update={"tokens": others})
