@@ -75,10 +75,10 @@ class Outcome:
 def fetch(provider: Provider[Any]) -> Outcome:
     """Ask a provider once, and log where an outage begins, changes or ends. Never raises; see `asked`."""
     outcome, description = asked(provider)
-    if outcome.failure is None:
+    if outcome.failure is None or description is None:
         _outages.over(provider.label, outcome.at)
     else:
-        _outages.met(provider.label, outcome.failure.code, str(description))
+        _outages.met(provider.label, outcome.failure.code, description)
     return outcome
 
 

@@ -40,7 +40,7 @@ class _Group(click.Group):
             if not output.is_lost(error):
                 raise
             output.drop()
-            click.echo(f"Error: {output.LOST}: {error.strerror}.", err=True)
+            click.echo(f"Error: What is printed cannot be written: {error.strerror}.", err=True)
             sys.exit(1)
 
     def invoke(self, ctx: click.Context) -> object:

@@ -6,7 +6,6 @@ import sys
 from contextlib import suppress
 from typing import Final
 
-LOST: Final = "What is printed cannot be written"
 _CODES: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 
 
