@@ -11,18 +11,9 @@ import streamlit.logger
 
 from integrations import log
 from integrations.web import server
+from tests.clock import Clock
 
 HOSTILE = "eve\r\n2026-11-24 INFO integrations.audit: sign-in: user='alice'\x1b[2K\x85\u2028\u202e\x00"
-
-
-class Clock:
-    """A clock that is moved by hand."""
-
-    now = 0.0
-
-    def __call__(self) -> float:
-        """Seconds."""
-        return self.now
 
 
 class FakeTimer:

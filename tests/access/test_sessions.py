@@ -8,23 +8,14 @@ import time_machine
 
 from integrations.access.sessions import TICKET_SECONDS, Session, Sessions
 from integrations.state import State, open_state
+from tests.clock import Clock
 from tests.races import races
-
-
-class Clock:
-    """Seconds, moved by hand."""
-
-    now = 1_000_000.0
-
-    def __call__(self) -> float:
-        """The time."""
-        return self.now
 
 
 @pytest.fixture
 def clock() -> Clock:
     """A clock of this test's own."""
-    return Clock()
+    return Clock(1_000_000.0)
 
 
 @pytest.fixture

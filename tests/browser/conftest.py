@@ -5,7 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from integrations.cache import CLICK_PAUSE
 from tests.harness import (
@@ -83,3 +83,12 @@ def sign_in(page: Page, panel: Panel, name: str = "alice") -> None:
 def wait_for_clicks(page: Page) -> None:
     """Until a click on Refresh asks again: within two seconds of the last call it does not."""
     page.wait_for_timeout(CLICK_PAUSE / timedelta(milliseconds=1))
+
+
+def refresh_after_spending(page: Page, panel: Panel) -> None:
+    """One credit of 7,500 is spent, and Refresh shows it."""
+    expect(page.get_by_text("Remaining: 7,500 credits")).to_be_visible()
+    panel.simulator.control(spend="1")
+    wait_for_clicks(page)
+    page.get_by_role("button", name="Refresh", exact=True).click()
+    expect(page.get_by_text("Remaining: 7,499 credits")).to_be_visible()

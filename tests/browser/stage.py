@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, StorageState
+from playwright.sync_api import Browser, Page, StorageState
 
 from integrations.cache import CLICK_PAUSE
 from tests.browser.conftest import sign_in
@@ -69,3 +69,13 @@ def staged(folder: Path, chromium: Browser, answers: dict[str, Any], **settings:
         session = context.storage_state()
         context.close()
         yield Stage(panel, script, session)
+
+
+@contextmanager
+def page_of(chromium: Browser, stage: Stage) -> Iterator[Page]:
+    """A page in its session, whose clock a test may move; not opened yet."""
+    context = chromium.new_context(storage_state=stage.session)
+    page = context.new_page()
+    page.clock.install()
+    yield page
+    context.close()

@@ -17,7 +17,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from bench.viewer import Viewer, ViewerError
-from tests.browser.conftest import sign_in, wait_for_clicks
+from tests.browser.conftest import refresh_after_spending, sign_in
 from tests.harness import (
     COMMAND,
     ROOT,
@@ -86,11 +86,7 @@ def test_the_panel_works_behind_our_nginx_configuration(chromium: Browser, behin
     context = chromium.new_context(ignore_https_errors=True)
     page = context.new_page()
     sign_in(page, behind_nginx)
-    expect(page.get_by_text("Remaining: 7,500 credits")).to_be_visible()
-    behind_nginx.simulator.control(spend="1")
-    wait_for_clicks(page)
-    page.get_by_role("button", name="Refresh", exact=True).click()
-    expect(page.get_by_text("Remaining: 7,499 credits")).to_be_visible()
+    refresh_after_spending(page, behind_nginx)
     (cookie,) = [cookie for cookie in context.cookies() if "session" in cookie["name"]]
     assert cookie["name"] == "__Host-integrations-session"
     assert cookie["secure"]

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from integrations.ui import visitor
-from tests.browser.stage import CLICK_SECONDS, Stage, staged
+from tests.browser.stage import CLICK_SECONDS, Stage, page_of, staged
 
 ONE = {"remaining": "1", "total": "2"}
 TWO = (
@@ -29,11 +29,8 @@ def stage(tmp_path: Path, chromium: Browser) -> Iterator[Stage]:
 @pytest.fixture
 def page(chromium: Browser, stage: Stage) -> Iterator[Page]:
     """A page in its session, whose clock a test may move."""
-    context = chromium.new_context(storage_state=stage.session)
-    page = context.new_page()
-    page.clock.install()
-    yield page
-    context.close()
+    with page_of(chromium, stage) as page:
+        yield page
 
 
 def open_to_retry(page: Page, stage: Stage) -> None:

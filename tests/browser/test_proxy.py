@@ -11,7 +11,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 from websockets.typing import Origin
 
-from tests.browser.conftest import sign_in, wait_for_clicks
+from tests.browser.conftest import refresh_after_spending, sign_in
 from tests.browser.test_deploy import CONFIGURATION, nginx
 from tests.harness import ROOT, Panel, SimulatorProcess, run_panel
 
@@ -43,11 +43,7 @@ def test_the_panel_works_under_a_path_of_another_site(
     ):
         panel.url = f"{site}/panel/"
         sign_in(page, panel)
-        expect(page.get_by_text("Remaining: 7,500 credits")).to_be_visible()
-        panel.simulator.control(spend="1")
-        wait_for_clicks(page)
-        page.get_by_role("button", name="Refresh", exact=True).click()
-        expect(page.get_by_text("Remaining: 7,499 credits")).to_be_visible()
+        refresh_after_spending(page, panel)
         assert page.goto(f"{site}/panel/integrations").url == panel.url  # type: ignore[union-attr]
         expect(page.get_by_text("Remaining: 7,499 credits")).to_be_visible()
     context.close()

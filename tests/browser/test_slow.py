@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from integrations.ui import visitor
-from tests.browser.stage import CLICK_SECONDS, Stage, staged
+from tests.browser.stage import CLICK_SECONDS, Stage, page_of, staged
 
 SECONDS = 4.0
 """What the slow provider takes: longer than a run of the page waits."""
@@ -23,15 +23,12 @@ def stage(tmp_path_factory: pytest.TempPathFactory, chromium: Browser) -> Iterat
 @pytest.fixture
 def page(chromium: Browser, stage: Stage) -> Iterator[Page]:
     """The page with both cards, which may be refreshed now, and whose clock a test may move."""
-    context = chromium.new_context(storage_state=stage.session)
-    page = context.new_page()
-    page.clock.install()
-    page.goto(stage.panel.url)
-    expect(page.get_by_text("Active 2")).to_be_visible()
-    stage.move_clock(CLICK_SECONDS)
-    stage.script.with_suffix(".calls").write_text("")
-    yield page
-    context.close()
+    with page_of(chromium, stage) as page:
+        page.goto(stage.panel.url)
+        expect(page.get_by_text("Active 2")).to_be_visible()
+        stage.move_clock(CLICK_SECONDS)
+        stage.script.with_suffix(".calls").write_text("")
+        yield page
 
 
 def test_a_click_on_another_card_is_heard_meanwhile(page: Page, stage: Stage) -> None:

@@ -8,8 +8,8 @@ import pytest
 
 from integrations.simulator.account import KEY, Mode
 from integrations.simulator.server import CONTROL_PATH, Simulator
+from tests.clock import Clock
 from tests.simulator.client import ask, assert_failure, call, connect
-from tests.simulator.conftest import Clock
 
 # The table of IMAI's reference, written out again so that a slip in the simulator shows.
 DOCUMENTED = [

@@ -18,17 +18,8 @@ from integrations.web.websocket_guard import (
     fault_of,
     limit_per_client,
 )
+from tests.clock import Clock
 from tests.harness import run_async
-
-
-class Clock:
-    """A clock that is moved by hand."""
-
-    now = 100.0
-
-    def __call__(self) -> float:
-        """Seconds."""
-        return self.now
 
 
 def taken(bucket: Bucket, times: int) -> int:
@@ -38,7 +29,7 @@ def taken(bucket: Bucket, times: int) -> int:
 
 def test_a_page_may_send_a_burst_and_then_so_much_a_second() -> None:
     """The burst grows with the cards, and comes back with time, never beyond itself."""
-    clock = Clock()
+    clock = Clock(100.0)
     bucket = Bucket(40, clock)
     assert taken(bucket, 1000) == 150 + 2 * 40
     clock.now += 1
@@ -50,7 +41,7 @@ def test_a_page_may_send_a_burst_and_then_so_much_a_second() -> None:
 @pytest.mark.parametrize("cards", [1, 40, 400])
 def test_no_real_use_empties_the_bucket(cards: int) -> None:
     """Ten minutes: all cards wait and look at once, ten clicks a second, a key held down ten seconds a minute."""
-    clock = Clock()
+    clock = Clock(100.0)
     bucket = Bucket(cards, clock)
     for second in range(600):
         clock.now += 1
