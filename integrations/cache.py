@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, wait
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
 from typing import Any, Final
@@ -63,12 +63,6 @@ class _Record:
     last_good: service.Outcome | None
     rests_until: datetime
 
-    def wanted(self, now: datetime) -> int:
-        """The least number that may be shown: this one, or the next where nobody need rest any more."""
-        # A fetch that lies in the future means that the clock was set back: then the rest is over.
-        is_resting = self.last.at - _SKEW <= now < self.rests_until
-        return self.number if is_resting else self.number + 1
-
 
 _RECORD: Final = TypeAdapter(_Record)
 
@@ -94,6 +88,8 @@ class _Entry:
     """The state's text that was parsed last: it is mostly the same."""
     recent_until: float = -math.inf
     """Until this monotonic time what was read last may be shown."""
+    clicked: int | None = None
+    """The number of the record that was known when a click here last asked for the next one."""
     fetch: _Fetch | None = None
     """The latest in the background."""
 
@@ -123,9 +119,8 @@ class _Entry:
                 self.read = text
 
     def _learn(self, record: _Record) -> None:
-        """Take the later of two records; of the same one, that whose rest a click has ended."""
-        known = self.known
-        if known is None or (known.number, record.rests_until) <= (record.number, known.rests_until):
+        """Take the later of two records."""
+        if self.known is None or self.known.number < record.number:
             self.known = record
 
     def _keep(self, record: _Record) -> None:
@@ -170,27 +165,27 @@ class _Entry:
         """When the provider may be asked again: after this pause, and no more often than its readings may be taken."""
         return outcome.repeatable_at(max(pause, self.provider.every or pause))
 
-    def click_allowed_at(self) -> datetime | None:
-        """When a click may have the provider asked; None where it was never asked."""
-        known = self.recent_record()
-        return None if known is None else self._repeatable_at(known.last, CLICK_PAUSE)
+    def click_allowed_at(self, record: _Record) -> datetime:
+        """When a click may have the provider asked again after this record's fetch."""
+        return self._repeatable_at(record.last, CLICK_PAUSE)
 
-    def end_rest(self) -> None:
-        """Let the next visit ask, where a click may cause it and nobody is asking now."""
+    def wanted(self) -> int:
+        """The least number of a record that may be shown: the known one's, or the next where nobody need rest."""
+        known, now = self.known, datetime.now(UTC)
+        if known is None:
+            return 1
+        # A fetch that lies in the future means that the clock was set back: then the rest is over.
+        is_resting = known.last.at - _SKEW <= now < known.rests_until and known.number != self.clicked
+        return known.number if is_resting else known.number + 1
+
+    def click(self) -> None:
+        """Want the next record, where a click may have the provider asked.
+
+        `ask` still shares what another process has fetched meanwhile: it looks for a later record before it asks.
+        """
         found = self.recent_record()
-        if found is None or not self._may_be_refreshed(found) or not self.lock.acquire(blocking=False):
-            return
-        try:
-            with self._exclusive(0) as mine:
-                found = self.record()
-                if mine and found is not None and self._may_be_refreshed(found):
-                    self._keep(replace(found, rests_until=datetime.now(UTC)))
-        finally:
-            self.lock.release()
-
-    def _may_be_refreshed(self, record: _Record) -> bool:
-        now = datetime.now(UTC)
-        return self._repeatable_at(record.last, CLICK_PAUSE) <= now < record.rests_until
+        if found is not None and self.click_allowed_at(found) <= datetime.now(UTC):
+            self.clicked = found.number
 
     @contextmanager
     def _exclusive(self, seconds: float) -> Iterator[bool]:
@@ -234,8 +229,7 @@ def _wanted(provider: Provider[Any]) -> tuple[_Entry, int]:
     entry = _entry(provider)
     if not is_due(provider):
         entry.record()  # somebody may have clicked elsewhere; where it is due, `ask` looks before it asks
-    known = entry.known
-    return entry, known.wanted(datetime.now(UTC)) if known is not None else 1
+    return entry, entry.wanted()
 
 
 def _readings(provider: Provider[Any], record: _Record) -> Readings:
@@ -306,27 +300,25 @@ def known(provider: Provider[Any]) -> Readings:
 
 def is_due(provider: Provider[Any]) -> bool:
     """Whether `current` would ask the provider, or wait for somebody who asks it."""
-    record = _entry(provider).recent_record()
-    return record is None or record.wanted(datetime.now(UTC)) > record.number
+    entry = _entry(provider)
+    record = entry.recent_record()
+    return record is None or entry.wanted() > record.number
 
 
 def rests_until(provider: Provider[Any]) -> datetime | None:
     """Until when no click has the provider asked, where its readings may be taken only so often; None if one may."""
-    allowed_at = _entry(provider).click_allowed_at() if provider.every else None
-    return allowed_at if allowed_at is not None and allowed_at > datetime.now(UTC) else None
+    entry = _entry(provider)
+    record = entry.recent_record() if provider.every else None
+    if record is None:
+        return None
+    allowed_at = entry.click_allowed_at(record)
+    return allowed_at if allowed_at > datetime.now(UTC) else None
 
 
 def refresh(*providers: Provider[Any]) -> None:
-    """Let the next `current` of each ask anew, unless a call is under way or the provider must be left alone.
-
-    Side by side: each waits for several answers of the state, which may be slow.
-    """
-    first, others = providers[:1], providers[1:]
-    begun = [in_thread(_entry(other).end_rest, name=f"refresh {other.label}") for other in others]
-    for provider in first:
-        _entry(provider).end_rest()
-    for result in begun:
-        result.result()
+    """Let the next `current` of each ask anew in this process, unless the provider must be left alone."""
+    for provider in providers:
+        _entry(provider).click()
 
 
 def current_of_all(providers: Iterable[Provider[Any]] | None = None) -> UsageReport:
