@@ -15,6 +15,9 @@ _RANDOM_BYTES: Final = 32
 _SKEW_SECONDS: Final = 60.0
 """How far the clocks of several machines may differ."""
 
+_TOUCHES: Final = 60
+"""How often at the most use is noted in the time that a session lives unused: each time is a wait for the state."""
+
 _SESSION: Final = "session:"
 _TICKET: Final = "ticket:"
 
@@ -103,7 +106,9 @@ class Sessions:
         return "unused for too long" if now - session.used >= self._idle else None
 
     def touch(self, session_id: str, session: Session) -> None:
-        """Note that a person used the session; one that was ended meanwhile stays ended."""
+        """Note that a person used the session, unless that was noted a moment ago; one that was ended stays ended."""
+        if 0 <= self._clock() - session.used < self._idle / _TOUCHES:
+            return
         used = session.model_copy(update={"used": self._clock()})
         self._state.replace(_SESSION + _digest(session_id), used.model_dump_json())
 

@@ -96,13 +96,24 @@ def test_a_session_ends_at_its_age_however_much_it_is_used(sessions: Sessions, c
     assert sessions.expiry(found(sessions, session_id)) == "too old"
 
 
-def test_a_use_does_not_revive_an_ended_session(sessions: Sessions) -> None:
+def test_a_use_does_not_revive_an_ended_session(sessions: Sessions, clock: Clock) -> None:
     """A click in one tab while another tab logs out."""
     session_id = signed_in(sessions)
     session = found(sessions, session_id)
     sessions.end(session_id)
+    clock.now += 1
     sessions.touch(session_id, session)
     assert sessions.find(session_id) is None
+
+
+def test_use_is_noted_once_in_a_while(sessions: Sessions, clock: Clock) -> None:
+    """A sixtieth of the idle time after the last note, or where the clock was set back: what came between is not."""
+    session_id = signed_in(sessions)
+    began = found(sessions, session_id).used
+    for seconds, used in ((0.1, 0), (0.1, 0.2), (0.1, 0.2), (-1.3, -1)):
+        clock.now += seconds
+        sessions.touch(session_id, found(sessions, session_id))
+        assert found(sessions, session_id).used - began == pytest.approx(used)
 
 
 @pytest.mark.parametrize(("seconds", "reason"), [(5, None), (61, "clock set back")])
