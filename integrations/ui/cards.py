@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import streamlit as st
 from streamlit.errors import StreamlitAPIException
-from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from integrations import accounts, cache
 from integrations.providers.base import Provider
-from integrations.ui import card, overview, texts, visitor
+from integrations.ui import card, overview, run, texts, visitor
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
@@ -85,20 +84,13 @@ def _refresh(provider: Provider[Any]) -> None:
     key = _NOTE + provider.label
     if note is None or key not in st.session_state:  # what an earlier click brought is told first
         st.session_state[key] = note
-    if _is_run_of_whole_page():
+    # A click's run is one of the whole page where it comes together with one that was wanted for another reason. It
+    # must not be narrowed to a few fragments: the browser knows already that it began, and has stopped the timers of
+    # all fragments, which only a run to its end starts again.
+    if run.is_of_whole_page():
         return
     with suppress(StreamlitAPIException):  # on a page without overview: then the card's own fragment runs
         st.rerun([_fragment_key(provider.label), _OVERVIEW])
-
-
-def _is_run_of_whole_page() -> bool:
-    """Whether this run draws all, as a click does that comes together with a run that was wanted for another reason.
-
-    Such a run must not be narrowed to a few fragments: the browser knows already that it began, and has stopped the
-    timers of all fragments, which only a run to its end starts again.
-    """
-    run = get_script_run_ctx()
-    return run is not None and not run.fragment_ids_this_run
 
 
 def _fragment_key(label: str) -> str:
@@ -139,7 +131,7 @@ def _draw_provider(provider: Provider[Any]) -> None:
         _look_again(provider)
     else:
         _announce(provider)
-    if not _is_run_of_whole_page():  # which does it at its end
+    if not run.is_of_whole_page():  # which does it at its end
         _announce_all()
 
 

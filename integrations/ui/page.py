@@ -24,7 +24,6 @@ def draw() -> None:
     principal = visitor.authenticate(touch=_opened_by_a_person())
     if principal is Denial.UNAVAILABLE:
         sign_in.draw_unavailable()
-        _pulse()
     elif isinstance(principal, Principal):
         _draw_signed_in(principal)
     else:

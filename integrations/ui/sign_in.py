@@ -8,7 +8,7 @@ from typing import Any, Final
 import streamlit as st
 
 from integrations.access import SignInRefused, auth
-from integrations.ui import visitor
+from integrations.ui import run, visitor
 
 _TICKET: Final = "sign-in ticket"
 _NOTE: Final = "sign-in note"
@@ -20,6 +20,8 @@ _REFUSED_COOKIE: Final = (
 _EXPIRED_TICKET: Final = "The sign-in could not be completed. Please try again."
 _NOTES: Final = {"refused": _REFUSED_COOKIE, "unavailable": str(SignInRefused.UNAVAILABLE)}
 """What to say of the outcomes that session.js tells; of any other, that it expired."""
+_RETRY_SECONDS: Final = 5
+"""How often a page where nobody could sign in looks whether somebody can now."""
 _WIDTH: Final = 400
 """Pixels of the form; less on a phone."""
 _AUTOCOMPLETE: Final = {"Username": "username", "Password": "current-password"}
@@ -104,9 +106,17 @@ def draw() -> None:
 
 
 def draw_unavailable(obstacle: SignInRefused = SignInRefused.UNAVAILABLE) -> None:
-    """That nobody can sign in now, in the form's place."""
+    """That nobody can sign in now, in the form's place, until somebody can."""
     with st.container(key="sign-in", horizontal_alignment="center"):
         st.error(str(obstacle), icon=":material/lock:", width=_WIDTH)
+    _look_again(obstacle)
+
+
+@st.fragment(run_every=_RETRY_SECONDS)
+def _look_again(obstacle: SignInRefused) -> None:
+    # Not in the run that has just found it: where only something else fails, that would go on and on.
+    if not run.is_of_whole_page() and auth().obstacle() is not obstacle:
+        st.rerun()
 
 
 def _draw_form() -> str | None:
