@@ -190,10 +190,10 @@ async def _sign_in(form: Viewer, url: str) -> str:
     form.fill("Password", PASSWORD)
     await form.click("Login")
     ticket = json.loads(form.find("bidi_component").content.json)["ticket"]
-    return await asyncio.to_thread(_exchange, url, ticket)
+    return await asyncio.to_thread(exchange, url, ticket)
 
 
-def _exchange(url: str, ticket: str) -> str:
+def exchange(url: str, ticket: str) -> str:
     """What the page's script does in the browser: the ticket for the session's cookie."""
     request = urllib.request.Request(  # noqa: S310 - our own, on loopback
         f"{url}/integrations/session",

@@ -11,7 +11,7 @@ from integrations.state import StateError
 
 log = logging.getLogger(__name__)
 
-SLOW_SECONDS: Final = 0.4
+SLOW_SECONDS: Final = 0.2
 """Less than any time-out of an engine."""
 
 PAUSE_SECONDS: Final = 1.0

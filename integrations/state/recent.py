@@ -10,13 +10,14 @@ from typing import Final
 
 _LEAST_SECONDS: Final = 0.05
 _MOST_SECONDS: Final = 2.0
-_TIMES: Final = 5
+_TIMES: Final = 8
+"""A click on Refresh waits for six answers, one after the other: the first is still recent then."""
 
 
 def good_until(began: float) -> float:
     """Until when what was read just now may be shown, by the monotonic clock.
 
-    For a twentieth of a second, or five times as long as reading it took, but for two seconds at the most. All of it
+    For a twentieth of a second, or eight times as long as reading it took, but for two seconds at the most. All of it
     counts from the moment at which reading began: what was changed after that may not be in it.
 
     Args:

@@ -23,11 +23,14 @@ from integrations.state.outage import Outages
 if TYPE_CHECKING:
     from limits.storage import Storage
 
-_CONNECT_SECONDS: Final = 1.0
-"""The most that connecting may take."""
+_CONNECT_SECONDS: Final = 0.5
+"""The most that looking up a name may take, and then connecting to its addresses."""
 
-_COMMAND_SECONDS: Final = 0.5
-"""The most that the answer to one command may take: one request of the panel makes several."""
+COMMAND_SECONDS: Final = 0.25
+"""The most that the answer to one command may take: a request of the panel makes up to seven, one after the other.
+
+The system itself measures it, so that it does not run out while Python is busy with something else.
+"""
 
 _LEASE_SECONDS: Final = 3.0
 """How long a lock outlives its holder; a living holder renews it."""
@@ -61,7 +64,7 @@ class _EncryptedKeyError(exceptions.RedisError):
 
 _MEANINGS: Final = (
     (exceptions.AuthenticationError, "user name or password is wrong. Mend PANEL_STATE_URL"),
-    (_NameTimeoutError, f"no name server answered within {_CONNECT_SECONDS:.0f} s"),
+    (_NameTimeoutError, f"no name server answered within {_CONNECT_SECONDS} s"),
     (exceptions.TimeoutError, "no answer in time"),
     (_EncryptedKeyError, "the key of ssl_certfile is encrypted. Add its ssl_password to PANEL_STATE_URL"),
     (exceptions.OutOfMemoryError, "out of memory. Raise its maxmemory; the panel goes on by itself"),
@@ -107,7 +110,7 @@ class RedisState:
         pool.connection_kwargs |= {
             "decode_responses": True,
             "encoding_errors": "replace",  # what others wrote is no record of ours, and no crash
-            "socket_timeout": _COMMAND_SECONDS,
+            "socket_timeout": COMMAND_SECONDS,
             "socket_connect_timeout": _CONNECT_SECONDS,
             # Once and at once, for a connection that Redis closed meanwhile. A time-out is not tried again.
             "retry": Retry(NoBackoff(), 1, (exceptions.ConnectionError,)),

@@ -6,7 +6,7 @@ from integrations.state import recent
 
 
 @pytest.mark.parametrize(
-    ("took", "good_for"), [(0.0, 0.05), (0.01, 0.05), (0.1, 0.5), (0.4, 2.0), (3.0, 2.0)]
+    ("took", "good_for"), [(0.0, 0.05), (0.005, 0.05), (0.1, 0.8), (0.25, 2.0), (3.0, 2.0)]
 )
 def test_what_took_long_to_read_serves_the_longer(
     took: float, good_for: float, monkeypatch: pytest.MonkeyPatch

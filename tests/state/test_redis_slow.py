@@ -1,31 +1,37 @@
 """A Redis that takes its time, or hangs: how long the panel waits for it."""
 
 import asyncio
+import json
 import os
 import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import limits
 import pytest
 from limits.strategies import MovingWindowRateLimiter
 
 from bench import lineup
-from bench.lineup import FIGURE, Candidate
+from bench.lineup import FIGURE
 from bench.measure import CLICK_PAUSE_SECONDS
+from bench.viewer import Viewer
 from integrations.access import SignInRefused, auth
-from integrations.state import State, StateError
+from integrations.state import State, StateError, redis
 from tests.conftest import PASSWORD, AddUser
-from tests.harness import run_async, wait_for
+from tests.harness import run_async
 from tests.state.conftest import Open, error
 from tests.state.redis_server import RedisServer
 
 _CARDS: Final = 10
+_TAKEN: Final = int(2 / redis.COMMAND_SECONDS)
+"""So many answers, each as slow as one may be, take two seconds."""
+
+Result = TypeVar("Result")
 
 
 class SlowProxy:
@@ -103,7 +109,7 @@ def seconds_of_failing(state: State) -> float:
     return time.monotonic() - begun
 
 
-def test_a_redis_that_hangs_is_waited_for_half_a_second_and_once(opened: Open) -> None:
+def test_a_redis_that_hangs_is_waited_for_a_quarter_of_a_second_and_once(opened: Open) -> None:
     """Thirty at once wait it together; whoever comes in the next second does not wait at all."""
     with socket.create_server(("127.0.0.1", 0), backlog=100) as silent:
         state = opened(f"redis://127.0.0.1:{silent.getsockname()[1]}")
@@ -119,22 +125,22 @@ def test_a_redis_that_hangs_is_waited_for_half_a_second_and_once(opened: Open) -
             reader.start()
         for reader in readers:
             reader.join()
-        assert 0.4 < max(took) < 1.4
+        assert 0.2 < max(took) < 1.2
         begun = time.monotonic()
         assert "not tried again yet" in error(state)
         assert time.monotonic() - begun < 0.1
 
 
 def test_a_redis_that_stops_holds_up_no_request_twice(opened: Open, tmp_path: Path) -> None:
-    """Whatever kinds of call a request makes, the first one waits half a second for all; then everything comes back."""
+    """Whatever kinds of call a request makes, the first waits a quarter of a second for all; then all comes back."""
     with RedisServer(tmp_path) as server:
         state = opened(server.url)
         state.put("a", "text", 60)
         os.kill(server.pid, signal.SIGSTOP)
         try:
-            assert 0.4 < seconds_of_failing(state) < 0.9
+            assert 0.2 < seconds_of_failing(state) < 0.9
             time.sleep(1)  # the pause
-            assert 0.4 < seconds_of_failing(state) < 0.9
+            assert 0.2 < seconds_of_failing(state) < 0.9
         finally:
             os.kill(server.pid, signal.SIGCONT)
         time.sleep(1)
@@ -142,62 +148,87 @@ def test_a_redis_that_stops_holds_up_no_request_twice(opened: Open, tmp_path: Pa
 
 
 def test_a_slow_redis_serves(opened: Open, proxy: SlowProxy) -> None:
-    """Each answer within half a second is taken, and no slow success makes anything fail."""
-    proxy.seconds = 0.3
+    """Each answer within a quarter of a second is taken, and no slow success makes anything fail."""
+    proxy.seconds = 0.15
     state = opened(proxy.url)
     state.put("a", "text", 60)
     begun = time.monotonic()
     assert state.get("a") == "text"
     state.replace("a", "other")
     assert state.take("a") == "other"
-    assert 0.9 <= time.monotonic() - begun < 1.5
+    assert 0.45 <= time.monotonic() - begun < 1.0
 
 
-async def seconds_of_a_page(candidate: Candidate, proxy: SlowProxy) -> dict[str, float]:
-    """What a visit, a rerun and Refresh all take with a slow Redis, where nothing was read a moment ago."""
-    async with candidate.viewer() as earlier:
-        await earlier.first_visit()  # now all figures are known
-    proxy.seconds = 0.3
-    found = {}
-    async with candidate.viewer() as viewer:
+class Waits:
+    """For how many answers of Redis each thing that somebody does on the page waits."""
+
+    def __init__(self, proxy: SlowProxy) -> None:
+        self.answers: dict[str, int] = {}
+        self._proxy = proxy
+
+    async def count(self, name: str, act: Callable[[], Awaitable[Result]]) -> Result:
+        """Do it."""
+        before = self._proxy.answers
+        result = await act()
+        self.answers[name] = self._proxy.answers - before
+        return result
+
+    async def sign_in(self, url: str) -> str:
+        """From the form to the session's cookie, which it gives."""
+        async with Viewer(url) as form:
+            await self.count("form", form.first_visit)
+            form.fill("Username", "alice")
+            form.fill("Password", PASSWORD)
+            await self.count("Login", partial(form.click, "Login"))
+            ticket = json.loads(form.find("bidi_component").content.json)["ticket"]
+            return await self.count("exchange", partial(asyncio.to_thread, lineup.exchange, url, ticket))
+
+    async def use(self, page: Viewer) -> None:
+        """From the page's opening to the log-out; what was read before is never recent."""
         for name, act in (
-            ("visit", viewer.first_visit),
-            ("rerun", viewer.rerun),
-            ("Refresh all", partial(viewer.click, "Refresh all")),
+            ("visit", page.first_visit),
+            ("rerun", page.rerun),
+            ("Refresh", partial(page.click, "Refresh")),
+            ("Refresh all", partial(page.click, "Refresh all")),
+            ("Log out", partial(page.click, "Log out")),
         ):
             await asyncio.sleep(CLICK_PAUSE_SECONDS)
-            found[name] = await act()
-            assert len([text for text in viewer.texts() if FIGURE in text]) == _CARDS
-    return found
+            await self.count(name, act)
+            assert (name == "Log out") != any(FIGURE in text for text in page.texts())
 
 
-def test_a_page_of_ten_cards_waits_for_few_answers_of_a_slow_redis(proxy: SlowProxy, tmp_path: Path) -> None:
-    """Nothing that the page does waits for one answer a card, and Refresh all asks each account once."""
+def test_nothing_that_people_do_waits_for_more_than_two_seconds_in_all(
+    proxy: SlowProxy, tmp_path: Path
+) -> None:
+    """However slow an answer may be that is still taken, since there are few of them, and not one a card."""
+    waits = Waits(proxy)
 
-    async def measured() -> dict[str, float]:
+    async def use() -> float:
         launch = lineup.start("panel", tmp_path, providers=_CARDS, PANEL_STATE_URL=proxy.url)
         async with launch as candidate:
-            found = await seconds_of_a_page(candidate, proxy)
-            simulator = candidate.simulator
-            assert simulator
-            wait_for(lambda: simulator.calls() == 2 * _CARDS, "the calls of Refresh all")
-            return found
+            async with candidate.viewer() as earlier:
+                await earlier.first_visit()  # now all figures are known
+            proxy.seconds = 0.05
+            cookie = await waits.sign_in(candidate.server.url)
+            async with Viewer(candidate.server.url, cookie) as page:
+                await waits.use(page)
+            assert candidate.simulator
+            return candidate.simulator.calls()
 
-    found = run_async(measured())
-    # With an answer for every card it would be 13, 13 and 30 seconds.
-    assert found["visit"] < 4
-    assert found["rerun"] < 4
-    assert found["Refresh all"] < 10
+    assert run_async(use()) == _CARDS + 1 + _CARDS
+    of_all = waits.answers.pop("Refresh all")  # side by side: four for each card
+    assert of_all <= 4 * _CARDS + _TAKEN
+    assert all(0 < answers <= _TAKEN for answers in waits.answers.values()), waits.answers
 
 
 def test_a_redis_that_is_too_slow_is_as_one_that_hangs(
     opened: Open, proxy: SlowProxy, add_user: AddUser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All that a request does with it takes half a second, and sign-in is unavailable; fast again, it serves."""
+    """All that a request does waits for one answer, and sign-in is unavailable; fast again, it serves."""
     add_user("alice", roles=["admin"])
     monkeypatch.setenv("PANEL_STATE_URL", proxy.url)
     proxy.seconds = 0.8
-    assert 0.4 < seconds_of_failing(opened(proxy.url)) < 0.9
+    assert 0.2 < seconds_of_failing(opened(proxy.url)) < 0.9
     begun = time.monotonic()
     assert auth().obstacle() is SignInRefused.UNAVAILABLE
     assert auth().sign_in("alice", PASSWORD) is SignInRefused.UNAVAILABLE
@@ -214,7 +245,7 @@ def test_the_first_call_waits_for_its_own_answer_alone(opened: Open, proxy: Slow
     assert proxy.answers == 1
 
 
-def test_a_name_server_that_hangs_is_waited_for_one_second(
+def test_a_name_server_that_hangs_is_waited_for_half_a_second(
     opened: Open, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The operating system asks it for twenty and more; meanwhile a connection that is open goes on."""
@@ -233,9 +264,9 @@ def test_a_name_server_that_hangs_is_waited_for_one_second(
     monkeypatch.setattr(socket, "getaddrinfo", hang)
     state = opened(url)
     begun = time.monotonic()
-    assert error(state).endswith(": no name server answered within 1 s")
+    assert error(state).endswith(": no name server answered within 0.5 s")
     assert error(state).startswith("did not answer a moment ago")
-    assert 0.9 < time.monotonic() - begun < 1.5
+    assert 0.4 < time.monotonic() - begun < 1.0
     assert open_before.get("a") == "text"
     assert asked == ["redis.example.com"]
     go_on.set()
@@ -251,8 +282,8 @@ def test_an_unknown_name_is_told_at_once(opened: Open) -> None:
     assert time.monotonic() - begun < 1.5
 
 
-def test_all_addresses_of_a_name_share_one_second(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Four that take no connection are not waited for one second each."""
+def test_all_addresses_of_a_name_share_half_a_second(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four that take no connection are not waited for half a second each."""
     full = socket.create_server(("127.0.0.1", 0), backlog=0)
     port = full.getsockname()[1]
     waiting = [socket.socket() for _ in range(3)]
@@ -263,6 +294,6 @@ def test_all_addresses_of_a_name_share_one_second(opened: Open, monkeypatch: pyt
     monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **options: real(*args, **options) * 4)
     begun = time.monotonic()
     assert error(opened(f"redis://127.0.0.1:{port}")).endswith(": no answer in time")
-    assert 0.9 < time.monotonic() - begun < 1.6
+    assert 0.4 < time.monotonic() - begun < 1.2
     for one in (*waiting, full):
         one.close()
