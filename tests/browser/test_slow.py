@@ -26,9 +26,8 @@ def page(chromium: Browser, stage: Stage) -> Iterator[Page]:
     with page_of(chromium, stage) as page:
         page.goto(stage.panel.url)
         expect(page.get_by_text("Active 2")).to_be_visible()
-        expect(page.locator(".stApp")).to_have_attribute(
-            "data-test-script-state", "notRunning"
-        )  # all is drawn
+        # All is drawn.
+        expect(page.locator(".stApp")).to_have_attribute("data-test-script-state", "notRunning")
         stage.move_clock(CLICK_SECONDS)
         stage.script.with_suffix(".calls").write_text("")
         yield page
