@@ -88,6 +88,18 @@ async def crowd(candidate: Candidate, viewers: int, *, reruns: int = 0) -> Crowd
     return found
 
 
+async def arrivals(candidate: Candidate, viewers: int) -> list[float]:
+    """Seconds until the figures stood, of a crowd that is served whole.
+
+    Raises:
+        ViewerError: somebody was not.
+    """
+    found = await crowd(candidate, viewers)
+    if found.failures:
+        raise ViewerError(f"{candidate.name} failed: {found.failures[0]}")
+    return found.arrivals
+
+
 async def throughput(candidate: Candidate, *, viewers: int, seconds: float) -> float:
     """Reruns a second, with so many viewers who each ask again as soon as they are answered."""
     done = 0

@@ -1,10 +1,13 @@
 """Two candidates in pairs: a sample of each, one right after the other, so that the machine's moods hit both alike."""
 
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from statistics import median
+from statistics import median, stdev
 
+from bench import measure
 from bench.lineup import Candidate
+from bench.report import percentile
 
 Sample = Callable[[Candidate], Awaitable[float]]
 """Measures one value of a candidate."""
@@ -42,6 +45,11 @@ class Comparison:
         ratios = [_ratio(pairs) for pairs in self.rounds]
         return max(ratios) - min(ratios)
 
+    @property
+    def error(self) -> float:
+        """What the noise may do to the ratio: twice the standard error of two rounds' ratios or more."""
+        return 2 * stdev(_ratio(pairs) for pairs in self.rounds) / math.sqrt(len(self.rounds))
+
 
 async def take(
     first: Candidate, second: Candidate, sample: Sample, count: int, *, turn: int = 0
@@ -53,6 +61,21 @@ async def take(
         taken = {candidate.name: await sample(candidate) for candidate in order}
         pairs.append((taken[first.name], taken[second.name]))
     return pairs
+
+
+async def warm_rerun(candidate: Candidate) -> float:
+    """Of ten reruns of one page the median."""
+    return median(await measure.warm_reruns(candidate, 10))
+
+
+async def first_visit(candidate: Candidate) -> float:
+    """One new viewer's."""
+    return median(await measure.first_visits(candidate, 1))
+
+
+async def crowd_of_50(candidate: Candidate) -> float:
+    """When the figures stand for 95 % of fifty viewers."""
+    return percentile(await measure.arrivals(candidate, 50), 95)
 
 
 def _ratio(pairs: list[tuple[float, float]]) -> float:

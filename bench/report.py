@@ -84,7 +84,12 @@ class Bar:
     def limits(self) -> str:
         """What it may be, in words."""
         ends = (("at least", self.least), ("at most", self.most))
-        return ", ".join(f"{words} {limit:g}" for words, limit in ends if limit is not None)
+        return ", ".join(f"{words} {limit:.4g}" for words, limit in ends if limit is not None)
+
+    @property
+    def line(self) -> str:
+        """Whether it stands, and why, for people."""
+        return f"{'pass' if self.passed else 'FAIL'}  {self.name:60}{short(self.value):>8}  {self.limits}"
 
 
 @dataclass(slots=True)
@@ -147,12 +152,10 @@ class Report:
             title, unit = row.value
             values = [self.get(row, name) for name in names]
             if any(value is not None for value in values):
-                lines.append(f"{title:42}{unit:>12}" + "".join(f"{_short(value):>10}" for value in values))
+                lines.append(f"{title:42}{unit:>12}" + "".join(f"{short(value):>10}" for value in values))
         lines.append("")
-        for bar in self.bars():
-            verdict = "pass" if bar.passed else "FAIL"
-            lines.append(f"{verdict}  {bar.name:60}{_short(bar.value):>8}  {bar.limits}")
-        lines += ["", ", ".join(f"{name} {value}" for name, value in machine().items())]
+        lines += [bar.line for bar in self.bars()]
+        lines += ["", machine_line()]
         return "\n".join(lines)
 
     def document(self) -> str:
@@ -169,6 +172,11 @@ def machine() -> dict[str, str]:
     return found | {name: version(name) for name in _PACKAGES}
 
 
+def machine_line() -> str:
+    """The same for people."""
+    return ", ".join(f"{name} {value}" for name, value in machine().items())
+
+
 def percentile(values: Sequence[float], percent: float) -> float:
     """The value that so many percent of the values do not exceed (nearest rank)."""
     ordered = sorted(values)
@@ -181,7 +189,8 @@ def _cpu() -> str:
     return next(models, platform.processor())
 
 
-def _short(value: float | None) -> str:
+def short(value: float | None) -> str:
+    """A value in the table: three digits of it."""
     if value is None:
         return "-"
     if value == int(value):

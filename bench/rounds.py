@@ -116,14 +116,8 @@ class Rounds:
 
     async def _crowds_of_50(self, running: list[Candidate]) -> None:
         self._say("50 viewers at once")
-
-        async def arrivals(candidate: Candidate) -> list[float]:
-            found = await measure.crowd(candidate, 50)
-            if found.failures:
-                raise RuntimeError(f"{candidate.name} failed: {found.failures[0]}")
-            return found.arrivals
-
-        self._put_times(await self._taking_turns(running, arrivals, 2), None, Row.CROWD_50)
+        samples = await self._taking_turns(running, lambda candidate: measure.arrivals(candidate, 50), 2)
+        self._put_times(samples, None, Row.CROWD_50)
 
     async def _throughputs(self, running: list[Candidate]) -> None:
         self._say("throughput")
@@ -201,12 +195,6 @@ class Rounds:
     async def _states(self) -> None:
         """What the state's file costs."""
 
-        async def warm(candidate: Candidate) -> float:
-            return median(await measure.warm_reruns(candidate, 10))
-
-        async def first(candidate: Candidate) -> float:
-            return median(await measure.first_visits(candidate, 1))
-
         async def weight(candidate: Candidate) -> float:
             return await measure.memory_per_viewer(candidate, _STAYING)
 
@@ -214,10 +202,10 @@ class Rounds:
         for turn in range(_STATE_ROUNDS * self._turns):
             self._say(f"file and memory, round {turn + 1}")
             async with self._pair("panel", "memory") as pair:
-                for sample in (warm, first):
+                for sample in (pairs.warm_rerun, pairs.first_visit):
                     await pairs.take(*pair, sample, 2)  # the first ones pay for what is loaded late
-                reruns.rounds.append(await pairs.take(*pair, warm, 20))
-                visits.rounds.append(await pairs.take(*pair, first, 30))
+                reruns.rounds.append(await pairs.take(*pair, pairs.warm_rerun, 20))
+                visits.rounds.append(await pairs.take(*pair, pairs.first_visit, 30))
                 weights.rounds.append(await pairs.take(*pair, weight, 1, turn=turn))
         names = "panel", "memory"
         rows = Row.PAIRED_WARM, Row.WARM_BY_FILE, Row.WARM_BY_FILE_SPREAD
