@@ -123,8 +123,11 @@ def text(lines: Sequence[Line]) -> str:
     """The table, the bars and their rule, for people."""
     shown = [f"{'':42}{'':>12}{'now':>10}{'before':>10}{'ratio':>10}{'spread':>10}"]
     for line in lines:
-        found = (*(seconds * 1000 for seconds in line.found.medians), line.found.ratio, line.found.spread)
-        shown.append(f"{line.title:42}{'ms':>12}" + "".join(f"{short(value):>10}" for value in found))
+        medians = "".join(f"{short(seconds * 1000):>10}" for seconds in line.found.medians)
+        ratio = (
+            f"{line.found.ratio:10.3f}{line.found.spread:10.3f}"  # where the bar is 1.03, 1.034 is above it
+        )
+        shown.append(f"{line.title:42}{'ms':>12}{medians}{ratio}")
     return "\n".join([*shown, "", *(line.bar.line for line in lines), "", _RULE, "", machine_line()])
 
 
@@ -132,7 +135,7 @@ def main() -> int:
     """Run it."""
     parser = argparse.ArgumentParser(prog="python -m bench.commits", description=__doc__)
     parser.add_argument("commit", help="what the working tree is compared with")
-    parser.add_argument("--rounds", default=8, type=int, help="two or more; twenty seconds each (default: 8)")
+    parser.add_argument("--rounds", default=8, type=int, help="two or more, half a minute each (default: 8)")
     arguments = parser.parse_args()
     if arguments.rounds < 2:  # noqa: PLR2004 - one tells nothing of the noise
         parser.error("--rounds: two or more")
