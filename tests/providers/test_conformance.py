@@ -35,6 +35,8 @@ from tests.providers.hostile import Behaviour, answer, hostile, never_accepting
 
 KEY = "test-key-0123456789"
 DEADLINE = 0.3
+ROOM = 2.0
+"""Seconds after a deadline that a machine with much else to do may take; without the deadline it would be for ever."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,7 @@ def test_a_fault_is_told_as_its_kind_within_the_deadline_and_never_as_a_figure(
         ended = ask(server.url, deadline=deadline)
         took = time.monotonic() - began
     assert code_of(ended) is fault.code
-    assert took < deadline + 0.5
+    assert took < deadline + ROOM
     assert len(server.requests) == (MAX_ATTEMPTS if fault.retried else 1)
     sentence = fault.code.sentence(label=provider.label, key_variable=provider.key_variable, wait=fault.wait)
     error = service.readings_of(provider, ended)[0].error
@@ -147,7 +149,7 @@ def test_a_server_that_accepts_nobody_is_a_timeout(ask: Ask) -> None:
     with never_accepting() as url:
         began = time.monotonic()
         assert code_of(ask(url, deadline=DEADLINE)) is ErrorCode.TIMEOUT
-        assert time.monotonic() - began < DEADLINE + 0.5
+        assert time.monotonic() - began < DEADLINE + ROOM
 
 
 WRONG = ('"7"', "true", "null", "NaN", "Infinity", "1e400", "1e-400", "[7]", "{}", "1000000000001")
