@@ -128,7 +128,7 @@ def test_a_redis_that_hangs_is_waited_for_a_quarter_of_a_second_and_once(opened:
         assert 0.2 < max(took) < 1.2
         begun = time.monotonic()
         assert "not tried again yet" in error(state)
-        assert time.monotonic() - begun < 0.1
+        assert time.monotonic() - begun < 0.2
 
 
 def test_a_redis_that_stops_holds_up_no_request_twice(opened: Open, tmp_path: Path) -> None:
