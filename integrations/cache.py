@@ -169,14 +169,18 @@ class _Entry:
         """When a click may have the provider asked again after this record's fetch."""
         return self._repeatable_at(record.last, CLICK_PAUSE)
 
+    def is_resting(self, record: _Record) -> bool:
+        """Whether nobody need ask for a later record than this one."""
+        # A fetch that lies in the future means that the clock was set back: then the rest is over.
+        in_time = record.last.at - _SKEW <= datetime.now(UTC) < record.rests_until
+        return in_time and record.number != self.clicked
+
     def wanted(self) -> int:
         """The least number of a record that may be shown: the known one's, or the next where nobody need rest."""
-        known, now = self.known, datetime.now(UTC)
+        known = self.known
         if known is None:
             return 1
-        # A fetch that lies in the future means that the clock was set back: then the rest is over.
-        is_resting = known.last.at - _SKEW <= now < known.rests_until and known.number != self.clicked
-        return known.number if is_resting else known.number + 1
+        return known.number if self.is_resting(known) else known.number + 1
 
     def click(self) -> None:
         """Want the next record, where a click may have the provider asked.
@@ -302,7 +306,7 @@ def is_due(provider: Provider[Any]) -> bool:
     """Whether `current` would ask the provider, or wait for somebody who asks it."""
     entry = _entry(provider)
     record = entry.recent_record()
-    return record is None or entry.wanted() > record.number
+    return record is None or not entry.is_resting(record)
 
 
 def rests_until(provider: Provider[Any]) -> datetime | None:
