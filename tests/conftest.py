@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import streamlit as st
 
-from integrations import accounts, cache, counters, service
+from integrations import accounts, cache, counters, records, service
 from integrations.access import authenticator, store_edit
 from integrations.access.passwords import hash_password
 from integrations.access.store import User
@@ -36,7 +36,7 @@ def forget() -> None:
     """Drop whatever the process keeps."""
     st.cache_data.clear()
     cache._records.cache_clear()
-    cache._entries.clear()
+    records._entries.clear()
     service._outages._of.clear()
     state.cache_clear()
     counters.reset()
@@ -119,7 +119,7 @@ def imai(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> Simulator:
 @pytest.fixture
 def no_click_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     """A click on Refresh asks at once, however soon after the last call."""
-    monkeypatch.setattr(cache, "CLICK_PAUSE", timedelta(0))
+    monkeypatch.setattr(records, "CLICK_PAUSE", timedelta(0))
 
 
 AddUser = Callable[..., None]

@@ -14,7 +14,7 @@ import streamlit as st
 import time_machine
 from streamlit.runtime.caching import cache_utils
 
-from integrations import cache
+from integrations import cache, records
 from integrations.errors import ErrorCode, ProviderError, Status
 from integrations.models import Quota, Reading
 from integrations.providers.declared.provider import Declared
@@ -291,7 +291,7 @@ def test_at_most_one_call_is_under_way_whatever_people_click(monkeypatch: pytest
         read()
 
     monkeypatch.setattr(type(IMAI), "fetch", failing)
-    for race in races("integrations.cache"):
+    for race in races(("integrations.cache", "integrations.records")):
         forget()
         read()
         race(click, click)
@@ -440,8 +440,8 @@ def test_one_look_at_the_state_serves_a_run_of_the_page(
         return get_many(keys)
 
     monkeypatch.setattr(state(), "get_many", looked)
-    monkeypatch.setattr(cache, "CLICK_PAUSE", timedelta(0))
-    monkeypatch.setattr("integrations.cache.time.monotonic", lambda: moment[0])
+    monkeypatch.setattr(records, "CLICK_PAUSE", timedelta(0))
+    monkeypatch.setattr("integrations.records.time.monotonic", lambda: moment[0])
     for _ in range(3):
         assert not cache.is_due(IMAI)
         assert cache.known(IMAI)[0].remaining_quota == 7500

@@ -13,7 +13,7 @@ import pytest
 import streamlit as st
 import time_machine
 
-from integrations import cache, service
+from integrations import cache, records, service
 from integrations.errors import ErrorCode, Status
 from integrations.models import Quota, Reading, Thresholds
 from integrations.settings import panel_settings
@@ -43,7 +43,7 @@ def another_process() -> None:
     """From here on, be another one: nothing known but what the state has."""
     st.cache_data.clear()
     cache._records.cache_clear()
-    cache._entries.clear()
+    records._entries.clear()
     panel_settings.cache_clear()
     for kept in ("settings", "identity"):
         vars(IMAI).pop(kept, None)
@@ -112,14 +112,14 @@ def test_a_refresh_in_another_process_reaches_one_that_knows_a_record(
     """What it knows itself, and has read from the state, does not hide it."""
     read()
     read()
-    mine = dict(cache._entries)
+    mine = dict(records._entries)
     clock.shift(3)
     imai.spend(100)
     another_process()
     cache.refresh(IMAI)
     read()
-    cache._entries.clear()
-    cache._entries.update(mine)
+    records._entries.clear()
+    records._entries.update(mine)
     assert read().remaining_quota == 7400
     assert imai.calls == 2
 
@@ -129,15 +129,15 @@ def test_a_click_shares_what_another_process_fetched_a_moment_ago(
 ) -> None:
     """Though this one took its own record for recent, and so the click for one that may ask."""
     read()
-    mine = dict(cache._entries)
+    mine = dict(records._entries)
     clock.shift(3)
     imai.spend(100)
     another_process()
     cache.refresh(IMAI)
     read()
-    cache._entries.clear()
-    cache._entries.update(mine)
-    monkeypatch.setattr(cache._entry(IMAI), "recent_until", math.inf)
+    records._entries.clear()
+    records._entries.update(mine)
+    monkeypatch.setattr(records.entry_of(IMAI), "recent_until", math.inf)
     cache.refresh(IMAI)
     assert cache.is_due(IMAI)
     assert read().remaining_quota == 7400
@@ -213,11 +213,11 @@ def test_figures_are_kept_exactly(figure: str) -> None:
     )
     reading = Reading.measured("P", quota, at=now, thresholds=Thresholds())
     failure = service.Failure(ErrorCode.RATE_LIMITED, now + timedelta(seconds=1))
-    record = cache._Record(
+    record = records.Record(
         1, service.Outcome(now, failure=failure), service.Outcome(now, (reading, reading)), now
     )
-    text = json.dumps(cache._RECORD.dump_python(record), default=str)
-    again = cache._RECORD.validate_json(text)
+    text = json.dumps(records.RECORD.dump_python(record), default=str)
+    again = records.RECORD.validate_json(text)
     assert again == record
     assert again.last_good is not None
     assert str(again.last_good.readings[1].remaining_quota) == figure
@@ -316,7 +316,7 @@ def test_without_a_state_a_call_is_not_joined_by_a_second_one(
         st.cache_data.clear()
         return read()
 
-    for number, race in enumerate(races("integrations.cache"), start=1):
+    for number, race in enumerate(races(("integrations.cache", "integrations.records")), start=1):
         another_process()
         race(read, empty_and_read)
         assert len(fetched) == number
@@ -383,7 +383,7 @@ def test_a_click_while_this_process_asks_waits_for_nothing(
     """It is done at once, however long the call takes."""
     read()
     clock.shift(3)
-    with ThreadPoolExecutor(1) as pool, cache._entry(IMAI).lock:
+    with ThreadPoolExecutor(1) as pool, records.entry_of(IMAI).lock:
         pool.submit(cache.refresh, IMAI).result(timeout=5)
 
 
@@ -407,15 +407,15 @@ def test_after_the_state_was_emptied_the_latest_fetch_counts(
 ) -> None:
     """Also in a process that knows one from before."""
     read()
-    mine = dict(cache._entries)
+    mine = dict(records._entries)
     for file in tmp_path.glob("state.sqlite3*"):
         file.unlink()
     imai.spend(100)
     clock.shift(10)
     another_process()
     read()
-    cache._entries.clear()
-    cache._entries.update(mine)
+    records._entries.clear()
+    records._entries.update(mine)
     st.cache_data.clear()
     assert read().remaining_quota == 7400
     assert imai.calls == 2

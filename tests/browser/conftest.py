@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from integrations.cache import CLICK_PAUSE
+from integrations.records import CLICK_PAUSE
 from tests.harness import (
     CHROMIUM_FLAGS,
     PASSWORD,

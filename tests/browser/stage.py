@@ -11,7 +11,7 @@ from typing import Any
 
 from playwright.sync_api import Browser, Page, StorageState
 
-from integrations.cache import CLICK_PAUSE
+from integrations.records import CLICK_PAUSE
 from tests.browser.conftest import sign_in
 from tests.harness import Panel, SimulatorProcess, run_panel
 

@@ -17,7 +17,7 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.runtime.forward_msg_queue import ForwardMsgQueue
 from streamlit.testing.v1 import AppTest
 
-from integrations import accounts, cache
+from integrations import accounts, cache, records
 from integrations.access import Denial, Principal, auth
 from integrations.simulator.server import Simulator
 from integrations.state import StateError, recent, state
@@ -155,7 +155,7 @@ def test_a_run_reads_the_session_and_the_records_once(
     # Longer than this run takes on any machine.
     monkeypatch.setattr(recent, "_LEAST_SECONDS", 60)
     monkeypatch.setattr(recent, "_MOST_SECONDS", 60)
-    cache._entry(IMAI).recent_until = -math.inf
+    records.entry_of(IMAI).recent_until = -math.inf
     page.run()
     assert "Used: 2,500 / 10,000 credits" in written(page)
     assert sorted(looks) == ["reading-1", "session"]
