@@ -57,6 +57,7 @@ class Provider(ABC, Generic[Settings]):
         settings_class: its settings, with a prefix of their own.
         total_setting: the field that holds the total, where the provider's API does not tell it.
         unit: what all its figures count, where that is known before any answer.
+        quota_count: how many quotas a good answer has at least, as far as that is known before any answer.
         codes: the kind of failure behind each of the provider's own error codes.
         status_codes: the kind of failure behind an HTTP status that means something else here than it usually does.
     """
@@ -67,6 +68,7 @@ class Provider(ABC, Generic[Settings]):
     settings_class: type[Settings]
     total_setting: ClassVar[str | None] = None
     unit: str | None = None
+    quota_count: int = 1
     codes: ClassVar[Mapping[str, ErrorCode]] = {}
     status_codes: ClassVar[Mapping[int, ErrorCode]] = {}
 

@@ -16,9 +16,6 @@ from integrations.ui import texts
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
 
-HEIGHT = 170
-"""Pixels of a usual card, for what stands in its place meanwhile."""
-
 
 class Card:
     """One reading on the page: drawn at once, and where it is being refreshed updated in its place.
@@ -28,6 +25,7 @@ class Card:
     Args:
         provider: whose reading it is.
         reading: with figures or without; its name is that of no other card.
+        number: of this card among its provider's. Card and button go by it, as the card's name may change.
         refreshing: whether its provider is being asked for a new one; then it may be updated.
         rests_until: before this moment a click asks nothing, because readings may be taken only so often.
     """
@@ -37,12 +35,14 @@ class Card:
         provider: Provider[Any],
         reading: Reading,
         *,
+        number: int = 0,
         refreshing: bool = False,
         rests_until: datetime | None = None,
     ) -> None:
         self._provider = provider
         self._reading = reading
-        with st.container(border=True, gap="xsmall"):
+        self._key = f"{number} {provider.label}"
+        with st.container(border=True, gap="xsmall", key=f"card {self._key}"):
             self._row = st.container(horizontal=True, wrap=False)
             with self._row, st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
                 st.header(
@@ -62,17 +62,16 @@ class Card:
         with self._body(reading):
             _draw_body(self._provider, reading, rests_until)
 
-    def add_button(self, on_refresh: Callable[[], None], *, number: int = 0) -> None:
+    def add_button(self, on_refresh: Callable[[], None]) -> None:
         """Draw Refresh or Retry, once.
 
         Args:
             on_refresh: what a click calls; it must check access itself.
-            number: of this card among its provider's. The button goes by it, as a card's name may change.
         """
         # Never disabled, and of one type in every state: otherwise it is a new one, or loses the focus.
         self._row.button(
             "Refresh" if self._reading.status is Status.ACTIVE else "Retry",
-            key=f"refresh {number} {self._provider.label}",
+            key=f"refresh {self._key}",
             icon=":material/refresh:",
             type="tertiary",
             on_click=on_refresh,

@@ -6,8 +6,8 @@ background; where its answer takes longer, the card looks for it by itself.
 
 import functools
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -50,8 +50,12 @@ def draw() -> None:
             place = _draw_overview()
     with st.container(key="cards"):
         for provider in accounts.current():
-            # Parallel only where it may have to wait; the others are drawn in their order, so that nothing moves later.
-            _card_fragment(provider.label, parallel=provider in awaited)(provider)
+            with st.container():
+                # Parallel only where it may have to wait; the others are drawn in their order, and nothing moves later.
+                _card_fragment(provider.label, parallel=provider in awaited)(provider)
+                # The style sheet counts these and keeps as much room, until a thread has drawn what stands there.
+                for _ in range(0 if cache.known(provider) else provider.quota_count):
+                    st.empty()
     _wait_for_cards(place, awaited)
     _announce_all()
 
@@ -113,20 +117,21 @@ def _draw_provider(provider: Provider[Any]) -> None:
         cache.begin_fetch(provider)
     refreshing = cache.is_fetching(provider)  # before its readings are looked up, or new ones could be missed
     before = cache.known(provider)
-    place = None if before else st.empty()
-    with (place or st).container():
+    block = st.container()
+    with block:
         drawn = _draw_readings(provider, before, refreshing=refreshing)
-        if not before:
-            st.skeleton(height=card.HEIGHT)
+        places = [] if before else [st.empty() for _ in range(provider.quota_count)]
+        for place in places:
+            place.skeleton()
     cache.wait_for_fetch(provider, seconds=_MAX_WAIT_SECONDS)
     still = cache.is_fetching(provider)
-    if place is not None and not still:
-        with place.container():
-            drawn = _draw_readings(provider, cache.known(provider))
+    if places and not still:
+        with block:
+            drawn = _draw_readings(provider, cache.known(provider), places)
     elif refreshing and not still:
         _update(provider, drawn, before)
-    for number, one in enumerate(drawn):
-        one.add_button(partial(_refresh, provider), number=number)
+    for one in drawn:
+        one.add_button(partial(_refresh, provider))
     if still:
         _look_again(provider)
     else:
@@ -136,12 +141,23 @@ def _draw_provider(provider: Provider[Any]) -> None:
 
 
 def _draw_readings(
-    provider: Provider[Any], readings: cache.Readings, *, refreshing: bool = False
+    provider: Provider[Any],
+    readings: cache.Readings,
+    places: Sequence["DeltaGenerator"] = (),
+    *,
+    refreshing: bool = False,
 ) -> list[card.Card]:
+    """Draw the cards, the first ones in the places that were held for them; what is left of these goes."""
     rests_until = None if refreshing else cache.rests_until(provider)
-    return [
-        card.Card(provider, reading, refreshing=refreshing, rests_until=rests_until) for reading in readings
-    ]
+    drawn = []
+    for number, reading in enumerate(readings):
+        with places[number] if number < len(places) else nullcontext():
+            drawn.append(
+                card.Card(provider, reading, number=number, refreshing=refreshing, rests_until=rests_until)
+            )
+    for place in places[len(readings) :]:
+        place.empty()
+    return drawn
 
 
 def _update(provider: Provider[Any], drawn: list[card.Card], before: cache.Readings) -> None:
@@ -192,19 +208,31 @@ def _draw_overview() -> "DeltaGenerator":
 def _draw_overview_in(place: "DeltaGenerator | None") -> "DeltaGenerator":
     """Draw it in the place that an earlier call gave, or in a new one."""
     # Whose reading has run out is counted by it until the new one comes: nothing moves meanwhile.
-    known = [cache.known(provider) for provider in accounts.current()]
+    providers = accounts.current()
+    known = [cache.known(provider) for provider in providers]
     readings = [reading for those in known for reading in those]
-    if len(known) <= 1 and len(readings) <= 1:
+    if len(providers) <= 1 and len(readings) <= 1:
         return (place or st).empty()
+    unknown = [provider for provider, those in zip(providers, known, strict=True) if not those]
+    if any(map(_is_waited_for, unknown)):
+        # With their names it has about the size that it will have. In a container it is another element than the next,
+        # whose lines are of other states: a browser takes none of them for one that has moved.
+        place = place or st.empty()
+        names = ", ".join(card.escape(provider.label) for provider in unknown)
+        place.container().markdown(overview.written(readings, waiting=names))
+        return place
     # One element, replaced by the next: were it taken away first, a link in it could lose the focus.
-    return (place or st).markdown(overview.written(readings, waiting=known.count(())))
+    return (place or st).markdown(overview.written(readings, waiting=str(len(unknown) or "")))
 
 
 def _wait_for_cards(place: "DeltaGenerator | None", awaited: list[Provider[Any]]) -> None:
-    """Wait while cards in other threads wait for these; keep the overview true, which is there from two cards on."""
+    """Wait while cards in other threads wait for these; keep the overview true, which is there from two cards on.
+
+    It is drawn once for all of which nothing was known: a line more or less of it moves every card.
+    """
     while awaited:
         still = [provider for provider in awaited if _is_waited_for(provider)]
-        if place is not None and len(still) < len(awaited):
+        if place is not None and len(still) < len(awaited) and all(map(cache.known, still)):
             _draw_overview_in(place)
         awaited = still
         if awaited:

@@ -6,12 +6,12 @@ from integrations.models import Reading
 from integrations.ui import card, texts
 
 
-def written(readings: Iterable[Reading], *, waiting: int = 0) -> str:
+def written(readings: Iterable[Reading], *, waiting: str = "") -> str:
     """As Markdown, a list of the states, the most urgent first, with links to the cards; the active ones as a number.
 
     Args:
         readings: those of all cards that have one.
-        waiting: how many providers are being asked of which nothing is known yet.
+        waiting: the providers that are being asked and of which nothing is known yet: how many, or their names.
     """
     lines = [
         f"- {_badge(state)} {len(group) if state is texts.ACTIVE else ', '.join(map(_link, group))}"

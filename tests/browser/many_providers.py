@@ -71,7 +71,9 @@ def providers(script: Path) -> tuple[Scripted, ...]:
 def _provider(script: Path, label: str, answers: Any) -> Scripted:  # noqa: ANN401 - one or a list of them
     minutes = answers.get("every_minutes") if isinstance(answers, dict) else None
     every = timedelta(minutes=minutes) if minutes else None
-    kind: type[Scripted] = type("One", (Scripted,), {"label": label, "script": script, "every": every})
+    count = len(answers) if isinstance(answers, list) else 1
+    traits = {"label": label, "script": script, "every": every, "quota_count": count}
+    kind: type[Scripted] = type("One", (Scripted,), traits)
     return kind()
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, Page, StorageState
+from playwright.sync_api import Browser, Page, StorageState, expect
 
 from integrations.records import CLICK_PAUSE
 from tests.browser.conftest import sign_in
@@ -19,15 +19,23 @@ WIDE: Any = {"width": 1440, "height": 900}
 CLICK_SECONDS = CLICK_PAUSE.total_seconds()
 """After a call a click asks again once they have passed."""
 PHONE: Any = {"width": 390, "height": 844}
+_WATCH = """window.shifts = []; window.first = Infinity;
+new PerformanceObserver(list => window.shifts.push(...list.getEntries().map(one => [one.startTime, one.value])))
+  .observe({type: "layout-shift", buffered: true});
+new MutationObserver((_, watch) => {
+  if (!document.querySelector('.st-key-cards :is(h2, [data-testid="stSkeletonElement"])')) return;
+  watch.disconnect();
+  requestAnimationFrame(() => requestAnimationFrame(() => { window.first = performance.now(); }));
+}).observe(document, {childList: true, subtree: true});"""
 
 
 @dataclass
 class Stage:
-    """A panel whose providers do what the test says, and a session in it."""
+    """A panel whose providers do what the test says, and a session in it, if somebody has signed in."""
 
     panel: Panel
     script: Path
-    session: StorageState
+    session: StorageState | None = None
     ahead: float = 0
     """By how many seconds the panel's clock is."""
 
@@ -55,20 +63,45 @@ def _write(file: Path, text: str) -> None:
 
 
 @contextmanager
-def staged(folder: Path, chromium: Browser, answers: dict[str, Any], **settings: str) -> Iterator[Stage]:
-    """Start such a panel and sign in."""
+def unopened(folder: Path, answers: dict[str, Any], **settings: str) -> Iterator[Stage]:
+    """Start such a panel: nobody has opened it yet, so nothing is known of any provider."""
     script = folder / "answers.json"
     script.write_text(json.dumps(answers))
     command = [sys.executable, str(Path(__file__).with_name("many_providers.py")), str(script)]
     nobody = SimulatorProcess("http://127.0.0.1:1/api", "unused")
     with run_panel(folder, nobody, command=command, **settings) as panel:
+        yield Stage(panel, script)
+
+
+@contextmanager
+def staged(folder: Path, chromium: Browser, answers: dict[str, Any], **settings: str) -> Iterator[Stage]:
+    """Start such a panel and sign in."""
+    with unopened(folder, answers, **settings) as stage:
         context = chromium.new_context()
         page = context.new_page()
-        sign_in(page, panel)
+        sign_in(page, stage.panel)
         page.get_by_role("heading", level=2).first.wait_for()
-        session = context.storage_state()
+        stage.session = context.storage_state()
         context.close()
-        yield Stage(panel, script, session)
+        yield stage
+
+
+def watch_shifts(page: Page) -> None:
+    """Have the page note how far its parts move, from its next opening on."""
+    page.add_init_script(_WATCH)
+
+
+def shift(page: Page, *, cards: int) -> float:
+    """How much of the page moved how far, once all cards are there; from the first card, or what stood for it, on."""
+    expect(page.get_by_role("heading", level=2)).to_have_count(cards)
+    for skeleton in ("stSkeleton", "stSkeletonElement"):
+        expect(page.get_by_test_id(skeleton)).to_have_count(0)
+    expect(page.locator(".stApp")).to_have_attribute("data-test-script-state", "notRunning")
+    assert page.evaluate("Number.isFinite(first)")
+    moved: float = page.evaluate(
+        "shifts.filter(([at]) => at > first).reduce((sum, [, value]) => sum + value, 0)"
+    )
+    return moved
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import sign_in
-from tests.browser.stage import CLICK_SECONDS, PHONE, WIDE, Stage, staged
+from tests.browser.stage import CLICK_SECONDS, PHONE, WIDE, Stage, shift, staged, watch_shifts
 
 ANSWERS: dict[str, Any] = {
     "IMAI": {"remaining": "7500", "total": "10000", "renews_days": 4},
@@ -135,21 +135,9 @@ def test_what_comes_later_moves_nothing(chromium: Browser, stage: Stage, viewpor
     """After the first card the layout shifts by less than 0.1, the limit of a good page (web.dev, CLS)."""
     context = chromium.new_context(storage_state=stage.session, viewport=viewport)
     page = context.new_page()
-    page.add_init_script(
-        """window.shifts = []; window.first = Infinity;
-        new PerformanceObserver(list => window.shifts.push(...list.getEntries().map(one => [one.startTime, one.value])))
-          .observe({type: "layout-shift", buffered: true});
-        new MutationObserver((_, watch) => { if (document.querySelector(".st-key-cards h2")) {
-          watch.disconnect();
-          requestAnimationFrame(() => requestAnimationFrame(() => { window.first = performance.now(); })); } })
-          .observe(document, {childList: true, subtree: true});"""
-    )
+    watch_shifts(page)
     page.goto(stage.panel.url)
-    expect(page.get_by_role("heading", level=2)).to_have_count(6)
-    expect(page.get_by_test_id("stSkeleton")).to_have_count(0)
-    expect(page.locator(".stApp")).to_have_attribute("data-test-script-state", "notRunning")
-    moved = page.evaluate("shifts.filter(([at]) => at > first).reduce((sum, [, value]) => sum + value, 0)")
-    assert moved < 0.1
+    assert shift(page, cards=6) < 0.1
     context.close()
 
 

@@ -85,12 +85,12 @@ def draw() -> None:
     with st.container(key="top"):
         st.title("Gallery", anchor=False)
     with st.container(key="overview"):
-        st.markdown(overview.written(named, waiting=1))
+        st.markdown(overview.written(named, waiting="1"))
     with st.container(key="cards"):
         for number, reading in enumerate(named):
-            card.Card(IMAI, reading).add_button(lambda: None, number=number)
+            card.Card(IMAI, reading, number=number).add_button(lambda: None)
         busy = measured("7500").model_copy(update={"provider": "IMAI, refreshing"})
-        card.Card(IMAI, busy, refreshing=True).add_button(lambda: None, number=len(named))
+        card.Card(IMAI, busy, number=len(named), refreshing=True).add_button(lambda: None)
 
 
 if __name__ == "__main__":

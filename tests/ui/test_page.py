@@ -305,10 +305,13 @@ def test_one_provider_of_two_quotas_has_an_overview(visit: Visit, tmp_path: Path
     assert overview(page.run()) == "Exhausted Hunter Exports\nActive 1"
 
 
+@pytest.mark.usefixtures("no_click_pause")
 def test_the_overview_is_replaced_in_one_step(
     visit: Visit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By one element, and nothing is sent before it: a list that goes for a moment takes the focus of its links."""
+    scripted(tmp_path / "answers.json", Aa=CARD, Bb=CARD | {"seconds": 0.5})
+    page = visit(signed_in())
     sent: list[ForwardMsg] = []
     enqueue = ForwardMsgQueue.enqueue
 
@@ -317,8 +320,7 @@ def test_the_overview_is_replaced_in_one_step(
         enqueue(queue, message)
 
     monkeypatch.setattr(ForwardMsgQueue, "enqueue", noted)
-    scripted(tmp_path / "answers.json", Aa=CARD, Bb=CARD | {"seconds": 0.5})
-    assert overview(visit(signed_in())) == "Active 2"
+    assert overview(press(page, "Refresh all")) == "Active 2"
     elements = [(list(one.metadata.delta_path), one.delta.new_element) for one in sent]
     place = next(path for path, element in elements if element.markdown.body.startswith("- "))
     there = [one.WhichOneof("type") for path, one in elements if path and path == place[: len(path)]]

@@ -86,6 +86,7 @@ class Declared(Provider[ProviderSettings]):
         units = {quota.unit for quota in definition.quotas}
         unit = units.pop()
         self.unit = unit if isinstance(unit, str) and not units else None
+        self.quota_count = sum(not quota.optional for quota in definition.quotas) or 1
         self.settings_class = _settings_class(account.variables)
 
     def _traits(self) -> list[str]:

@@ -138,6 +138,21 @@ quotas: [{name: One, unit: x, remaining: a}, {name: Two, unit: x, remaining: b}]
 
 
 @pytest.mark.parametrize(
+    ("quotas", "count"),
+    [
+        ("[{unit: x, remaining: a}]", 1),
+        ("[{name: One, unit: x, used: a}, {name: Two, unit: x, used: b}]", 2),
+        ("[{name: One, unit: x, used: a}, {name: Two, unit: x, used: b, optional: true}]", 1),
+        ("[{unit: x, used: a, optional: true}]", 1),
+    ],
+)
+def test_quotas_that_are_sure_to_come_are_known_before_any_answer(quotas: str, count: int) -> None:
+    """An optional one is not; one there is in any case, since a failure has a card, too."""
+    text = f"label: A\nrequest: {{url: 'https://x.example/'}}\nquotas: {quotas}\n"
+    assert Declared(definition(text), DeclaredAccount("A", ())).quota_count == count
+
+
+@pytest.mark.parametrize(
     ("quotas", "hint"),
     [
         ("[{unit: x, remaining: a}]", "its total in the providers' file"),
