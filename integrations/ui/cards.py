@@ -26,6 +26,8 @@ _MAX_WAIT_SECONDS: Final = 2.0
 """So long after its beginning a run of the page waits for a fetch. Later runs find it older, and do not wait."""
 _POLL_SECONDS: Final = 0.1
 """Pause between two updates of the overview while a run waits."""
+_MOST_NAMES: Final = 8
+"""So many names stand in the overview of those of whom nothing is known: hardly ever do more cards need a person."""
 
 _OVERVIEW: Final = "overview"
 _BY_ITSELF: Final = "runs by itself"
@@ -215,11 +217,12 @@ def _draw_overview_in(place: "DeltaGenerator | None") -> "DeltaGenerator":
         return (place or st).empty()
     unknown = [provider for provider, those in zip(providers, known, strict=True) if not those]
     if any(map(_is_waited_for, unknown)):
-        # With their names it has about the size that it will have. In a container it is another element than the next,
+        # With some names it has about the size that it will have. In a container it is another element than the next,
         # whose lines are of other states: a browser takes none of them for one that has moved.
         place = place or st.empty()
-        names = ", ".join(card.escape(provider.label) for provider in unknown)
-        place.container().markdown(overview.written(readings, waiting=names))
+        names = ", ".join(card.escape(provider.label) for provider in unknown[:_MOST_NAMES])
+        more = f" and {len(unknown) - _MOST_NAMES} more" if len(unknown) > _MOST_NAMES else ""
+        place.container().markdown(overview.written(readings, waiting=names + more))
         return place
     # One element, replaced by the next: were it taken away first, a link in it could lose the focus.
     return (place or st).markdown(overview.written(readings, waiting=str(len(unknown) or "")))

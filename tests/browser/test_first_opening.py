@@ -59,6 +59,18 @@ def test_figures_that_come_one_after_the_other_move_little(page: Page, tmp_path:
         assert shift(page, cards=CARDS) < 0.1
 
 
+def test_forty_move_little_on_a_phone(page: Page, tmp_path: Path) -> None:
+    """The overview names some of those that are asked, as many as are likely to stand there, and counts the others."""
+    page.set_viewport_size(PHONE)
+    watch_shifts(page)
+    answers = {f"Account {number}": {"remaining": "9", "total": "10", **SOON} for number in range(1, 41)}
+    with unopened(tmp_path, answers) as stage:
+        sign_in(page, stage.panel)
+        names = ", ".join(f"Account {number}" for number in range(1, 9))
+        expect(page.get_by_text(f"{names} and 32 more")).to_be_visible()
+        assert shift(page, cards=40) < 0.1
+
+
 def test_each_quota_that_is_sure_to_come_has_its_place(page: Page, tmp_path: Path) -> None:
     """Two for a provider of two; where it fails, its one card has the first, and the other goes."""
     two = [{"name": name, "remaining": "4", "total": "5", "seconds": 60} for name in ("Searches", "Exports")]
