@@ -32,6 +32,11 @@ IMAI = Imai()
 """The provider that most tests read; as without a providers' file."""
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """What `-n auto` means: one more than there are cores, since many tests wait, for a browser or a deadline."""
+    return (os.cpu_count() or 1) + 1
+
+
 def forget() -> None:
     """Drop whatever the process keeps."""
     st.cache_data.clear()
