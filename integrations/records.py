@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -111,8 +111,9 @@ class Entry:
                 self.read = text
 
     def _learn(self, record: Record) -> None:
-        """Take the later of two records."""
-        if self.known is None or self.known.number < record.number:
+        """Take the later of two records; of the same one, that whose rest a click has ended."""
+        known = self.known
+        if known is None or (known.number, record.rests_until) <= (record.number, known.rests_until):
             self.known = record
 
     def _keep(self, record: Record) -> None:
@@ -140,6 +141,9 @@ class Entry:
                 )
                 self._learn(made)
                 return made
+            if found is not None and found.number == self.clicked:
+                # Should this process end before it has an answer, another one asks in its place.
+                self._keep(replace(found, rests_until=datetime.now(UTC)))
             made = self._record(service.fetch(self.provider))
             self._keep(made)
             return made

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 import streamlit as st
@@ -120,6 +120,36 @@ def test_a_refresh_in_another_process_reaches_one_that_knows_a_record(
     read()
     records._entries.clear()
     records._entries.update(mine)
+    assert read().remaining_quota == 7400
+    assert imai.calls == 2
+
+
+class Killed(BaseException):
+    """As far as the state can tell, the process is there no more."""
+
+
+def test_a_click_is_done_by_another_process_where_its_own_ends_before_the_answer(
+    imai: Simulator, clock: time_machine.Traveller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And meanwhile it is seen by all: whoever knows the record of before learns that its rest is over."""
+
+    def killed(_provider: object) -> NoReturn:
+        raise Killed
+
+    read()
+    mine = dict(records._entries)
+    clock.shift(3)
+    imai.spend(100)
+    another_process()
+    cache.refresh(IMAI)
+    with monkeypatch.context() as patch:
+        patch.setattr(service, "fetch", killed)
+        with pytest.raises(Killed):
+            read()
+    records._entries.clear()
+    records._entries.update(mine)
+    records.entry_of(IMAI).recent_until = -math.inf
+    assert cache.is_due(IMAI)
     assert read().remaining_quota == 7400
     assert imai.calls == 2
 
