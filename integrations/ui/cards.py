@@ -26,9 +26,6 @@ _MAX_WAIT_SECONDS: Final = 2.0
 """So long after its beginning a run of the page waits for a fetch. Later runs find it older, and do not wait."""
 _POLL_SECONDS: Final = 0.1
 """Pause between two updates of the overview while a run waits."""
-_MOST_NAMES: Final = 8
-"""So many names stand in the overview of those of whom nothing is known: hardly ever do more cards need a person."""
-
 _OVERVIEW: Final = "overview"
 _BY_ITSELF: Final = "runs by itself"
 """Session key: the next run of the whole page was caused by no person, and has nobody asked."""
@@ -213,19 +210,18 @@ def _draw_overview_in(place: "DeltaGenerator | None") -> "DeltaGenerator":
     providers = accounts.current()
     known = [cache.known(provider) for provider in providers]
     readings = [reading for those in known for reading in those]
-    if len(providers) <= 1 and len(readings) <= 1:
+    waiting = [provider.label for provider, those in zip(providers, known, strict=True) if not those]
+    if len(providers) <= 1 and len(readings) <= 1 and not waiting:
         return (place or st).empty()
-    unknown = [provider for provider, those in zip(providers, known, strict=True) if not those]
-    if any(map(_is_waited_for, unknown)):
-        # With some names it has about the size that it will have. In a container it is another element than the next,
-        # whose lines are of other states: a browser takes none of them for one that has moved.
+    written = overview.written(readings, waiting=waiting)
+    if not readings:
+        # In a container it is another element than the next, which has quite other lines: a browser takes none of them
+        # for one that has moved.
         place = place or st.empty()
-        names = ", ".join(card.escape(provider.label) for provider in unknown[:_MOST_NAMES])
-        more = f" and {len(unknown) - _MOST_NAMES} more" if len(unknown) > _MOST_NAMES else ""
-        place.container().markdown(overview.written(readings, waiting=names + more))
+        place.container().markdown(written)
         return place
     # One element, replaced by the next: were it taken away first, a link in it could lose the focus.
-    return (place or st).markdown(overview.written(readings, waiting=str(len(unknown) or "")))
+    return (place or st).markdown(written)
 
 
 def _wait_for_cards(place: "DeltaGenerator | None", awaited: list[Provider[Any]]) -> None:

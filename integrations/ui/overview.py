@@ -1,24 +1,30 @@
 """The line above the cards: what needs a person, and where it stands."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Final
 
 from integrations.models import Reading
 from integrations.ui import card, texts
 
+_MOST_NAMES: Final = 8
+"""So many of those of which nothing is known are named: about as many names as are likely to stand there later."""
 
-def written(readings: Iterable[Reading], *, waiting: str = "") -> str:
+
+def written(readings: Iterable[Reading], *, waiting: Sequence[str] = ()) -> str:
     """As Markdown, a list of the states, the most urgent first, with links to the cards; the active ones as a number.
 
     Args:
         readings: those of all cards that have one.
-        waiting: the providers that are being asked and of which nothing is known yet: how many, or their names.
+        waiting: the names of the providers that are being asked and of which nothing is known yet.
     """
     lines = [
         f"- {_badge(state)} {len(group) if state is texts.ACTIVE else ', '.join(map(_link, group))}"
         for state, group in texts.by_urgency(readings)
     ]
     if waiting:
-        lines.append(f"- {_badge(texts.REFRESHING)} {waiting}")
+        names = ", ".join(map(card.escape, waiting[:_MOST_NAMES]))
+        more = f" and {len(waiting) - _MOST_NAMES} more" if len(waiting) > _MOST_NAMES else ""
+        lines.append(f"- {_badge(texts.REFRESHING)} {names}{more}")
     return "\n".join(lines)
 
 

@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import sign_in
 from tests.browser.stage import PHONE, WIDE, shift, unopened, watch_shifts
 
-AT_ONCE, SOON, LATE = ({"seconds": seconds} for seconds in (0.1, 1, 3))
+AT_ONCE, SOON, LATE = ({"seconds": seconds} for seconds in (0.1, 0.5, 3))
 """How long a provider takes: the last one longer than a run of the page waits."""
 MIX: dict[str, Any] = {
     "IMAI": {"remaining": "7500", "total": "10000", "renews_days": 4, **SOON},
@@ -55,6 +55,16 @@ def test_figures_that_come_one_after_the_other_move_little(page: Page, tmp_path:
     with unopened(tmp_path, MIX) as stage:
         sign_in(page, stage.panel)
         assert shift(page, cards=CARDS) < 0.1
+
+
+def test_failures_move_little(page: Page, tmp_path: Path) -> None:
+    """Though they are lower than the figures that were expected: eight of them, and one that is well below them."""
+    page.set_viewport_size(PHONE)
+    watch_shifts(page)
+    answers = {f"Account {number}": {"error": "timeout", **SOON} for number in range(1, 9)}
+    with unopened(tmp_path, answers | {"Well": {"remaining": "9", "total": "10", **AT_ONCE}}) as stage:
+        sign_in(page, stage.panel)
+        assert shift(page, cards=9) < 0.1
 
 
 def test_forty_move_little_on_a_phone(page: Page, tmp_path: Path) -> None:

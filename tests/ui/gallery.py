@@ -85,7 +85,7 @@ def draw() -> None:
     with st.container(key="top"):
         st.title("Gallery", anchor=False)
     with st.container(key="overview"):
-        st.markdown(overview.written(named, waiting="1"))
+        st.markdown(overview.written(named, waiting=["Slow"]))
     with st.container(key="cards"):
         for number, reading in enumerate(named):
             card.Card(IMAI, reading, number=number).add_button(lambda: None)
