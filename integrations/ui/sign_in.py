@@ -20,7 +20,7 @@ _REFUSED_COOKIE: Final = (
 _EXPIRED_TICKET: Final = "The sign-in could not be completed. Please try again."
 _NOTES: Final = {"refused": _REFUSED_COOKIE, "unavailable": str(SignInRefused.UNAVAILABLE)}
 """What to say of the outcomes that session.js tells; of any other, that it expired."""
-_RETRY_SECONDS: Final = 5
+_RETRY_SECONDS: Final = 10
 """How often a page where nobody could sign in looks whether somebody can now."""
 _WIDTH: Final = 400
 """Pixels of the form; less on a phone."""

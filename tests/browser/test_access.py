@@ -167,7 +167,7 @@ def test_a_page_left_open_is_cleared_when_the_store_breaks_and_comes_back(page: 
     assert len(re.findall("The sign-in store cannot be used", panel.log)) == 1
     assert "Traceback" not in panel.log
     store.write_bytes(good)
-    page.clock.fast_forward(6_000)
+    page.clock.fast_forward(11_000)
     expect_page(page)
 
 
@@ -181,7 +181,7 @@ def test_a_page_without_a_form_has_one_as_soon_as_somebody_can_sign_in(page: Pag
     expect(page.get_by_text("Sign-in is unavailable.")).to_be_visible()
     expect(page.get_by_label("Username")).to_have_count(0)
     store.write_bytes(good)
-    page.clock.fast_forward(6_000)
+    page.clock.fast_forward(11_000)
     expect_form_alone(page)
 
 
