@@ -24,7 +24,7 @@ SHOWN_BY = {
     "the process that is asking a provider is killed": "test_when_the_asking_process_is_killed_another_one_asks",
     "Redis is down": "test_a_redis_that_is_down_says_so_at_once",
     "Redis goes and comes back": "test_a_redis_that_comes_up_is_used",
-    "Redis does not answer": "test_a_redis_that_hangs_is_waited_for_a_quarter_of_a_second_and_once",
+    "Redis does not answer": "test_a_redis_that_hangs_is_waited_for_half_a_second_and_once",
     "no name server answers for Redis' name": "test_a_name_server_that_hangs_is_waited_for_half_a_second",
     "Redis is slow": "test_nothing_that_people_do_waits_for_more_than_two_seconds_in_all",
     "Redis closes a connection": "test_a_connection_that_redis_closed_is_opened_anew",

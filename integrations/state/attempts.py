@@ -1,14 +1,14 @@
 """Where the moving window of `limits` counts: one atomic step an attempt, in the file as in Redis."""
 
 import time
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from limits.storage import MovingWindowSupport, RedisStorage, Storage
 
 from integrations.state import PREFIX, StateError
 
 if TYPE_CHECKING:
-    from redis import ConnectionPool
+    from redis import Redis
 
     from integrations.state.outage import Outages
     from integrations.state.sqlite import SqliteState
@@ -77,9 +77,14 @@ class RedisAttempts(RedisStorage):
 
     STORAGE_SCHEME: list[str] = []  # noqa: RUF012 - the type that `limits` gives it; found by no URL
 
-    def __init__(self, pool: "ConnectionPool", outages: "Outages") -> None:
-        super().__init__("redis://", connection_pool=pool, key_prefix=f"{PREFIX}attempts")
+    def __init__(self, client: "Redis", outages: "Outages") -> None:
+        self._client = client
         self._outages = outages
+        super().__init__("redis://", connection_pool=client.connection_pool, key_prefix=f"{PREFIX}attempts")
+
+    def get_connection(self, readonly: bool = False) -> Any:  # noqa: ANN401, ARG002, FBT001, FBT002 - of limits
+        """Ours, which sends scripts in its own way."""
+        return self._client
 
     def acquire_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
         """See `MovingWindowSupport`."""

@@ -49,6 +49,11 @@ class RedisServer:
         """A connection for the test itself."""
         return redis.Redis.from_url(self.url, decode_responses=True)
 
+    def forget_scripts(self) -> None:
+        """As after a restart."""
+        with self.client() as client:
+            client.script_flush()
+
     def __enter__(self) -> Self:
         self.start()
         return self

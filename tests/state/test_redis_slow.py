@@ -28,8 +28,8 @@ from tests.state.conftest import Open, error
 from tests.state.redis_server import RedisServer
 
 _CARDS: Final = 10
-_TAKEN: Final = int(2 / redis.COMMAND_SECONDS)
-"""So many answers, each as slow as one may be, take two seconds."""
+_TAKEN: Final = int(2 / redis.COMMAND_SECONDS) - 2
+"""So many answers, each as slow as one may be, take two seconds with the two by which a new connection signs in."""
 
 Result = TypeVar("Result")
 
@@ -39,6 +39,8 @@ class SlowProxy:
 
     def __init__(self, port: int) -> None:
         self.seconds = 0.0
+        self.late: int | None = None
+        """How many answers are that late; None for all that come."""
         self.answers = 0
         self._target = port
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=100)
@@ -61,7 +63,9 @@ class SlowProxy:
                 while data := one.recv(65536):
                     if is_answer:
                         self.answers += 1
-                        time.sleep(self.seconds)
+                        if self.late != 0:
+                            self.late = self.late and self.late - 1
+                            time.sleep(self.seconds)
                     other.sendall(data)
                 other.shutdown(socket.SHUT_RDWR)
             except OSError:
@@ -109,7 +113,7 @@ def seconds_of_failing(state: State) -> float:
     return time.monotonic() - begun
 
 
-def test_a_redis_that_hangs_is_waited_for_a_quarter_of_a_second_and_once(opened: Open) -> None:
+def test_a_redis_that_hangs_is_waited_for_half_a_second_and_once(opened: Open) -> None:
     """Thirty at once wait it together; whoever comes in the next second does not wait at all."""
     with socket.create_server(("127.0.0.1", 0), backlog=100) as silent:
         state = opened(f"redis://127.0.0.1:{silent.getsockname()[1]}")
@@ -125,30 +129,56 @@ def test_a_redis_that_hangs_is_waited_for_a_quarter_of_a_second_and_once(opened:
             reader.start()
         for reader in readers:
             reader.join()
-        assert 0.2 < max(took) < 1.2
+        assert 0.4 < max(took) < 1.4
         begun = time.monotonic()
         assert "not tried again yet" in error(state)
         assert time.monotonic() - begun < 0.2
 
 
 def test_a_redis_that_stops_holds_up_no_request_twice(opened: Open, tmp_path: Path) -> None:
-    """Whatever kinds of call a request makes, the first waits a quarter of a second for all; then all comes back."""
+    """Whatever kinds of call a request makes, the first waits half a second for all; then everything comes back."""
     with RedisServer(tmp_path) as server:
         state = opened(server.url)
         state.put("a", "text", 60)
         os.kill(server.pid, signal.SIGSTOP)
         try:
-            assert 0.2 < seconds_of_failing(state) < 0.9
+            assert 0.4 < seconds_of_failing(state) < 1.2
             time.sleep(1)  # the pause
-            assert 0.2 < seconds_of_failing(state) < 0.9
+            assert 0.4 < seconds_of_failing(state) < 1.2
         finally:
             os.kill(server.pid, signal.SIGCONT)
         time.sleep(1)
         assert state.get("a") == "text"
 
 
+def test_one_answer_that_is_late_is_no_outage_for_who_reads(opened: Open, proxy: SlowProxy) -> None:
+    """As after a lost packet, or while Redis writes its file: it is asked once more, and nobody's page goes."""
+    state = opened(proxy.url)
+    state.put("a", "text", 60)
+    reads: list[Callable[[], str | None]] = [lambda: state.get("a"), lambda: state.get_many(["a"])["a"]]
+    for read in reads:
+        proxy.seconds, proxy.late = 0.8, 1
+        assert read() == "text"
+
+
+def test_after_a_restart_of_redis_a_guess_and_a_lock_cost_one_answer_each(
+    opened: Open, proxy: SlowProxy, redis_server: RedisServer
+) -> None:
+    """Though it has forgotten every script."""
+    state = opened(proxy.url)
+    guesses, five = MovingWindowRateLimiter(state.attempts()), limits.parse("5 per 15 minutes")
+    redis_server.forget_scripts()
+    before = proxy.answers
+    assert guesses.test(five, "alice")
+    assert guesses.hit(five, "alice")
+    assert proxy.answers - before == 2
+    with state.lock("a", wait=0) as got:
+        assert got
+    assert proxy.answers - before == 4
+
+
 def test_a_slow_redis_serves(opened: Open, proxy: SlowProxy) -> None:
-    """Each answer within a quarter of a second is taken, and no slow success makes anything fail."""
+    """Each answer that comes in its time is taken, and no slow success makes anything fail."""
     proxy.seconds = 0.15
     state = opened(proxy.url)
     state.put("a", "text", 60)
@@ -216,8 +246,8 @@ def test_nothing_that_people_do_waits_for_more_than_two_seconds_in_all(
             return candidate.simulator.calls()
 
     assert run_async(use()) == _CARDS + 1 + _CARDS
-    of_all = waits.answers.pop("Refresh all")  # side by side: four for each card
-    assert of_all <= 4 * _CARDS + _TAKEN
+    of_all = waits.answers.pop("Refresh all")  # side by side: five for each card
+    assert of_all <= 5 * _CARDS + _TAKEN
     assert all(0 < answers <= _TAKEN for answers in waits.answers.values()), waits.answers
 
 
