@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
 import streamlit as st
@@ -15,6 +15,9 @@ from integrations.ui import texts
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
+
+_LINK_SIGNS: Final = re.compile(r"(?<=www)(?=\.)|(?=://)|(?=@)", re.IGNORECASE)
+"""Where what looks like an address can be cut in two, neither of which does."""
 
 
 class Card:
@@ -137,6 +140,12 @@ def _viewer_zone() -> ZoneInfo | None:
 
 def escape(text: str) -> str:
     """Text as it stands, for an element that would read it as Markdown."""
+    # A browser looks for addresses once more after it has taken the escapes back, in each stretch of plain text by
+    # itself. An empty element, which is neither seen nor copied nor heard, makes two stretches of one.
+    return ":small[]".join(map(_escaped, _LINK_SIGNS.split(text)))
+
+
+def _escaped(text: str) -> str:
     return "".join(
         f"\\{character}" if character in "\\`*_{}[]()<>#+-.!|~$:&" else character for character in text
     )

@@ -127,6 +127,21 @@ def test_what_a_provider_is_called_is_never_read_as_markdown() -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "written_down"),
+    [
+        ("a@b.c", r"a:small[]@b\.c"),
+        ("wWw.b.c", r"wWw:small[]\.b\.c"),
+        ("https://b.c", r"https:small[]\://b\.c"),
+        ("a:@b", r"a\::small[]@b"),
+        ("www", "www"),
+    ],
+)
+def test_what_looks_like_an_address_is_cut_in_two(name: str, written_down: str) -> None:
+    """Neither part looks like one, so that no browser makes a link of it."""
+    assert card.escape(name) == written_down
+
+
+@pytest.mark.parametrize(
     "zone", ["America", "../../etc/passwd", "x" * 5000, "Nowhere/At_All", "\0", "/etc/localtime"]
 )
 def test_a_zone_that_is_none_is_left_out(monkeypatch: pytest.MonkeyPatch, zone: str) -> None:
