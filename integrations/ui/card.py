@@ -11,7 +11,7 @@ import streamlit as st
 from integrations.errors import Status
 from integrations.models import Reading
 from integrations.providers.base import Provider
-from integrations.ui import texts
+from integrations.ui import failure, texts
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
@@ -42,6 +42,7 @@ class Card:
         refreshing: bool = False,
         rests_until: datetime | None = None,
     ) -> None:
+        self.number = number
         self._provider = provider
         self._reading = reading
         self._key = f"{number} {provider.label}"
@@ -54,7 +55,7 @@ class Card:
                 state = texts.REFRESHING if refreshing else texts.badge(reading)
                 self._badge = st.badge(state.word, icon=state.icon, color=state.color)
             self._place = st.empty() if refreshing else None
-            with self._body(reading, "-before" * refreshing):
+            with self._body(reading, "-before" * refreshing), failure.contained(reading.provider):
                 _draw_body(provider, reading, rests_until)
 
     def update(self, reading: Reading, *, rests_until: datetime | None) -> None:
@@ -62,7 +63,7 @@ class Card:
         self._reading = reading
         state = texts.badge(reading)
         self._badge.badge(state.word, icon=state.icon, color=state.color)
-        with self._body(reading):
+        with self._body(reading), failure.contained(reading.provider):
             _draw_body(self._provider, reading, rests_until)
 
     def add_button(self, on_refresh: Callable[[], None]) -> None:

@@ -17,7 +17,7 @@ from streamlit.errors import StreamlitAPIException
 
 from integrations import accounts, cache
 from integrations.providers.base import Provider
-from integrations.ui import card, overview, run, texts, visitor
+from integrations.ui import card, failure, overview, run, texts, visitor
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
@@ -146,11 +146,15 @@ def _draw_readings(
     *,
     refreshing: bool = False,
 ) -> list[card.Card]:
-    """Draw the cards, the first ones in the places that were held for them; what is left of these goes."""
+    """Draw the cards, the first ones in the places that were held for them; what is left of these goes.
+
+    Gives those that could be drawn.
+    """
     rests_until = None if refreshing else cache.rests_until(provider)
     drawn = []
     for number, reading in enumerate(readings):
-        with places[number] if number < len(places) else nullcontext():
+        place = places[number] if number < len(places) else nullcontext()
+        with place, failure.contained(reading.provider):
             drawn.append(
                 card.Card(provider, reading, number=number, refreshing=refreshing, rests_until=rests_until)
             )
@@ -165,8 +169,10 @@ def _update(provider: Provider[Any], drawn: list[card.Card], before: cache.Readi
     if [reading.provider for reading in readings] != [reading.provider for reading in before]:
         _run_by_itself()  # there are other quotas now, so other cards
         return
-    for one, reading in zip(drawn, readings, strict=True):
-        one.update(reading, rests_until=cache.rests_until(provider))
+    for one in drawn:
+        reading = readings[one.number]
+        with failure.contained(reading.provider):
+            one.update(reading, rests_until=cache.rests_until(provider))
 
 
 def _run_by_itself() -> None:

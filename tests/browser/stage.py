@@ -15,6 +15,7 @@ from integrations.records import CLICK_PAUSE
 from tests.browser.conftest import sign_in
 from tests.harness import Panel, SimulatorProcess, run_panel
 
+LAUNCHER = Path(__file__).with_name("many_providers.py")
 WIDE: Any = {"width": 1440, "height": 900}
 CLICK_SECONDS = CLICK_PAUSE.total_seconds()
 """After a call a click asks again once they have passed."""
@@ -63,11 +64,13 @@ def _write(file: Path, text: str) -> None:
 
 
 @contextmanager
-def unopened(folder: Path, answers: dict[str, Any], **settings: str) -> Iterator[Stage]:
+def unopened(
+    folder: Path, answers: dict[str, Any], launcher: Path = LAUNCHER, /, **settings: str
+) -> Iterator[Stage]:
     """Start such a panel: nobody has opened it yet, so nothing is known of any provider."""
     script = folder / "answers.json"
     script.write_text(json.dumps(answers))
-    command = [sys.executable, str(Path(__file__).with_name("many_providers.py")), str(script)]
+    command = [sys.executable, str(launcher), str(script)]
     nobody = SimulatorProcess("http://127.0.0.1:1/api", "unused")
     with run_panel(folder, nobody, command=command, **settings) as panel:
         yield Stage(panel, script)

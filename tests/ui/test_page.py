@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Barrier
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 import time_machine
@@ -21,8 +21,9 @@ from integrations import accounts, cache, records
 from integrations.access import Denial, Principal, auth
 from integrations.simulator.server import Simulator
 from integrations.state import StateError, recent, state
-from integrations.ui import cards
+from integrations.ui import card, cards
 from tests.browser import many_providers
+from tests.browser.many_providers import Scripted
 from tests.conftest import IMAI, AddUser
 from tests.providers import definitions
 from tests.providers.hostile import answer, hostile
@@ -294,6 +295,35 @@ def test_a_refresh_of_everything_claims_no_reading_that_was_not_taken(visit: Vis
     scripted(tmp_path / "answers.json", Aa=CARD, Bb=CARD | {"every_minutes": 40}, Cc=CARD)
     page = press(visit(signed_in()), "Refresh all")
     assert r"No new reading\: Bb\." in [toast.value for toast in page.toast]
+
+
+@pytest.mark.usefixtures("no_click_pause")
+@pytest.mark.parametrize("part", ["Card", "_draw_body"])
+def test_a_card_that_cannot_be_drawn_takes_no_other_with_it(
+    visit: Visit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, part: str
+) -> None:
+    """One sentence in its place and one traceback in the log; the cards after it and what is told are whole."""
+    scripted(tmp_path / "answers.json", Aa=CARD, Bb=CARD, Cc=CARD)
+    visit(signed_in())
+    draw = getattr(card, part)
+
+    def fail(provider: Scripted, *rest: Any, **options: Any) -> object:  # noqa: ANN401 - whatever it takes
+        if provider.label == "Bb":
+            raise RuntimeError("of the inside")
+        return draw(provider, *rest, **options)
+
+    monkeypatch.setattr(card, part, fail)
+    page = visit(signed_in())
+    assert [error.value for error in page.error] == ["Something went wrong. Please try again."]
+    drawn = [header.value for header in page.header]
+    assert drawn == (["Aa", "Cc"] if part == "Card" else ["Aa", "Bb", "Cc"])
+    assert overview(page) == "Active 3"
+    assert [record.getMessage() for record in caplog.records if record.exc_info] == [
+        "The card of Bb could not be drawn"
+    ]
+    page = press(page, "Refresh all")
+    assert "All integrations\\: new readings\\." in [toast.value for toast in page.toast]
+    assert not page.exception
 
 
 def test_one_provider_of_two_quotas_has_an_overview(visit: Visit, tmp_path: Path) -> None:
