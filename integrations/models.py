@@ -19,14 +19,17 @@ def _number(figure: Decimal) -> int | float:
 
 
 def _timestamp(moment: datetime) -> str:
-    """RFC 3339 in UTC, to the second."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    """RFC 3339, to the second."""
+    return f"{moment.replace(tzinfo=None).isoformat(timespec='seconds')}Z"
 
 
-def _aware(moment: datetime) -> datetime:
+def _in_utc(moment: datetime) -> datetime:
     if moment.tzinfo is None:
         raise ValueError("a time needs its zone")
-    return moment
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("a time is beyond the calendar") from None
 
 
 MAX_FIGURE: Final = 10**12
@@ -49,11 +52,11 @@ Figure = Annotated[
 
 Moment = Annotated[
     datetime,
-    AfterValidator(_aware),
+    AfterValidator(_in_utc),
     PlainSerializer(_timestamp, when_used="json"),
     WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
-"""A point in time with its zone. In JSON RFC 3339, UTC, to the second."""
+"""A point in time, in UTC. In JSON RFC 3339, to the second."""
 
 
 class Level(StrEnum):

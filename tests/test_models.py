@@ -221,7 +221,30 @@ def test_without_a_reading_every_figure_is_unknown() -> None:
     assert not found["stale"]
 
 
+@pytest.mark.parametrize(
+    ("at", "told"),
+    [
+        ("9999-12-31T23:59:59.9Z", "9999-12-31T23:59:59Z"),
+        ("0001-01-01T00:00:00Z", "0001-01-01T00:00:00Z"),
+        ("2026-12-01T01:30:00+05:30", "2026-11-30T20:00:00Z"),
+    ],
+)
+def test_a_time_is_told_in_utc_to_the_ends_of_the_calendar(at: str, told: str) -> None:
+    """To the second, with four digits of the year."""
+    found = reading(1, 1).model_validate(
+        {**reading(1, 1).model_dump(), "renewsAt": datetime.fromisoformat(at)}
+    )
+    assert found.model_dump(mode="json")["renewsAt"] == told
+
+
+@pytest.mark.parametrize("at", ["9999-12-31T23:59:59-05:00", "0001-01-01T00:00:00+05:00"])
+def test_a_time_beyond_the_calendar_is_refused(at: str) -> None:
+    """In UTC it would be none."""
+    with pytest.raises(ValidationError):
+        reading(1, 1).model_validate({**reading(1, 1).model_dump(), "renewsAt": datetime.fromisoformat(at)})
+
+
 def test_a_time_without_a_zone_is_refused() -> None:
     """A reading whose renewal has no time zone raises an error."""
     with pytest.raises(ValidationError):
-        reading(1, 1).model_validate({**reading(1, 1).model_dump(), "renews_at": datetime(2026, 1, 1)})  # noqa: DTZ001
+        reading(1, 1).model_validate({**reading(1, 1).model_dump(), "renewsAt": datetime(2026, 1, 1)})  # noqa: DTZ001

@@ -170,14 +170,22 @@ def _clock_time(moment: datetime) -> str:
     return f"{moment.day} {moment:%b %Y, %H:%M}"
 
 
+def _in_zone(utc: datetime, zone: tzinfo | None) -> datetime | None:
+    """None without a zone, and where it is past the calendar's last day there: 9999 may stand for never."""
+    try:
+        return utc.astimezone(zone) if zone is not None else None
+    except OverflowError:
+        return None
+
+
 def renewal(renews_at: datetime, *, now: datetime, zone: tzinfo | None) -> str:
     """When the quota is filled again: in UTC, from now, and in the viewer's zone where that differs."""
     utc = renews_at.astimezone(UTC)
     if utc <= now:
         return f"Was to renew {_clock_time(utc)} UTC; this reading is older"
     text = f"Renews {_clock_time(utc)} UTC (in {_in_words(_rounded(utc - now))})"
-    if zone is not None and utc.astimezone(zone).utcoffset():
-        local = utc.astimezone(zone)
+    local = _in_zone(utc, zone)
+    if local is not None and local.utcoffset():
         same_day = local.date() == utc.date()
         text += f", {f'{local:%H:%M}' if same_day else _clock_time(local)} your time"
     return text

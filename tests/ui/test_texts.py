@@ -127,6 +127,18 @@ def test_the_renewal_in_utc_and_in_the_viewers_time() -> None:
     )
 
 
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York"])
+def test_a_renewal_at_either_end_of_the_calendar_is_told(zone: str) -> None:
+    """Without the viewer's time where the calendar has none."""
+    last = datetime(9999, 12, 31, 23, 59, tzinfo=UTC)
+    local = ", 18:59 your time" if zone == "America/New_York" else ""
+    assert texts.renewal(last, now=NOW, zone=ZoneInfo(zone)) == (
+        f"Renews 31 Dec 9999, 23:59 UTC (in 7,978 years){local}"
+    )
+    first = datetime(1, 1, 1, tzinfo=UTC)
+    assert texts.renewal(first, now=NOW, zone=ZoneInfo(zone)).startswith("Was to renew 1 Jan 1, 00:00 UTC")
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [(0, "just now"), (59, "just now"), (60, "a minute ago"), (200, "3 minutes ago"), (7200, "2 hours ago")],

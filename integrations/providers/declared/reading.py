@@ -218,12 +218,12 @@ def renewal(rule: RenewalRule, response: Response, *, now: datetime) -> datetime
     if rule.header is not None and isinstance(found, str) and DECIMAL.fullmatch(found):
         found = Decimal(found)
     try:
-        moment = _moment(found, rule.format, now)
-    except (ValueError, ArithmeticError, OSError):  # such as a month 13, or a second in the year 100,000
+        moment = _moment(found, rule.format, now).astimezone(UTC)
+    except (ValueError, ArithmeticError, OSError):  # such as a month 13, or a second after 9999
         raise MisfitError(f"renews_at: not of the format {rule.format}") from None
     if moment.year < _FIRST_YEAR:  # a zero, which would be told as 1970
         raise MisfitError("renews_at: long past")
-    return moment.astimezone(UTC)
+    return moment
 
 
 def _moment(found: object, form: str, now: datetime) -> datetime:
