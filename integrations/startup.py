@@ -154,7 +154,7 @@ def prepare() -> None:
     log.info("%s; users from %s; state in %s", settings_source(), users, state_place(settings))
     if (missing := missing_providers_file(settings)) is not None:
         log.warning(missing)
-    for line in unknown_variables():
+    for line in (*unknown_variables(), *unknown_icons()):
         log.warning(line)
     if not settings.cookie_secure:
         log.warning("PANEL_COOKIE_SECURE=false: the session cookie also travels over plain HTTP")
@@ -180,6 +180,8 @@ def reload_accounts() -> None:
         return
     accounts.replace(found)
     log.info("Accounts read anew: %s", ", ".join(labels) or "none")
+    for line in unknown_icons():
+        log.warning(line)
 
 
 def settings_source() -> str:
@@ -217,6 +219,17 @@ def sign_in_obstacle(settings: PanelSettings) -> str | None:
     if content.users:
         return None
     return f"{settings.auth_file.absolute()}: no user exists yet. Make the first: {command.add_user()}"
+
+
+def unknown_icons() -> Iterator[str]:
+    """A line for each icon that the page cannot draw, with the first account that has it."""
+    from integrations.ui import icons  # noqa: PLC0415 - Streamlit is heavy, and most commands do without
+
+    labels = {provider.icon: provider.label for provider in reversed(accounts.current())}
+    for icon, label in labels.items():
+        if not icons.is_known(icon):
+            file = panel_settings().providers_file.absolute()
+            yield f"{file}: icon: {icon} of {label} is no Material symbol: another one is shown"
 
 
 def unknown_variables() -> Iterator[str]:

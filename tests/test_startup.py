@@ -10,6 +10,7 @@ import pytest
 
 from integrations import accounts, startup
 from integrations.settings import panel_settings
+from tests.cli.test_check import UNKNOWN_ICON
 from tests.conftest import IMAI, AddUser
 from tests.harness import clean_environment, free_port
 
@@ -380,6 +381,21 @@ def test_the_start_warns_of_a_name_that_is_no_setting(
     startup.prepare()
     (line,) = lines(capsys)
     assert "WARNING integrations: IMAI_TOTAL_CREDIT is no setting" in line
+
+
+def test_the_start_warns_of_an_icon_that_there_is_not(
+    add_user: AddUser, path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """So does every later reading of the file; one line each."""
+    add_user("alice", roles=["admin"])
+    file = path.with_name("own.yaml")
+    file.write_text(UNKNOWN_ICON, encoding="utf-8")
+    monkeypatch.setenv("PANEL_PROVIDERS_FILE", str(file))
+    for read in (startup.prepare, startup.reload_accounts):
+        caplog.clear()
+        read()
+        (line,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+        assert "icon: :material/send_mail: of Own is no Material symbol" in line
 
 
 @pytest.mark.usefixtures("add_user")

@@ -70,6 +70,8 @@ def _accounts() -> Iterator[Finding]:
     file = panel_settings().providers_file.absolute()
     names = ", ".join(provider.label for provider in accounts.current()) or "none"
     yield Finding("accounts", f"{names}, from {file}" if file.exists() else f"{names}; there is no {file}")
+    for line in startup.unknown_icons():
+        yield Finding("accounts", line, ok=False)
 
 
 def _env_file_is_private() -> Iterator[Finding]:

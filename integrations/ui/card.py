@@ -11,7 +11,7 @@ import streamlit as st
 from integrations.errors import Status
 from integrations.models import Reading
 from integrations.providers.base import Provider
-from integrations.ui import failure, texts
+from integrations.ui import failure, icons, texts
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
@@ -49,9 +49,8 @@ class Card:
         with st.container(border=True, gap="xsmall", key=f"card {self._key}"):
             self._row = st.container(horizontal=True, wrap=False)
             with self._row, st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
-                st.header(
-                    escape(reading.provider), icon=provider.icon, anchor=anchor(reading), width="content"
-                )
+                icon = icons.drawable(provider.icon)
+                st.header(escape(reading.provider), icon=icon, anchor=anchor(reading), width="content")
                 state = texts.REFRESHING if refreshing else texts.badge(reading)
                 self._badge = st.badge(state.word, icon=state.icon, color=state.color)
             self._place = st.empty() if refreshing else None

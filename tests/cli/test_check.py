@@ -151,6 +151,22 @@ def test_each_account_names_its_own_variables(
     assert last.endswith("Total unknown: set IMAI_AGENCY_TOTAL_CREDITS to see usage.")
 
 
+UNKNOWN_ICON = """
+services:
+  own: {label: Own, icon: ":material/send_mail:", request: {url: https://a.example/}, quotas: [{unit: a, used: a}]}
+accounts: [{service: own}, {service: deepl}]
+"""
+
+
+def test_an_icon_that_there_is_not_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the file and the account; the page draws another."""
+    file = tmp_path / "own.yaml"
+    file.write_text(UNKNOWN_ICON, encoding="utf-8")
+    monkeypatch.setenv("PANEL_PROVIDERS_FILE", str(file))
+    told = f"accounts: {file}: icon: :material/send_mail: of Own is no Material symbol: another one is shown"
+    assert told in fixes(check("--offline"))
+
+
 @pytest.mark.usefixtures("imai")
 def test_a_missing_file_of_accounts_is_told_where_it_was_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

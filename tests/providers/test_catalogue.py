@@ -9,6 +9,7 @@ from integrations.accounts import catalogue
 from integrations.errors import ProviderError
 from integrations.models import Quota
 from integrations.transport.response import Response, code_for_status
+from integrations.ui import icons
 from tests.providers import samples
 
 LEAST = 40
@@ -28,6 +29,7 @@ def test_a_definition_is_whole_and_short(name: str) -> None:
     assert definition.docs
     assert definition.checked
     assert definition.icon != ":material/api:"
+    assert icons.is_known(definition.icon)
     assert definition.request.url.startswith("https://")
     assert len(catalogue.text_of(name).splitlines()) <= 30
 

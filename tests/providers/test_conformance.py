@@ -28,6 +28,7 @@ from integrations.providers.declared.definition import FigureRule
 from integrations.providers.imai import Imai
 from integrations.transport import client
 from integrations.transport.client import MAX_ATTEMPTS
+from integrations.ui import icons
 from tests.providers import definitions, samples
 from tests.providers.examples.acme import Acme
 from tests.providers.faults import FAULTS, HTML, Fault
@@ -240,6 +241,7 @@ def test_a_provider_has_a_name_and_an_icon(provider: Provider[Any]) -> None:
     """Its card shows both; the icon is one of Streamlit's own, which no outside host has to deliver."""
     assert provider.label.strip() == provider.label != ""
     assert re.fullmatch(r":material/[a-z0-9_]+:", provider.icon)
+    assert icons.is_known(provider.icon)
 
 
 def test_services_have_labels_and_variables_of_their_own() -> None:

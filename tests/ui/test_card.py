@@ -126,6 +126,23 @@ def test_what_a_provider_is_called_is_never_read_as_markdown() -> None:
     assert r"\`u\`" in str(page.subheader[0].value)
 
 
+def test_an_icon_that_there_is_not_is_replaced() -> None:
+    """The card is drawn, with a plain one."""
+
+    def draw() -> None:
+        from integrations.providers.imai import Imai  # noqa: PLC0415
+        from integrations.ui import card  # noqa: PLC0415
+        from tests.ui.gallery import STATES  # noqa: PLC0415
+
+        provider = Imai()
+        provider.icon = ":material/send_mail:"
+        card.Card(provider, STATES["25 % used"])
+
+    page = AppTest.from_function(draw).run()
+    assert not page.exception
+    assert page.header[0].proto.icon == ":material/api:"
+
+
 @pytest.mark.parametrize(
     ("name", "written_down"),
     [
