@@ -1,5 +1,6 @@
-// What Streamlit cannot be told: whose bar and whose button it is, that icons are decoration, where to begin, and how
-// long ago the connection was lost; figures and ages are not updated after that. Part of index.html, see web/assets.py.
+// What Streamlit cannot be told: whose bar and whose button it is, that icons are decoration, where to begin, which
+// link has the focus, and how long ago the connection was lost; figures and ages are not updated after that. Part of
+// index.html, see web/assets.py.
 {
   const CARD = '[data-testid="stVerticalBlock"]';
   const MINUTE = 60_000;
@@ -7,6 +8,8 @@
   const announcer = document.createElement("p");
   let scheduled = false;
   let form = null;
+  let link = null; // the overview's that has the focus, and where it led when it got it
+  let href = null;
   let heardAt = Date.now(); // the last sign of the server; a computer that slept notices a loss long after it
   let lostAt = null;
 
@@ -33,6 +36,26 @@
     const input = document.querySelector(".st-key-sign-in input");
     if (input && input !== form && document.activeElement === document.body) input.focus();
     form = input;
+  }
+
+  function followTheFocus({ target }) {
+    link = target.closest(".st-key-overview a");
+    href = link?.getAttribute("href");
+  }
+
+  function forgetALinkThatWasLeft() {
+    if (link?.isConnected && document.activeElement !== link) link = null;
+  }
+
+  // The page reuses the overview's elements in their order: the one with the focus can become another card's link.
+  function keepTheLink() {
+    if (!link || (link.isConnected && link.getAttribute("href") === href)) return;
+    const links = [...document.querySelectorAll(".st-key-overview a")];
+    const same = links.find((one) => one.getAttribute("href") === href);
+    // A link that is gone leaves the focus to none, so that Enter leads to no other card and Tab goes on from there.
+    if (same) same.focus({ preventScroll: true });
+    else link.blur();
+    link = same; // a window that is not in use is sent no event of the focus
   }
 
   function ago(moment) {
@@ -75,13 +98,17 @@
   announcer.id = "panel-announcer";
   set(announcer, "role", "status");
   setInterval(look, MINUTE / 2);
+  document.addEventListener("focusin", followTheFocus);
+  // The event comes before a link is taken away, so whether it was left is known only afterwards.
+  document.addEventListener("focusout", () => queueMicrotask(forgetALinkThatWasLeft));
   new MutationObserver((changes) => {
     hear(changes);
+    keepTheLink();
     if (!scheduled) scheduled = Boolean(requestAnimationFrame(look));
   }).observe(document.documentElement, {
     childList: true,
     characterData: true,
     subtree: true,
-    attributeFilter: ["data-test-connection-state", "data-test-script-state", "aria-valuetext"],
+    attributeFilter: ["data-test-connection-state", "data-test-script-state", "aria-valuetext", "href"],
   });
 }
