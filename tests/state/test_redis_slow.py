@@ -248,6 +248,10 @@ def test_nothing_that_people_do_waits_for_more_than_two_seconds_in_all(
     assert run_async(use()) == _CARDS + 1 + _CARDS
     of_all = waits.answers.pop("Refresh all")  # side by side: five for each card
     assert of_all <= 5 * _CARDS + _TAKEN
+    of_one = waits.answers.pop(
+        "Refresh"
+    )  # seven; on a busy machine what was read first is no longer recent at the end
+    assert of_one <= _TAKEN + 2
     assert all(0 < answers <= _TAKEN for answers in waits.answers.values()), waits.answers
 
 
