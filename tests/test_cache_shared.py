@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -47,6 +48,16 @@ def another_process() -> None:
     panel_settings.cache_clear()
     for kept in ("settings", "identity"):
         vars(IMAI).pop(kept, None)
+
+
+@contextmanager
+def in_another_process() -> Iterator[None]:
+    """Be another one within the block, and after it the one of before, which knows what it knew."""
+    mine = dict(records._entries)
+    another_process()
+    yield
+    records._entries.clear()
+    records._entries.update(mine)
 
 
 def read() -> Reading:
@@ -112,14 +123,11 @@ def test_a_refresh_in_another_process_reaches_one_that_knows_a_record(
     """What it knows itself, and has read from the state, does not hide it."""
     read()
     read()
-    mine = dict(records._entries)
     clock.shift(3)
     imai.spend(100)
-    another_process()
-    cache.refresh(IMAI)
-    read()
-    records._entries.clear()
-    records._entries.update(mine)
+    with in_another_process():
+        cache.refresh(IMAI)
+        read()
     assert read().remaining_quota == 7400
     assert imai.calls == 2
 
@@ -137,17 +145,13 @@ def test_a_click_is_done_by_another_process_where_its_own_ends_before_the_answer
         raise Killed
 
     read()
-    mine = dict(records._entries)
     clock.shift(3)
     imai.spend(100)
-    another_process()
-    cache.refresh(IMAI)
-    with monkeypatch.context() as patch:
+    with in_another_process(), monkeypatch.context() as patch:
         patch.setattr(service, "fetch", killed)
+        cache.refresh(IMAI)
         with pytest.raises(Killed):
             read()
-    records._entries.clear()
-    records._entries.update(mine)
     records.entry_of(IMAI).recent_until = -math.inf
     assert cache.is_due(IMAI)
     assert read().remaining_quota == 7400
@@ -159,14 +163,11 @@ def test_a_click_shares_what_another_process_fetched_a_moment_ago(
 ) -> None:
     """Though this one took its own record for recent, and so the click for one that may ask."""
     read()
-    mine = dict(records._entries)
     clock.shift(3)
     imai.spend(100)
-    another_process()
-    cache.refresh(IMAI)
-    read()
-    records._entries.clear()
-    records._entries.update(mine)
+    with in_another_process():
+        cache.refresh(IMAI)
+        read()
     monkeypatch.setattr(records.entry_of(IMAI), "recent_until", math.inf)
     cache.refresh(IMAI)
     assert cache.is_due(IMAI)
@@ -437,15 +438,12 @@ def test_after_the_state_was_emptied_the_latest_fetch_counts(
 ) -> None:
     """Also in a process that knows one from before."""
     read()
-    mine = dict(records._entries)
     for file in tmp_path.glob("state.sqlite3*"):
         file.unlink()
     imai.spend(100)
     clock.shift(10)
-    another_process()
-    read()
-    records._entries.clear()
-    records._entries.update(mine)
+    with in_another_process():
+        read()
     st.cache_data.clear()
     assert read().remaining_quota == 7400
     assert imai.calls == 2

@@ -11,7 +11,7 @@ from typing import Final
 _LEAST_SECONDS: Final = 0.05
 _MOST_SECONDS: Final = 2.0
 _TIMES: Final = 8
-"""A click on Refresh waits for six answers, one after the other: the first is still recent then."""
+"""A click on Refresh waits for seven answers, one after the other: the first is still recent then."""
 
 
 def good_until(began: float) -> float:
