@@ -9,13 +9,13 @@ if __name__ == "__main__":
 
     page.draw()
 else:
-    from integrations import startup
+    from integrations import checks
     from integrations.ui import failure
     from integrations.web import server
 
     try:
-        startup.prepare()
-    except startup.StartError as error:
+        checks.prepare()
+    except checks.StartError as error:
         logging.getLogger("integrations").error("Not started: %s", "; ".join(str(error).splitlines()))  # noqa: TRY400
         raise SystemExit(1) from None
     app = st.App(

@@ -10,7 +10,7 @@ from typing import Final
 from bench.lineup import PAIRED, TITLES
 from bench.report import Report
 from bench.rounds import Rounds
-from tests.harness import ROOT
+from tests.support.processes import ROOT
 
 _JSON: Final = ROOT / "build" / "bench.json"
 _DEFAULT: Final = ("empty", "script", "panel", "naive", *PAIRED)

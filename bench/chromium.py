@@ -7,7 +7,7 @@ from typing import Final
 from playwright.async_api import BrowserContext, BrowserType
 
 from bench.lineup import FIGURE, Candidate
-from tests.harness import CHROMIUM_FLAGS, chromium_path
+from tests.support.processes import CHROMIUM_FLAGS, chromium_path
 
 _WATCH: Final = """
 (() => {

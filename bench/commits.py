@@ -19,8 +19,8 @@ from bench import lineup, pairs
 from bench.lineup import Candidate
 from bench.pairs import Comparison, Sample
 from bench.report import Bar, machine_line, short
-from bench.viewer import ViewerError
-from tests.harness import ROOT, HarnessError
+from tests.support.processes import ROOT, HarnessError
+from tests.support.viewer import ViewerError
 
 MOST_SLOWER: Final = 0.03
 """What no run of a few minutes can tell from nothing; the bars of `python -m bench` allow as much."""

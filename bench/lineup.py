@@ -12,9 +12,9 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from bench.viewer import Viewer
-from tests import harness
-from tests.harness import PASSWORD, Server, SimulatorProcess
+from tests.support import processes
+from tests.support.processes import PASSWORD, Server, SimulatorProcess
+from tests.support.viewer import Viewer
 
 TITLES: Final = {
     "empty": "an empty page under stock `streamlit run`",
@@ -80,7 +80,7 @@ async def start(
         with _asking_nobody(name, folder) as server:
             yield Candidate(name, server)
         return
-    with harness.run_simulator(folder) as simulator:
+    with processes.run_simulator(folder) as simulator:
         # No rate limit: a page that asks too often is measured and not refused.
         simulator.control(rate_limit=1_000_000, latency_seconds=latency_seconds, mode=mode)
         async with _ASKING[name](
@@ -90,14 +90,14 @@ async def start(
 
 
 def _asking_nobody(name: str, folder: Path) -> AbstractContextManager[Server]:
-    port = harness.free_port()
+    port = processes.free_port()
     if name == "empty":
-        return harness.serve(harness.streamlit_run(_FILES / "empty_page.py", port), port, folder, {})
+        return processes.serve(processes.streamlit_run(_FILES / "empty_page.py", port), port, folder, {})
     options = folder / ".streamlit" / "config.toml"
     options.parent.mkdir()
     options.write_text('[server]\nfileWatcherType = "none"\n', encoding="ascii")
     command = [sys.executable, "-m", "uvicorn", "bench.candidates.empty_app:app", "--host", "127.0.0.1"]
-    return harness.serve([*command, "--port", str(port), "--no-access-log"], port, folder, {})
+    return processes.serve([*command, "--port", str(port), "--no-access-log"], port, folder, {})
 
 
 @asynccontextmanager
@@ -110,7 +110,7 @@ async def _panel(
     options: Sequence[str] = (),
     **own: str,
 ) -> AsyncIterator[Candidate]:
-    with harness.run_panel(folder, simulator, options=options, **own, **settings) as panel:
+    with processes.run_panel(folder, simulator, options=options, **own, **settings) as panel:
         async with Viewer(panel.url) as form:
             await form.first_visit()
             cookie = await _sign_in(form, panel.url)
@@ -122,11 +122,11 @@ async def _script(
     folder: Path, simulator: SimulatorProcess, settings: Mapping[str, str]
 ) -> AsyncIterator[Candidate]:
     cookie = folder / "cookie"
-    environment = harness.panel_environment(folder, simulator, **settings)
+    environment = processes.panel_environment(folder, simulator, **settings)
     environment |= {"BENCH_COOKIE_FILE": str(cookie), "BENCH_PASSWORD": PASSWORD}
-    port = harness.free_port()
-    command = harness.streamlit_run(_FILES / "panel_script.py", port)
-    with harness.serve(command, port, folder, environment) as server:
+    port = processes.free_port()
+    command = processes.streamlit_run(_FILES / "panel_script.py", port)
+    with processes.serve(command, port, folder, environment) as server:
         async with Viewer(server.url) as viewer:
             await viewer.first_visit()  # signs in on the server, and sees the form
         yield Candidate("script", server, simulator, cookie.read_text(encoding="ascii"))
@@ -137,9 +137,9 @@ async def _naive(
     folder: Path, simulator: SimulatorProcess, settings: Mapping[str, str]
 ) -> AsyncIterator[Candidate]:
     environment = {"IMAI_API_BASE_URL": simulator.url, "IMAI_API_KEY": simulator.key, **settings}
-    port = harness.free_port()
-    command = harness.streamlit_run(_FILES / "naive_cards.py", port)
-    with harness.serve(command, port, folder, environment) as server:
+    port = processes.free_port()
+    command = processes.streamlit_run(_FILES / "naive_cards.py", port)
+    with processes.serve(command, port, folder, environment) as server:
         yield Candidate("naive", server, simulator)
 
 

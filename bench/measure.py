@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from bench.lineup import FIGURE, Candidate
-from bench.viewer import Viewer, ViewerError
+from tests.support.viewer import Viewer, ViewerError
 
 CLICK_PAUSE_SECONDS: Final = 2.1
 """The panel lets a click on Refresh ask the provider two seconds after the last call, and not before."""

@@ -16,7 +16,7 @@ from typing import Final
 
 from bench import lineup
 from bench.lineup import Candidate
-from bench.viewer import ViewerError
+from tests.support.viewer import ViewerError
 
 VIEWERS: Final = 30
 WARM_UP: Final = 0.3

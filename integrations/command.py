@@ -6,7 +6,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from integrations import env_file
+from integrations.files import env_file
 
 _MODULE = "-m integrations.cli"
 

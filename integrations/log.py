@@ -21,7 +21,7 @@ WINDOW_SECONDS: Final = 60.0
 MAX_CHARACTERS: Final = 4000
 """Of a message, and of a traceback's end; what is beyond is cut."""
 
-_BOUNDED_AT_SOURCE: Final = frozenset({"integrations.audit", "integrations.service"})
+_BOUNDED_AT_SOURCE: Final = frozenset({"integrations.audit", "integrations.readings.fetch"})
 """Loggers whose records differ in who or what they name, and must not count as one.
 
 Sign-in's throttle bounds the first, and the second writes once for each outage.

@@ -21,8 +21,8 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from integrations import env_file
-from integrations.errors import SettingsError
+from integrations.files import env_file
+from integrations.quota.errors import SettingsError
 
 LOOPBACK_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 

@@ -19,7 +19,7 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from tests.browser.conftest import sign_in  # noqa: E402 - found by the line above
-from tests.harness import (  # noqa: E402 - likewise
+from tests.support.processes import (  # noqa: E402 - likewise
     CHROMIUM_FLAGS,
     Panel,
     SimulatorProcess,

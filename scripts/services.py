@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Final
 
-from integrations import yaml_file
 from integrations.accounts import catalogue
+from integrations.files import yaml_file
 from integrations.providers.declared.definition import Definition, QuotaRule
 from integrations.providers.declared.paths import Path as PathInDocument
 

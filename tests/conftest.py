@@ -13,14 +13,15 @@ from typing import Any
 import pytest
 import streamlit as st
 
-from integrations import accounts, cache, counters, records, service
+from integrations import accounts
 from integrations.access import authenticator, store_edit
 from integrations.access.passwords import hash_password
 from integrations.access.store import User
+from integrations.demo.server import Simulator
 from integrations.log import FORMATTERS
 from integrations.providers.imai import Imai
+from integrations.readings import cache, fetch, records, traffic
 from integrations.settings import panel_settings
-from integrations.simulator.server import Simulator
 from integrations.state import state
 from integrations.web import health
 
@@ -42,9 +43,9 @@ def forget() -> None:
     st.cache_data.clear()
     cache._records.cache_clear()
     records._entries.clear()
-    service._outages._of.clear()
+    fetch._outages._of.clear()
     state.cache_clear()
-    counters.reset()
+    traffic.reset()
     health._readiness.checked_at = health._readiness.failed = None
     panel_settings.cache_clear()
     authenticator.auth.cache_clear()

@@ -8,8 +8,8 @@ import click
 import pytest
 
 from integrations.cli.main import main
-from integrations.errors import ErrorCode
 from integrations.providers import PYTHON
+from integrations.quota.errors import ErrorCode
 from integrations.settings import PanelSettings, ProviderSettings
 
 ROOT = Path(__file__).parent.parent

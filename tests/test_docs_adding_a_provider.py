@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from integrations import accounts, cache
+from integrations import accounts
 from integrations.accounts.build import ProvidersFileError, load
-from integrations.errors import ErrorCode
+from integrations.quota.errors import ErrorCode
+from integrations.readings import cache
 from tests.providers.examples import acme
 from tests.providers.examples.acme import Acme
 from tests.providers.hostile import answer, hostile

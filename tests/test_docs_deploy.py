@@ -20,7 +20,7 @@ from integrations.web.server import ROUTES
 
 ROOT = Path(__file__).parents[1]
 DOCUMENT = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
-UNIT = (ROOT / "deploy" / "integrations.service").read_text(encoding="utf-8")
+UNIT = (ROOT / "deploy" / "integrations.readings.fetch").read_text(encoding="utf-8")
 NGINX = (ROOT / "deploy" / "nginx.conf").read_text(encoding="utf-8")
 CONTAINERFILE = (ROOT / "deploy" / "Containerfile").read_text(encoding="utf-8")
 SYSTEMD_ANALYZE = shutil.which("systemd-analyze")
@@ -38,7 +38,7 @@ def composition() -> dict[str, Any]:
 @pytest.fixture
 def unit(tmp_path: Path) -> Path:
     """The unit, with a command that is there."""
-    file = tmp_path / "integrations.service"
+    file = tmp_path / "integrations.readings.fetch"
     command = Path(sys.executable).with_name("integrations")
     file.write_text(UNIT.replace("/opt/integrations/.venv/bin/integrations", str(command)), encoding="utf-8")
     return file

@@ -11,9 +11,9 @@ from typing import get_args, get_type_hints
 import pytest
 import yaml
 
-from integrations.models import Reading
-from integrations.simulator.server import Simulator
-from tests.harness import ROOT, clean_environment
+from integrations.demo.server import Simulator
+from integrations.quota.models import Reading
+from tests.support.processes import ROOT, clean_environment
 
 DOCUMENTS = sorted(ROOT.glob("*.md")) + sorted((ROOT / "docs").glob("*.md"))
 USAGE_JSON = (ROOT / "docs" / "usage-json.md").read_text(encoding="utf-8")

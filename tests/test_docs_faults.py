@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from integrations.errors import ErrorCode
+from integrations.quota.errors import ErrorCode
 from tests.providers.faults import FAULTS
 
 DOCUMENT = (Path(__file__).parents[1] / "docs" / "faults.md").read_text(encoding="utf-8")

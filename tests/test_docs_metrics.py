@@ -8,8 +8,8 @@ from pathlib import Path
 
 import yaml
 
-from integrations import counters
-from integrations.simulator.server import Simulator
+from integrations.demo.server import Simulator
+from integrations.readings import traffic
 from integrations.web import metrics
 from tests.conftest import IMAI
 
@@ -38,7 +38,7 @@ def names() -> set[str]:
 def test_every_metric_is_described(imai: Simulator) -> None:
     """The table is the endpoint's metrics, none missing, none too many."""
     assert imai.calls == 0
-    counters.add(IMAI.label, requests=1, seconds=0.5)
+    traffic.add(IMAI.label, requests=1, seconds=0.5)
     described = re.findall(r"^\| `(\w+)` \|", DOCUMENT, re.MULTILINE)
     assert set(described) == names()
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import ROOT, clean_environment
+from tests.support.processes import ROOT, clean_environment
 
 DOCUMENT = (ROOT / "docs" / "adding-a-provider.md").read_text(encoding="utf-8")
 PROVIDER, LINE, CANDIDATE = re.findall(r"```python\n(.*?)```", DOCUMENT, re.DOTALL)

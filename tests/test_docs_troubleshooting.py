@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from integrations import service, startup
+from integrations import checks
 from integrations.access import auth
 from integrations.cli import serve as serve_module
 from integrations.cli.main import main
+from integrations.demo.server import Simulator
+from integrations.readings import fetch
 from integrations.settings import panel_settings
-from integrations.simulator.server import Simulator
 from tests.access.test_store import as_nobody_special
 from tests.conftest import PASSWORD, AddUser
 from tests.transport.test_client import self_signed
@@ -48,8 +49,8 @@ class Place:
 
     def start(self) -> str:
         """What the log says at the start."""
-        self.monkeypatch.setattr(startup, "prepare_log", lambda _: None)  # the test hears the log as it is
-        startup.prepare()
+        self.monkeypatch.setattr(checks, "prepare_log", lambda _: None)  # the test hears the log as it is
+        checks.prepare()
         return self.log.text
 
     def with_store(self, text: str, mode: int = 0o600) -> str:
@@ -92,7 +93,7 @@ def _elsewhere(place: Place) -> str:
 
 def _without_path(place: Place) -> str:
     place.monkeypatch.setenv("IMAI_API_BASE_URL", os.environ["IMAI_API_BASE_URL"].removesuffix("/api"))
-    service.get_imai_usage()
+    fetch.get_imai_usage()
     return place.log.text
 
 

@@ -9,8 +9,8 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 import pytest
 from jsonschema import Draft202012Validator
 
-from integrations.errors import ErrorCode
-from integrations.models import Reading, UsageError, UsageReport, usage_schema
+from integrations.quota.errors import ErrorCode
+from integrations.quota.models import Reading, UsageError, UsageReport, usage_schema
 from tests.ui import gallery
 
 DOCUMENT = (Path(__file__).parents[1] / "docs" / "usage-json.md").read_text(encoding="utf-8")

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.debian import innermost, make_debian
-from tests.harness import free_port
+from tests.support.debian import innermost, make_debian
+from tests.support.processes import free_port
 
 ROOT = Path(__file__).parents[1]
 BASE = "docker.io/library/debian:12-slim"

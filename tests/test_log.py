@@ -11,7 +11,7 @@ import streamlit.logger
 
 from integrations import log
 from integrations.web import server
-from tests.clock import Clock
+from tests.support.clock import Clock
 
 HOSTILE = "eve\r\n2026-11-24 INFO integrations.audit: sign-in: user='alice'\x1b[2K\x85\u2028\u202e\x00"
 
@@ -148,7 +148,7 @@ def test_the_same_record_is_written_ten_times_and_then_counted() -> None:
 def test_lines_that_differ_in_whom_they_name_are_not_the_same() -> None:
     """A provider's outage or somebody's sign-in must not be lost behind those of others."""
     repeats = log.RepeatFilter(lambda _record: None, clock=Clock())
-    for name in ("integrations.audit", "integrations.service"):
+    for name in ("integrations.audit", "integrations.readings.fetch"):
         assert all(repeats.filter(record("of %d", 7, number, name=name)) for number in range(50))
         passed = [repeats.filter(record("of %d", 7, 1, name=name)) for _ in range(20)]
         assert sum(passed) == 9

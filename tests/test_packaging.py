@@ -17,7 +17,7 @@ from typing import TypedDict
 
 import pytest
 
-from integrations.simulator.server import Simulator
+from integrations.demo.server import Simulator
 
 
 class Identity(TypedDict, total=False):

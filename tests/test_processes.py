@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.viewer import Viewer
-from tests.harness import (
+from tests.state.redis_server import RedisServer
+from tests.support.processes import (
     COMMAND,
     PASSWORD,
     Panel,
@@ -29,7 +29,7 @@ from tests.harness import (
     run_simulator,
     serve,
 )
-from tests.state.redis_server import RedisServer
+from tests.support.viewer import Viewer
 
 FIGURE = "Remaining: **7,500** credits"
 VIEWERS = 50

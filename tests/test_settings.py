@@ -9,11 +9,12 @@ from click.testing import CliRunner
 from pydantic import SecretStr
 from pydantic_settings import BaseSettings
 
-from integrations import env_file, startup
+from integrations import checks
 from integrations.cli.main import main
-from integrations.errors import SettingsError
+from integrations.files import env_file
 from integrations.providers import PYTHON
 from integrations.providers.imai import ImaiSettings
+from integrations.quota.errors import SettingsError
 from integrations.settings import PanelSettings, ProviderSettings
 from tests.access.test_store import as_nobody_special
 
@@ -243,8 +244,8 @@ def test_a_line_that_cannot_be_read_stops_the_start(
 ) -> None:
     """It may be the key: it is told once, with its place, and nothing of what it says."""
     (tmp_path / ".env").write_text(text, encoding="utf-8")
-    with pytest.raises(startup.StartError) as stopped:
-        startup.check_settings()
+    with pytest.raises(checks.StartError) as stopped:
+        checks.check_settings()
     expected = "cannot be read: expected NAME=value, and a second quote where there is a first"
     assert str(stopped.value).splitlines() == [f".env:{line}: {expected}" for line in lines]
     assert caplog.text == ""
@@ -363,7 +364,7 @@ def test_a_pipe_of_the_shell_is_no_env_file() -> None:
 def test_a_named_pipe_is_said_to_be_read(tmp_path: Path) -> None:
     """Some password managers serve the file so, to each reader anew."""
     os.mkfifo(tmp_path / ".env")
-    assert startup.settings_source() == f"Settings from the environment, then from {tmp_path}/.env"
+    assert checks.settings_source() == f"Settings from the environment, then from {tmp_path}/.env"
 
 
 def test_the_proxys_password_is_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:

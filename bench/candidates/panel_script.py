@@ -9,7 +9,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from integrations import startup
+from integrations import checks
 from integrations.access import auth
 from integrations.ui import page
 
@@ -17,7 +17,7 @@ from integrations.ui import page
 @st.cache_resource(show_spinner=False)
 def sign_in() -> None:
     """Once a process; Streamlit runs this file anew each time, and functools.cache would begin anew with it."""
-    startup.prepare()
+    checks.prepare()
     ticket = str(auth().sign_in("alice", os.environ["BENCH_PASSWORD"]))
     cookie = f"{auth().cookie_name}={auth().redeem(ticket)}"
     Path(os.environ["BENCH_COOKIE_FILE"]).write_text(cookie, encoding="ascii")

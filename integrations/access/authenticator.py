@@ -13,6 +13,7 @@ from functools import cache
 
 from integrations.access.passwords import check_password
 from integrations.access.permissions import is_allowed, permissions_of
+from integrations.access.requester import UNKNOWN_CLIENT, cookie_in
 from integrations.access.sessions import Session, Sessions
 from integrations.access.store import (
     MAX_NAME,
@@ -24,7 +25,6 @@ from integrations.access.store import (
     normal_name,
 )
 from integrations.access.throttle import Throttle
-from integrations.access.visitor import UNKNOWN_CLIENT, cookie_in
 from integrations.settings import PanelSettings, panel_settings
 from integrations.state import StateError, state
 

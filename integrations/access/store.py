@@ -14,10 +14,11 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from integrations import command, owner, yaml_file
+from integrations import command
 from integrations.access.passwords import BCRYPT_HASH, COST, cost
 from integrations.access.permissions import PERMISSION
-from integrations.yaml_file import YamlFileError, YamlUnreachableError
+from integrations.files import owner, yaml_file
+from integrations.files.yaml_file import YamlFileError, YamlUnreachableError
 
 MAX_NAME: Final = 64
 _SECRET: Final = re.compile(r"\$2[a-z]?\$[./$A-Za-z0-9]+|[0-9a-fA-F]{40,}")

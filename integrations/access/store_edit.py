@@ -8,9 +8,9 @@ from typing import Final
 import filelock
 import yaml
 
-from integrations import owner
 from integrations.access import store
 from integrations.access.store import StoreContent, StoreError, StoreMissingError, User
+from integrations.files import owner
 
 FIRST_ROLES: Final = {"admin": ["*"], "viewer": ["integration:Read"], "guest": []}
 LOCK_SECONDS: Final = 30.0

@@ -8,17 +8,17 @@ from typing import Any, Final, TypeVar
 
 from pydantic import ValidationError
 
-from integrations import yaml_file
 from integrations.accounts import catalogue
-from integrations.accounts.check import Defect, declared_defects, python_defects
 from integrations.accounts.file import ONLY, Account, ProvidersFile
-from integrations.errors import SettingsError
+from integrations.accounts.rules import Defect, declared_defects, python_defects
+from integrations.files import yaml_file
+from integrations.files.yaml_file import YamlDocument, YamlFileError
+from integrations.files.yaml_model import defects_of, did_you_mean, written
 from integrations.providers import PYTHON
 from integrations.providers.base import Provider
 from integrations.providers.declared.definition import Definition
 from integrations.providers.declared.provider import Declared, DeclaredAccount, Terms
-from integrations.yaml_file import YamlDocument, YamlFileError
-from integrations.yaml_model import defects_of, did_you_mean, written
+from integrations.quota.errors import SettingsError
 
 _SERVICE: Final = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
 

@@ -4,7 +4,8 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from integrations import providers, yaml_file
+from integrations import providers
+from integrations.files import yaml_file
 from integrations.providers.declared.definition import Definition
 
 FOLDER: Final = Path(providers.__file__).parent / "catalogue"

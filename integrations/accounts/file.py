@@ -7,10 +7,10 @@ from typing import Annotated, Final
 
 from pydantic import BeforeValidator, Field, PlainValidator
 
+from integrations.files.yaml_model import Entry
 from integrations.providers.declared.definition import Definition
 from integrations.providers.declared.fields import Word
 from integrations.providers.renewal import time_of_day
-from integrations.yaml_model import Entry
 
 ONLY: Final = ""
 """Stands for the name of a quota where a plain value is given for the only one."""

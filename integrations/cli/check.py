@@ -10,15 +10,17 @@ from typing import Any, Final
 
 import click
 
-from integrations import accounts, command, env_file, log, service, startup
+from integrations import accounts, checks, command, log
 from integrations.access import INTEGRATION_READ, store
 from integrations.access.permissions import is_allowed, permissions_of
 from integrations.access.store import StoreError
-from integrations.models import Reading
+from integrations.files import env_file
 from integrations.providers.base import Provider
+from integrations.quota import words
+from integrations.quota.models import Reading
+from integrations.readings import fetch
 from integrations.settings import LOOPBACK_HOSTS, panel_settings
 from integrations.state import StateError, state
-from integrations.ui import texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,29 +50,29 @@ def check(*, offline: bool) -> None:
 def _settings() -> Iterator[Finding]:
     """The variables, and the providers' file with them."""
     try:
-        startup.check_settings()
-    except startup.StartError as error:
+        checks.check_settings()
+    except checks.StartError as error:
         for line in str(error).splitlines():
             yield Finding("settings", line, ok=False)
         return
-    yield Finding("settings", startup.settings_source())
+    yield Finding("settings", checks.settings_source())
 
 
 def _names() -> Iterator[Finding]:
     """What looks like a setting and is none; that stops no start, and so none of the other checks."""
-    for line in startup.unknown_variables():
+    for line in checks.unknown_variables():
         yield Finding("settings", line, ok=False)
 
 
 def _accounts() -> Iterator[Finding]:
-    missing = startup.missing_providers_file(panel_settings())
+    missing = checks.missing_providers_file(panel_settings())
     if missing is not None:
         yield Finding("accounts", missing, ok=False)
         return
     file = panel_settings().providers_file.absolute()
     names = ", ".join(provider.label for provider in accounts.current()) or "none"
     yield Finding("accounts", f"{names}, from {file}" if file.exists() else f"{names}; there is no {file}")
-    for line in startup.unknown_icons():
+    for line in checks.unknown_icons():
         yield Finding("accounts", line, ok=False)
 
 
@@ -93,7 +95,7 @@ def _state() -> Iterator[Finding]:
     except StateError as error:
         yield Finding("state", f"PANEL_STATE_URL: {error}", ok=False)
     else:
-        yield Finding("state", f"can be read and written: {startup.state_place(panel_settings())}")
+        yield Finding("state", f"can be read and written: {checks.state_place(panel_settings())}")
 
 
 def _store() -> Iterator[Finding]:
@@ -104,7 +106,7 @@ def _store() -> Iterator[Finding]:
     except StoreError as error:
         yield Finding("users", str(error), ok=False)
         return
-    obstacle = startup.sign_in_obstacle(panel_settings())
+    obstacle = checks.sign_in_obstacle(panel_settings())
     if obstacle is not None:
         yield Finding("users", obstacle, ok=False)
         return
@@ -165,9 +167,9 @@ def _keys_work() -> Iterator[Finding]:
     """Each account, asked once, side by side; the log is not written, so what it would say stands here."""
     providers = accounts.current()
     with ThreadPoolExecutor(max_workers=max(len(providers), 1)) as pool:
-        answers = zip(providers, pool.map(service.asked, providers), strict=True)
+        answers = zip(providers, pool.map(fetch.asked, providers), strict=True)
         for provider, (outcome, description) in answers:
-            for reading in service.readings_of(provider, outcome):
+            for reading in fetch.readings_of(provider, outcome):
                 if reading.error is None:
                     yield Finding(reading.provider, _figures(provider, reading))
                 else:
@@ -176,5 +178,5 @@ def _keys_work() -> Iterator[Finding]:
 
 
 def _figures(provider: Provider[Any], reading: Reading) -> str:
-    figures = (texts.remaining(reading), texts.used(reading, total_hint=provider.total_hint))
+    figures = (words.remaining(reading), words.used(reading, total_hint=provider.total_hint))
     return ". ".join(filter(None, figures))

@@ -14,13 +14,13 @@ from typing import Final
 
 import click
 
-from integrations import startup
+from integrations import checks
 from integrations.access import store_edit
 from integrations.access.passwords import hash_password
 from integrations.access.store import User
-from integrations.cli import stand_ins
+from integrations.demo import stand_ins
+from integrations.demo.server import Simulator
 from integrations.providers.imai import ImaiSettings
-from integrations.simulator.server import Simulator
 
 _USER: Final = "admin"
 _HOST: Final = "127.0.0.1"
@@ -37,8 +37,8 @@ _LOOK_SECONDS: Final = 0.2
 )
 def demo(port: int | None) -> None:
     """Try the panel on loopback: nothing to configure, nothing kept."""
-    settings = startup.check_settings()
-    startup.check_env_file()
+    settings = checks.check_settings()
+    checks.check_env_file()
     for number in _ending_signals():  # they end the demo as Ctrl+C does
         signal.signal(number, signal.default_int_handler)
     port = port or _free_port(settings.port)

@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
-from integrations import env_file
 from integrations.access.passwords import PasswordError
 from integrations.access.store import StoreError
+from integrations.checks import StartError
 from integrations.cli import nagios, output
 from integrations.cli.check import check
 from integrations.cli.demo import demo
@@ -20,8 +20,8 @@ from integrations.cli.simulate import simulate
 from integrations.cli.tokens import tokens
 from integrations.cli.usage import usage
 from integrations.cli.users import users
-from integrations.errors import SettingsError
-from integrations.startup import StartError
+from integrations.files import env_file
+from integrations.quota.errors import SettingsError
 from integrations.state import StateError
 
 

@@ -13,9 +13,9 @@ from typing import Final, NoReturn
 import click
 
 from integrations.cli import output
-from integrations.errors import ErrorCode
-from integrations.models import Level, Reading, Thresholds, UsageReport
-from integrations.ui import texts
+from integrations.quota import words
+from integrations.quota.errors import ErrorCode
+from integrations.quota.models import Level, Reading, Thresholds, UsageReport
 
 
 class State(IntEnum):
@@ -89,8 +89,8 @@ def _state(reading: Reading) -> State:
 def _summary(reading: Reading) -> str:
     if reading.error is not None:
         return f"{reading.provider}: {reading.error.message}"
-    parts = [texts.remaining(reading), texts.used(reading, total_hint=None)]
-    return f"{reading.provider}: {texts.badge(reading).word}, {', '.join(filter(None, parts))}"
+    parts = [words.remaining(reading), words.used(reading, total_hint=None)]
+    return f"{reading.provider}: {words.badge(reading).word}, {', '.join(filter(None, parts))}"
 
 
 def _performance(reading: Reading, thresholds: Thresholds) -> list[str]:

@@ -9,20 +9,22 @@ from typing import Any, Final
 
 import click
 
-from integrations import accounts, command, service, startup, yaml_file
+from integrations import accounts, checks, command
 from integrations.accounts import catalogue
 from integrations.accounts.file import ProvidersFile
 from integrations.cli import table
-from integrations.errors import ProviderError
-from integrations.models import Quota, Reading, Thresholds
+from integrations.files import yaml_file
+from integrations.files.yaml_file import YamlFileError
+from integrations.files.yaml_model import did_you_mean, schema_of
 from integrations.providers import PYTHON
 from integrations.providers.base import Provider
 from integrations.providers.declared.provider import Declared
 from integrations.providers.declared.trace import places
+from integrations.quota import words
+from integrations.quota.errors import ProviderError
+from integrations.quota.models import Quota, Reading, Thresholds
+from integrations.readings import fetch
 from integrations.settings import panel_settings
-from integrations.ui import texts
-from integrations.yaml_file import YamlFileError
-from integrations.yaml_model import did_you_mean, schema_of
 
 _FAILED: Final = 2
 
@@ -49,7 +51,7 @@ def list_(*, as_json: bool) -> None:
     Example:
       integrations providers list --json | jq '.accounts[].label'
     """  # noqa: D301 - click leaves the lines after this mark as they are
-    startup.check_settings()
+    checks.check_settings()
     shown = [_account(provider) for provider in accounts.current()]
     services = [_service(name) for name in catalogue.names()]
     if as_json:
@@ -126,17 +128,17 @@ def try_(account: str) -> None:
     Example:
       integrations providers try "OpenRouter Marketing"
     """  # noqa: D301 - click leaves the lines after this mark as they are
-    startup.prepare_log(startup.check_settings())
+    checks.prepare_log(checks.check_settings())
     by_label = {provider.label: provider for provider in accounts.current()}
     provider = by_label.get(account)
     if provider is None:
         known = ", ".join(by_label) or "none"
         raise click.ClickException(f"There is no account {account!r}. The accounts are: {known}")
     try:
-        quotas = _traced(provider) if isinstance(provider, Declared) else service.quotas_of(provider)
+        quotas = _traced(provider) if isinstance(provider, Declared) else fetch.quotas_of(provider)
     except ProviderError as error:
         sentence = error.code.sentence(label=provider.label, key_variable=provider.key_variable)
-        click.echo(f"{sentence}\nThe log would say: {service.description_of(provider, error)}")
+        click.echo(f"{sentence}\nThe log would say: {fetch.description_of(provider, error)}")
         sys.exit(_FAILED)
     for quota in quotas:
         click.echo(_card(provider.label, quota))
@@ -144,7 +146,7 @@ def try_(account: str) -> None:
 
 def _traced(provider: Declared) -> tuple[Quota, ...]:
     """The figures of an account, after a table of the places where they stand."""
-    response = service.within_deadline(provider, provider.ask)
+    response = fetch.within_deadline(provider, provider.ask)
     found = list(places(provider.definition, response, now=datetime.now(UTC), secrets=provider.secrets()))
     for quota, group in groupby(found, key=lambda place: place.quota):
         rows = [(f"  {place.what}", place.where, place.found, place.read) for place in group]
@@ -154,7 +156,7 @@ def _traced(provider: Declared) -> tuple[Quota, ...]:
 
 def _card(label: str, quota: Quota) -> str:
     reading = Reading.measured(label, quota, at=datetime.now(UTC), thresholds=Thresholds())
-    parts = (texts.remaining(reading), texts.used(reading, total_hint=None))
+    parts = (words.remaining(reading), words.used(reading, total_hint=None))
     return f"{reading.provider}: " + "; ".join(part for part in parts if part)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from integrations import startup
+from integrations import checks
 from integrations.settings import LOOPBACK_HOSTS, PanelSettings
 from integrations.state import state
 
@@ -58,11 +58,11 @@ def serve(  # noqa: PLR0913 - the options of the command
     the panel, as the terminal was closed.
     """
     heard = _note_signals()
-    settings = startup.check()
+    settings = checks.check()
     if workers == 1:
         _reload_on_hangup()
     elif settings.state_url.get_secret_value() == "memory://":
-        raise startup.StartError(
+        raise checks.StartError(
             f"PANEL_STATE_URL: {workers} workers share nothing in memory://. Use a file or Redis, or --workers 1"
         )
     _check_certificate(ssl_certfile, ssl_keyfile)
@@ -217,7 +217,7 @@ def _end(*_: object) -> None:
 
 
 def _reload(*_: object) -> None:
-    threading.Thread(target=startup.reload_accounts).start()
+    threading.Thread(target=checks.reload_accounts).start()
 
 
 def _leave() -> None:

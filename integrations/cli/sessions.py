@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import click
 
-from integrations import startup
+from integrations import checks
 from integrations.access import auth
 from integrations.access.store import normal_name
 from integrations.settings import PanelSettings
@@ -51,8 +51,8 @@ def require_panels_state(known: str) -> PanelSettings:
         ClickException: it is the memory of the panel, or a file that is not there: nothing would be done.
         StartError: settings are wrong.
     """
-    settings = startup.check_settings()
-    startup.prepare_log(settings)
+    settings = checks.check_settings()
+    checks.prepare_log(settings)
     url = settings.state_url.get_secret_value()
     if url == "memory://":
         raise click.ClickException(f"PANEL_STATE_URL: with memory:// only the panel itself knows {known}.")

@@ -2,8 +2,8 @@
 
 import click
 
-from integrations.simulator.account import KEY, Mode
-from integrations.simulator.server import PORT, serve
+from integrations.demo.account import KEY, Mode
+from integrations.demo.server import PORT, serve
 
 
 @click.command()

@@ -6,13 +6,14 @@ from typing import Any, Final, NoReturn
 
 import click
 
-from integrations import service, startup
+from integrations import checks
 from integrations.cli import nagios
 from integrations.cli.table import lines
-from integrations.models import Level, Thresholds, UsageReport, usage_schema
 from integrations.providers.base import Provider
+from integrations.quota import words
+from integrations.quota.models import Level, Thresholds, UsageReport, usage_schema
+from integrations.readings import fetch
 from integrations.settings import PanelSettings
-from integrations.ui import texts
 
 _NOT_ALL_ACTIVE: Final = 2
 _LEVEL_REACHED: Final = 3
@@ -63,20 +64,20 @@ def _refuse_together(options: dict[str, bool]) -> None:
 
 
 def _prepare() -> PanelSettings:
-    settings = startup.check_settings()
-    startup.prepare_log(settings)
+    settings = checks.check_settings()
+    checks.prepare_log(settings)
     return settings
 
 
 def _asked() -> UsageReport:
-    return service.get_all_integrations_usage(read=_read)
+    return fetch.get_all_integrations_usage(read=_read)
 
 
-def _read(provider: Provider[Any]) -> service.Readings:
+def _read(provider: Provider[Any]) -> fetch.Readings:
     """Asked now; but where that may be done only so often, the panel's own readings count, and this is one of them."""
     if provider.every is None:
-        return service.read(provider)
-    from integrations import cache  # noqa: PLC0415 - Streamlit is heavy, and most do without
+        return fetch.read(provider)
+    from integrations.readings import cache  # noqa: PLC0415 - Streamlit is heavy, and most do without
 
     return cache.current_for_command(provider)
 
@@ -103,8 +104,8 @@ def _table(found: UsageReport) -> str:
             reading.used_quota,
             reading.usage_percentage,
         )
-        cells = ("-" if figure is None else texts.amount(figure) for figure in figures)
-        rows.append((reading.provider, texts.badge(reading).word, *cells, reading.unit or "-"))
+        cells = ("-" if figure is None else words.amount(figure) for figure in figures)
+        rows.append((reading.provider, words.badge(reading).word, *cells, reading.unit or "-"))
     failures = [
         f"{reading.provider}: {reading.error.message}" for reading in found.integrations if reading.error
     ]

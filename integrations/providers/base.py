@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
-from integrations.errors import ErrorCode, ProviderError, SettingsError
-from integrations.models import MAX_DECIMALS, MAX_FIGURE, Quota
+from integrations.quota.errors import ErrorCode, ProviderError, SettingsError
+from integrations.quota.models import MAX_DECIMALS, MAX_FIGURE, Quota
 from integrations.settings import ProviderSettings
 from integrations.transport.response import Response, code_for_status
 

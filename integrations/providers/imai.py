@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from pydantic import BeforeValidator, Field
 from pydantic_settings import SettingsConfigDict
 
-from integrations.errors import ErrorCode
-from integrations.models import Quota
 from integrations.providers.base import Amount, Payload, Provider
 from integrations.providers.renewal import next_renewal, time_of_day
+from integrations.quota.errors import ErrorCode
+from integrations.quota.models import Quota
 from integrations.settings import BaseUrl, ProviderSettings
 
 if TYPE_CHECKING:

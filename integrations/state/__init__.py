@@ -11,8 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
-from integrations import owner
-from integrations.errors import SettingsError
+from integrations.files import owner
+from integrations.quota.errors import SettingsError
 from integrations.settings import PanelSettings, panel_settings
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from integrations import owner
+from integrations.files import owner
 from integrations.state import StateFileError
 
 _INDEX_BYTES: Final = 32 * 1024

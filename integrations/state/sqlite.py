@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import filelock
 
-from integrations import owner
+from integrations.files import owner
 from integrations.state import PREFIX, StateError, StateFileError, files
 from integrations.state.outage import Doing, Outages
 

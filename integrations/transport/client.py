@@ -14,7 +14,7 @@ import requests
 import tenacity
 from urllib3.exceptions import HTTPError
 
-from integrations.errors import ErrorCode, ProviderError
+from integrations.quota.errors import ErrorCode, ProviderError
 from integrations.settings import panel_settings
 from integrations.transport.deadline import Deadline, DeadlineAdapter
 from integrations.transport.request import Request

@@ -10,7 +10,7 @@ from typing import Any, Final, NoReturn, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from integrations.errors import ErrorCode, ProviderError
+from integrations.quota.errors import ErrorCode, ProviderError
 
 MAX_RETRY_AFTER_SECONDS: Final = 15 * 60.0
 

@@ -8,10 +8,11 @@ from zoneinfo import ZoneInfo
 
 import streamlit as st
 
-from integrations.errors import Status
-from integrations.models import Reading
 from integrations.providers.base import Provider
-from integrations.ui import failure, icons, texts
+from integrations.quota import words
+from integrations.quota.errors import Status
+from integrations.quota.models import Reading
+from integrations.ui import failure, icons
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
@@ -51,7 +52,7 @@ class Card:
             with self._row, st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
                 icon = icons.drawable(provider.icon)
                 st.header(escape(reading.provider), icon=icon, anchor=anchor(reading), width="content")
-                state = texts.REFRESHING if refreshing else texts.badge(reading)
+                state = words.REFRESHING if refreshing else words.badge(reading)
                 self._badge = st.badge(state.word, icon=state.icon, color=state.color)
             self._place = st.empty() if refreshing else None
             with self._body(reading, "-before" * refreshing), failure.contained(reading.provider):
@@ -60,7 +61,7 @@ class Card:
     def update(self, reading: Reading, *, rests_until: datetime | None) -> None:
         """Show the new reading on a card that was being refreshed."""
         self._reading = reading
-        state = texts.badge(reading)
+        state = words.badge(reading)
         self._badge.badge(state.word, icon=state.icon, color=state.color)
         with self._body(reading), failure.contained(reading.provider):
             _draw_body(self._provider, reading, rests_until)
@@ -82,7 +83,7 @@ class Card:
 
     def _body(self, reading: Reading, suffix: str = "") -> "DeltaGenerator":
         # The key is its class in the style sheet, by which the bar has its colour; it may stand once in a run.
-        key = f"bar-{texts.tone(reading)}-{reading.provider}{suffix}"
+        key = f"bar-{words.tone(reading)}-{reading.provider}{suffix}"
         return (self._place or st).container(gap="xsmall", key=key)
 
 
@@ -104,15 +105,15 @@ def anchor(reading: Reading) -> str:
 def _figures(provider: Provider[Any], reading: Reading) -> None:
     # The style sheet makes the bold part large.
     if reading.remaining_quota is not None:
-        figure, unit = texts.figure_and_unit(reading.remaining_quota, reading.unit)
+        figure, unit = words.figure_and_unit(reading.remaining_quota, reading.unit)
         st.subheader(f"Remaining: **{escape(figure)}** {escape(unit)}".rstrip(), anchor=False)
     else:
-        label, _, word = texts.remaining(reading).rpartition(": ")
+        label, _, word = words.remaining(reading).rpartition(": ")
         st.subheader(f"{label}: **{word}**" if label else f"**{word}**", anchor=False)
-    used = texts.used(reading, total_hint=provider.total_hint)
+    used = words.used(reading, total_hint=provider.total_hint)
     if reading.usage_percentage is not None and used is not None:
         share = min(float(reading.usage_percentage) / 100, 1.0)
-        st.progress(share, text=f"{escape(used)} **{texts.percentage(reading.usage_percentage)}**")
+        st.progress(share, text=f"{escape(used)} **{words.percentage(reading.usage_percentage)}**")
     elif used is not None:
         st.markdown(f":small[{escape(used)}]")
 
@@ -120,13 +121,13 @@ def _figures(provider: Provider[Any], reading: Reading) -> None:
 def _small_print(reading: Reading, rests_until: datetime | None) -> str:
     """The last line, as Markdown."""
     now = datetime.now(UTC)
-    parts = [texts.note(reading), texts.pause(reading)]
+    parts = [words.note(reading), words.pause(reading)]
     if rests_until is not None:
-        parts.append(texts.rest(rests_until, now=now))
+        parts.append(words.rest(rests_until, now=now))
     if reading.renews_at is not None:
-        parts.append(texts.renewal(reading.renews_at, now=now, zone=_viewer_zone()))
+        parts.append(words.renewal(reading.renews_at, now=now, zone=_viewer_zone()))
     written = [escape(part.removesuffix(".")) for part in parts if part is not None]
-    if (age := texts.freshness(reading, now=now)) is not None:
+    if (age := words.freshness(reading, now=now)) is not None:
         written.append(f":small[{escape(age)}]")  # of the same size; the style sheet keeps it on one line
     return " · ".join(written)
 

@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any, Final
 import streamlit as st
 from streamlit.errors import StreamlitAPIException
 
-from integrations import accounts, cache
+from integrations import accounts
 from integrations.providers.base import Provider
-from integrations.ui import card, failure, overview, run, texts, visitor
+from integrations.quota import words
+from integrations.readings import cache
+from integrations.ui import card, failure, overview, run, viewer
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
@@ -61,7 +63,7 @@ def draw() -> None:
 
 def refresh_all() -> None:
     """Have every provider asked that may be asked now; for a click."""
-    if not visitor.may_read(touch=True):
+    if not viewer.may_read(touch=True):
         return
     asked = _ask([provider for provider in accounts.current() if cache.rests_until(provider) is None])
     if not asked:
@@ -76,14 +78,14 @@ def refresh_all() -> None:
 
 def _refresh(provider: Provider[Any]) -> None:
     # A callback runs before the page's first line, so it checks for itself; so does refresh_all.
-    if not visitor.may_read(touch=True):
+    if not viewer.may_read(touch=True):
         return
     now = datetime.now(UTC)
     note = None
     if (until := cache.rests_until(provider)) is not None:
-        note = f"{provider.label}: {texts.rest(until, now=now).lower()}"
+        note = f"{provider.label}: {words.rest(until, now=now).lower()}"
     elif not _ask([provider]):
-        note = " ".join(texts.nothing_asked(reading, now=now) for reading in cache.known(provider))
+        note = " ".join(words.nothing_asked(reading, now=now) for reading in cache.known(provider))
     key = _NOTE + provider.label
     if note is None or key not in st.session_state:  # what an earlier click brought is told first
         st.session_state[key] = note
@@ -103,13 +105,13 @@ def _fragment_key(label: str) -> str:
 @functools.cache
 def _card_fragment(label: str, *, parallel: bool) -> Callable[[Provider[Any]], None]:
     """A provider's cards as a fragment with a key of its own, by which a click can ask for them."""
-    decorate = st.fragment(parallel=parallel, run_every=visitor.PULSE_SECONDS, key=_fragment_key(label))
+    decorate = st.fragment(parallel=parallel, run_every=viewer.PULSE_SECONDS, key=_fragment_key(label))
     return decorate(_draw_provider)
 
 
 def _draw_provider(provider: Provider[Any]) -> None:
     # Every run checks, as a fragment also runs without the page around it, at times of a client's choosing.
-    if not visitor.may_read():
+    if not viewer.may_read():
         _run_whole_page()
         return
     if not cache.known(provider):
@@ -190,7 +192,7 @@ def _is_waited_for(provider: Provider[Any]) -> bool:
     return cache.is_fetching(provider, younger_than=_MAX_WAIT_SECONDS)
 
 
-@st.fragment(run_every=visitor.LOOK_SECONDS)
+@st.fragment(run_every=viewer.LOOK_SECONDS)
 def _look_again(provider: Provider[Any]) -> None:
     """Draw the page anew as soon as the provider has answered."""
     if not cache.is_fetching(provider):
@@ -203,9 +205,9 @@ def _has_overview() -> bool:
     return len(providers) > 1 or (len(providers) == 1 and len(cache.known(providers[0])) != 1)
 
 
-@st.fragment(run_every=visitor.PULSE_SECONDS, key=_OVERVIEW)
+@st.fragment(run_every=viewer.PULSE_SECONDS, key=_OVERVIEW)
 def _draw_overview() -> "DeltaGenerator":
-    if not visitor.may_read():
+    if not viewer.may_read():
         st.rerun()
     return _draw_overview_in(None)
 
@@ -263,7 +265,7 @@ def _announce(provider: Provider[Any]) -> None:
         return
     note = st.session_state.pop(key)
     if note is None:
-        note = " ".join(map(texts.announcement, cache.known(provider)))
+        note = " ".join(map(words.announcement, cache.known(provider)))
     if note:
         st.empty().toast(card.escape(note), duration=_stay_seconds(provider.label))
 
@@ -281,7 +283,7 @@ def _announce_all() -> None:
         if asked:  # or the accounts were replaced meanwhile
             readings = [reading for provider in asked for reading in cache.known(provider)]
             others = [provider.label for provider in accounts.current() if provider not in asked]
-            outcome = texts.summary(readings, not_asked=others)
+            outcome = words.summary(readings, not_asked=others)
             st.toast(card.escape(outcome), duration=_stay_seconds("all"))
 
 

@@ -10,7 +10,7 @@ import streamlit as st
 from integrations import accounts
 from integrations.access import INTEGRATION_READ, Denial, Principal, auth
 from integrations.state import StateError
-from integrations.ui import cards, sign_in, visitor
+from integrations.ui import cards, sign_in, viewer
 
 NO_PERMISSION: Final = "You don't have permission to view integrations."
 _ICON: Final = Path(__file__).parent / "images" / "icon.png"
@@ -21,7 +21,7 @@ _STILL_SIGNED_IN: Final = "still signed in"
 def draw() -> None:
     """Draw the page for whoever looks at it."""
     st.set_page_config(page_title="Integrations", initial_sidebar_state=_SIDEBAR_WIDTH)
-    principal = visitor.authenticate(touch=_opened_by_a_person())
+    principal = viewer.authenticate(touch=_opened_by_a_person())
     if principal is Denial.UNAVAILABLE:
         sign_in.draw_unavailable()
     elif isinstance(principal, Principal):
@@ -90,10 +90,10 @@ def _draw_cards() -> None:
     cards.draw()
 
 
-@st.fragment(run_every=visitor.PULSE_SECONDS)
+@st.fragment(run_every=viewer.PULSE_SECONDS)
 def _pulse() -> None:
     """Notice that the state of affairs has changed: draw the page anew where it has."""
-    now = visitor.authenticate()
+    now = viewer.authenticate()
     state = now if isinstance(now, Denial) else (now.name, now.may(INTEGRATION_READ))
     if st.session_state.setdefault("pulse", state) != state:
         del st.session_state["pulse"]
@@ -102,6 +102,6 @@ def _pulse() -> None:
 
 def _log_out() -> None:
     try:
-        auth().sign_out(visitor.session_id(), client=visitor.client())
+        auth().sign_out(viewer.session_id(), client=viewer.client())
     except StateError:
         st.session_state[_STILL_SIGNED_IN] = True

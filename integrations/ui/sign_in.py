@@ -8,7 +8,7 @@ from typing import Any, Final
 import streamlit as st
 
 from integrations.access import SignInRefused, auth
-from integrations.ui import run, visitor
+from integrations.ui import run, viewer
 
 _TICKET: Final = "sign-in ticket"
 _NOTE: Final = "sign-in note"
@@ -134,7 +134,7 @@ def _draw_form() -> str | None:
     name, password = submitted[0]
     if not name or not password:  # a slip, and not one of the five attempts
         return "Enter your username and password."
-    outcome = auth().sign_in(name, password, client=visitor.client())
+    outcome = auth().sign_in(name, password, client=viewer.client())
     if isinstance(outcome, SignInRefused):
         return str(outcome)
     st.session_state[_TICKET] = outcome

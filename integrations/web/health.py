@@ -13,7 +13,7 @@ from starlette.responses import Response
 from integrations import accounts
 from integrations.access import auth
 from integrations.access.store import StoreError
-from integrations.errors import SettingsError
+from integrations.quota.errors import SettingsError
 from integrations.settings import panel_settings
 from integrations.state import StateError, state
 from integrations.web import assets

@@ -15,13 +15,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from integrations import accounts, cache, counters
+from integrations import accounts
 from integrations.access import INTEGRATION_READ, Denial, auth
-from integrations.errors import Status
-from integrations.models import Reading
 from integrations.providers.base import Provider
+from integrations.quota.errors import Status
+from integrations.quota.models import Reading
+from integrations.readings import cache, traffic
 from integrations.state import StateError
-from integrations.web.client import bearer
+from integrations.web.requester import bearer
 from integrations.web.usage import method_not_allowed, problem, read_all, refusal, stopped
 
 if TYPE_CHECKING:
@@ -189,9 +190,9 @@ def _panel() -> "Iterator[Metric]":
         "How long the provider's figures took to fetch.",
         labels=(*_ACCOUNT, _PROCESS),
     )
-    for label, traffic in sorted(counters.traffic().items()):
-        requests.add_metric([label, process], traffic.requests)
-        durations.add_metric([label, process], count_value=traffic.fetches, sum_value=traffic.seconds)
+    for label, counted in sorted(traffic.traffic().items()):
+        requests.add_metric([label, process], counted.requests)
+        durations.add_metric([label, process], count_value=counted.fetches, sum_value=counted.seconds)
     yield from (websockets, requests, durations)
 
 

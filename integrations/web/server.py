@@ -17,12 +17,12 @@ from integrations import log as log_output
 from integrations.access import auth
 from integrations.web import descriptors
 from integrations.web.assets import Assets
-from integrations.web.client import AllowedHosts, TrustedProxies
-from integrations.web.guard import RouteGuard
 from integrations.web.headers import SecurityHeaders
 from integrations.web.health import live, ready
 from integrations.web.metrics import CountWebsockets, MetricsEndpoint
-from integrations.web.session import check_session, exchange_ticket
+from integrations.web.requester import AllowedHosts, TrustedProxies
+from integrations.web.route_guard import RouteGuard
+from integrations.web.ticket import check_session, exchange_ticket
 from integrations.web.usage import UsageEndpoint
 from integrations.web.websocket_guard import WebsocketGuard
 

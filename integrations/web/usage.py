@@ -10,10 +10,10 @@ from starlette.endpoints import HTTPEndpoint
 from starlette.requests import Request
 from starlette.responses import Response
 
-from integrations import cache
 from integrations.access import INTEGRATION_READ, Denial, Principal
-from integrations.models import UsageReport
-from integrations.web.client import authenticate, bearer
+from integrations.quota.models import UsageReport
+from integrations.readings import cache
+from integrations.web.requester import authenticate, bearer
 
 _NO_STORE: Final = {"Cache-Control": "no-store"}
 _MAX_WAITING: Final = 64

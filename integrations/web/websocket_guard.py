@@ -19,9 +19,9 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 
 from integrations import accounts
 from integrations.access import Principal
-from integrations.access.visitor import client_network
-from integrations.web.client import authenticate, session_id_of
+from integrations.access.requester import client_network
 from integrations.web.descriptors import max_websockets
+from integrations.web.requester import authenticate, session_id_of
 
 log = logging.getLogger(__name__)
 

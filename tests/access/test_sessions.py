@@ -8,8 +8,8 @@ import time_machine
 
 from integrations.access.sessions import TICKET_SECONDS, Session, Sessions
 from integrations.state import State, open_state
-from tests.clock import Clock
-from tests.races import races
+from tests.support.clock import Clock
+from tests.support.races import races
 
 
 @pytest.fixture

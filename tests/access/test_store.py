@@ -23,7 +23,7 @@ from integrations.access.store import (
 )
 from integrations.settings import panel_settings
 from tests.conftest import HASHED, PASSWORD
-from tests.races import races
+from tests.support.races import races
 
 DIGEST = "ab" * 32
 GOOD = f"""\

@@ -6,7 +6,7 @@ import time_machine
 
 from integrations.access.throttle import Throttle
 from integrations.state import open_state, state
-from tests.races import races
+from tests.support.races import races
 
 WINDOW = 15 * 60
 

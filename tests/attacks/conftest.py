@@ -14,8 +14,8 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
-from bench.viewer import Viewer
-from tests.harness import PASSWORD, Panel, SimulatorProcess, run_async, run_panel, run_simulator
+from tests.support.processes import PASSWORD, Panel, SimulatorProcess, run_async, run_panel, run_simulator
+from tests.support.viewer import Viewer
 
 QUICK = 2.0
 """Seconds within which the panel answers, attacked or not; far more than it takes, for busy machines."""

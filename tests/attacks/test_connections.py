@@ -14,7 +14,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from tests.attacks.conftest import QUICK, address, answer_time, connections, raw, rerun, status_of, stream
-from tests.harness import COMMAND, PASSWORD, Panel, SimulatorProcess, run_panel, wait_for
+from tests.support.processes import COMMAND, PASSWORD, Panel, SimulatorProcess, run_panel, wait_for
 
 HANDSHAKE = (
     "GET /_stcore/stream HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"

@@ -9,7 +9,7 @@ from websockets.sync.client import connect
 from websockets.typing import Origin
 
 from tests.attacks.conftest import address, ask, session_of, status_of, stream
-from tests.harness import Panel, SimulatorProcess, run_panel
+from tests.support.processes import Panel, SimulatorProcess, run_panel
 
 
 def test_a_guess_names_the_client_in_the_log_and_a_forged_address_does_not(panel: Panel) -> None:

@@ -12,7 +12,7 @@ from websockets.typing import Origin
 
 from integrations.web.websocket_guard import OPEN_KINDS
 from tests.attacks.conftest import QUICK, answer_time, close_code, message, rerun, status_of, stream
-from tests.harness import Panel
+from tests.support.processes import Panel
 
 CLOSED_KINDS = {
     "clear_cache",  # for everybody: each would have every provider asked anew

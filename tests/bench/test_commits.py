@@ -15,7 +15,7 @@ from bench import commits
 from bench.commits import CommitError, Line
 from bench.lineup import Candidate
 from bench.pairs import Comparison, warm_rerun
-from tests.harness import ROOT, Process, Server, run_async
+from tests.support.processes import ROOT, Process, Server, run_async
 
 OWN = ("-c", "user.name=A", "-c", "user.email=a@example.com", "-c", "commit.gpgsign=false")
 

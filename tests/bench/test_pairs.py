@@ -9,7 +9,7 @@ from bench import lineup, measure, pairs
 from bench.lineup import Candidate
 from bench.pairs import Comparison
 from bench.report import Report, Row
-from tests.harness import Process, Server, run_async
+from tests.support.processes import Process, Server, run_async
 
 
 def candidate(name: str) -> Candidate:

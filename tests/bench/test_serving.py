@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
-from bench.viewer import Viewer
-from tests import harness
+from tests.support import processes
+from tests.support.viewer import Viewer
 
 DETAIL = "detail-of-the-inside"
 BROKEN = (
@@ -25,19 +25,19 @@ WAYS = {
     ),
     "streamlit run": (
         "from streamlit.web.cli import main; "
-        f"sys.argv = ['streamlit', 'run', '{harness.ROOT / 'app.py'}', '--server.port', PORT]"
+        f"sys.argv = ['streamlit', 'run', '{processes.ROOT / 'app.py'}', '--server.port', PORT]"
     ),
 }
 
 
 @pytest.fixture(params=WAYS)
-def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[harness.Server]:
+def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[processes.Server]:
     """The panel, served in one of the ways, with a page that fails."""
-    port = harness.free_port()
+    port = processes.free_port()
     code = BROKEN + WAYS[request.param].replace("PORT", f"'{port}'") + "; main()"
-    (tmp_path / ".streamlit").symlink_to(harness.ROOT / ".streamlit")
+    (tmp_path / ".streamlit").symlink_to(processes.ROOT / ".streamlit")
     environment = {"PANEL_AUTH_FILE": str(tmp_path / "auth.yaml"), "PANEL_STATE_URL": "memory://"}
-    with harness.serve([sys.executable, "-c", code], port, tmp_path, environment) as running:
+    with processes.serve([sys.executable, "-c", code], port, tmp_path, environment) as running:
         yield running
 
 
@@ -59,7 +59,7 @@ async def look(url: str) -> tuple[list[str], bool | None]:
         return viewer.texts(), viewer.statistics
 
 
-def test_errors_statistics_and_headers(server: harness.Server) -> None:
+def test_errors_statistics_and_headers(server: processes.Server) -> None:
     """A failing page tells nothing of the inside, no statistics are gathered, and the headers are there."""
     with ThreadPoolExecutor() as pool:  # in a thread of its own: Playwright keeps a loop in the main one
         texts, statistics = pool.submit(asyncio.run, look(server.url)).result()

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from integrations.records import CLICK_PAUSE
-from tests.harness import (
+from integrations.readings.records import CLICK_PAUSE
+from tests.support.processes import (
     CHROMIUM_FLAGS,
     PASSWORD,
     Panel,

@@ -16,9 +16,9 @@ from typing import Any
 
 from integrations import accounts
 from integrations.cli.main import main
-from integrations.errors import ErrorCode, ProviderError
-from integrations.models import Quota
 from integrations.providers.base import Provider
+from integrations.quota.errors import ErrorCode, ProviderError
+from integrations.quota.models import Quota
 from integrations.settings import ProviderSettings
 from tests.browser.moved_clock import moved_by
 

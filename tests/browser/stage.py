@@ -11,9 +11,9 @@ from typing import Any
 
 from playwright.sync_api import Browser, Page, StorageState, expect
 
-from integrations.records import CLICK_PAUSE
+from integrations.readings.records import CLICK_PAUSE
 from tests.browser.conftest import sign_in
-from tests.harness import Panel, SimulatorProcess, run_panel
+from tests.support.processes import Panel, SimulatorProcess, run_panel
 
 LAUNCHER = Path(__file__).with_name("many_providers.py")
 WIDE: Any = {"width": 1440, "height": 900}

@@ -9,7 +9,14 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.browser.conftest import sign_in
-from tests.harness import CHROMIUM_FLAGS, PASSWORD, Panel, SimulatorProcess, chromium_path, run_panel
+from tests.support.processes import (
+    CHROMIUM_FLAGS,
+    PASSWORD,
+    Panel,
+    SimulatorProcess,
+    chromium_path,
+    run_panel,
+)
 
 REFUSED_COOKIE = "Your browser did not keep the session cookie"
 

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import sign_in
 from tests.browser.stage import CLICK_SECONDS, Stage, staged
-from tests.harness import SimulatorProcess, run_panel
+from tests.support.processes import SimulatorProcess, run_panel
 
 FIGURE = "Remaining: 7,500 credits"
 CARD = {"remaining": "7500", "total": "10000"}

@@ -7,7 +7,7 @@ import urllib.request
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import sign_in
-from tests.harness import COMMAND, Panel
+from tests.support.processes import COMMAND, Panel
 
 
 def test_browser_curl_and_monitor_read_the_same_figures(page: Page, panel: Panel) -> None:

@@ -16,9 +16,9 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, expect
 
-from bench.viewer import Viewer, ViewerError
 from tests.browser.conftest import refresh_after_spending, sign_in
-from tests.harness import (
+from tests.state.redis_server import RedisServer
+from tests.support.processes import (
     COMMAND,
     ROOT,
     Panel,
@@ -33,7 +33,7 @@ from tests.harness import (
     serve,
     wait_for,
 )
-from tests.state.redis_server import RedisServer
+from tests.support.viewer import Viewer, ViewerError
 from tests.transport.test_client import self_signed
 
 CONFIGURATION = (ROOT / "deploy" / "nginx.conf").read_text(encoding="utf-8")

@@ -4,17 +4,17 @@ from pathlib import Path
 
 from playwright.sync_api import Page, WebSocket, expect
 
-from integrations.ui import visitor
+from integrations.ui import viewer
 from integrations.web.websocket_guard import LOOK_SECONDS
 from tests.browser.conftest import sign_in
-from tests.harness import SimulatorProcess, run_panel
+from tests.support.processes import SimulatorProcess, run_panel
 
 CARDS = 40
 
 
 def test_the_guard_counts_on_the_looks_that_the_page_takes() -> None:
     """Its figures follow from how often a card sends by itself at the most."""
-    assert LOOK_SECONDS == visitor.LOOK_SECONDS < visitor.PULSE_SECONDS
+    assert LOOK_SECONDS == viewer.LOOK_SECONDS < viewer.PULSE_SECONDS
 
 
 def test_forty_cards_and_an_impatient_person_are_never_closed(
@@ -39,7 +39,7 @@ def test_forty_cards_and_an_impatient_person_are_never_closed(
         page.reload()
         expect(page.get_by_role("button", name="Retry", exact=True)).to_have_count(CARDS)
         for _ in range(2):
-            page.clock.fast_forward(visitor.PULSE_SECONDS * 1000)
+            page.clock.fast_forward(viewer.PULSE_SECONDS * 1000)
         button = page.get_by_role("button", name="Refresh all")
         for _ in range(25):
             button.click()

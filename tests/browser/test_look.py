@@ -7,7 +7,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.axe import violations
 from tests.browser.conftest import sign_in, wait_for_clicks
-from tests.harness import PASSWORD, Panel, wait_for
+from tests.support.processes import PASSWORD, Panel, wait_for
 
 Scheme = Literal["light", "dark"]
 

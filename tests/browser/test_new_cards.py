@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from integrations.ui import visitor
+from integrations.ui import viewer
 from tests.browser.stage import CLICK_SECONDS, Stage, page_of, staged
 
 ONE = {"remaining": "1", "total": "2"}
@@ -59,7 +59,7 @@ def test_a_click_meanwhile_does_not_stop_the_page(page: Page, stage: Stage) -> N
     assert (stage.calls("Hunter"), stage.calls("Quick")) == (before[0] + 1, before[1] + 1)
     expect(page.locator(".stApp")).to_have_attribute("data-test-script-state", "notRunning")
     stage.move_clock(125)
-    page.clock.fast_forward(visitor.PULSE_SECONDS * 1000)
+    page.clock.fast_forward(viewer.PULSE_SECONDS * 1000)
     expect(page.get_by_text("Updated 2 minutes ago")).to_have_count(3)
 
 

@@ -3,7 +3,7 @@
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import sign_in, wait_for_clicks
-from tests.harness import Panel
+from tests.support.processes import Panel
 
 
 def test_an_admin_reads_the_figure_spends_refreshes_and_sees_it_fail(page: Page, panel: Panel) -> None:

@@ -13,7 +13,7 @@ from websockets.typing import Origin
 
 from tests.browser.conftest import refresh_after_spending, sign_in
 from tests.browser.test_deploy import CONFIGURATION, nginx
-from tests.harness import ROOT, Panel, SimulatorProcess, run_panel
+from tests.support.processes import ROOT, Panel, SimulatorProcess, run_panel
 
 
 def under_a_path() -> str:
@@ -84,4 +84,4 @@ def test_what_nginx_does_not_pass_on_is_told_in_the_log(  # noqa: PLR0913, PLR09
             pass
     assert refused.value.response.status_code == status
     (warning,) = [entry for entry in panel.log.splitlines() if " WARNING integrations.web." in entry]
-    assert re.fullmatch(says, warning.partition(" integrations.web.guard: ")[2])
+    assert re.fullmatch(says, warning.partition(" integrations.web.route_guard: ")[2])

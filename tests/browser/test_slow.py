@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from integrations.ui import visitor
+from integrations.ui import viewer
 from tests.browser.stage import CLICK_SECONDS, Stage, page_of, staged
 
 SECONDS = 4.0
@@ -73,7 +73,7 @@ def test_the_page_s_own_looks_neither_end_the_waiting_nor_ask_anybody(page: Page
     expect(page.get_by_text("Refreshing …")).to_be_visible()
     expect(page.locator(".stApp")).to_have_attribute("data-test-script-state", "notRunning")
     with opened.value.expect_event("framesent"):
-        page.clock.fast_forward(visitor.PULSE_SECONDS * 1000)
+        page.clock.fast_forward(viewer.PULSE_SECONDS * 1000)
     expect(page.locator(".stApp")).to_have_attribute("data-test-script-state", "notRunning")
     expect(page.locator(".st-key-cards").get_by_text("Refreshing …")).to_be_visible()
     stage.move_clock(301)

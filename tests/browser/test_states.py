@@ -8,7 +8,7 @@ from typing import Any, Final
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from integrations.ui import texts
+from integrations.quota import words
 from tests.browser.axe import violations
 from tests.browser.stage import WIDE
 from tests.ui.gallery import STATES
@@ -125,7 +125,7 @@ def test_a_bar_has_the_colour_of_its_level(states: Page, scheme: Any) -> None:  
     """Blue, amber, red, and grey where the figures are old; in a contrast theme the colour of text, and a border."""
     set_up(states, scheme, reduced_motion="reduce")
     drawn = [colour for colour, _, _ in states.evaluate(FILL)][: len(BARS)]
-    assert drawn == [f"rgb{COLOURS[scheme][texts.tone(reading)]}" for reading in BARS]
+    assert drawn == [f"rgb{COLOURS[scheme][words.tone(reading)]}" for reading in BARS]
     set_up(states, scheme, forced_colors="active")
     assert {(colour, border) for colour, border, _ in states.evaluate(FILL)} == {(TEXT[scheme], "1px")}
     captions = "[...document.querySelectorAll('[data-testid=stCaptionContainer]')]"
@@ -178,7 +178,7 @@ def test_everything_is_heard_by_its_name(states: Page) -> None:
     assert told("progressbar", "name") == [*with_bar, "IMAI, refreshing used"]
     spoken = states.get_by_role("progressbar").evaluate_all("bars => bars.map(bar => bar.ariaValueText)")
     shown = [one.usage_percentage for one in BARS if one.usage_percentage is not None]
-    assert spoken[: len(BARS)] == [texts.percentage(figure) for figure in shown]
+    assert spoken[: len(BARS)] == [words.percentage(figure) for figure in shown]
     assert told("button", "description") == [*names, "IMAI, refreshing"]
     assert set(told("button", "name")) == {"Refresh", "Retry"}
     assert told("image", "name") == []

@@ -6,9 +6,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from integrations.cli.main import main
-from integrations.simulator.server import Simulator
+from integrations.demo.server import Simulator
 from tests.conftest import AddUser
-from tests.harness import free_port
+from tests.support.processes import free_port
 
 
 @pytest.fixture(autouse=True)

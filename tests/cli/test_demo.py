@@ -13,8 +13,16 @@ from typing import Any
 import pytest
 
 from integrations.cli import demo as demo_module
-from tests.harness import COMMAND, Process, clean_environment, free_port, is_healthy, process, wait_for
-from tests.terminal import HEARS_HANGUPS, at_a_terminal
+from tests.support.processes import (
+    COMMAND,
+    Process,
+    clean_environment,
+    free_port,
+    is_healthy,
+    process,
+    wait_for,
+)
+from tests.support.terminal import HEARS_HANGUPS, at_a_terminal
 
 
 @contextmanager

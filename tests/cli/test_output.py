@@ -8,8 +8,8 @@ from click.testing import CliRunner
 
 from integrations.access import store
 from integrations.cli.main import main
-from integrations.simulator.server import Simulator
-from tests.harness import COMMAND
+from integrations.demo.server import Simulator
+from tests.support.processes import COMMAND
 
 LINE = "Error: What is printed cannot be written: No space left on device.\n"
 

@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from integrations import accounts, command
 from integrations.accounts import build, catalogue
 from integrations.cli.main import main
-from integrations.simulator.server import Simulator
+from integrations.demo.server import Simulator
 from tests.providers import definitions
 from tests.providers.hostile import answer, hostile
 

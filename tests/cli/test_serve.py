@@ -19,11 +19,10 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin, Subprotocol
 
-from bench.viewer import Viewer
 from integrations.cli.main import main
-from integrations.simulator.server import Simulator
+from integrations.demo.server import Simulator
 from tests.conftest import AddUser
-from tests.harness import (
+from tests.support.processes import (
     COMMAND,
     Server,
     accepts,
@@ -34,6 +33,7 @@ from tests.harness import (
     wait_for,
     workers_of,
 )
+from tests.support.viewer import Viewer
 
 
 @pytest.fixture(autouse=True)

@@ -21,8 +21,8 @@ from integrations import command
 from integrations.cli.main import main
 from integrations.cli.serve import _listen
 from tests.conftest import PASSWORD, AddUser
-from tests.harness import COMMAND, clean_environment
-from tests.terminal import at_a_terminal
+from tests.support.processes import COMMAND, clean_environment
+from tests.support.terminal import at_a_terminal
 from tests.transport.test_client import self_signed
 
 

@@ -16,12 +16,20 @@ from pathlib import Path
 import pytest
 from websockets.sync.client import connect
 
-from tests import harness
 from tests.cli.test_serving import serving, wait_for
 from tests.conftest import AddUser
-from tests.harness import COMMAND, accepts, clean_environment, free_port, is_healthy, process, workers_of
 from tests.providers.hostile import hostile, silent
-from tests.terminal import HEARS_HANGUPS, at_a_terminal
+from tests.support import processes
+from tests.support.processes import (
+    COMMAND,
+    accepts,
+    clean_environment,
+    free_port,
+    is_healthy,
+    process,
+    workers_of,
+)
+from tests.support.terminal import HEARS_HANGUPS, at_a_terminal
 from tests.web.test_usage import token
 
 
@@ -67,7 +75,7 @@ def test_no_provider_delays_the_end(
                     return answer.status, answer.headers["Content-Type"]
 
             told = pool.submit(ask)
-            harness.wait_for(lambda: provider.requests, "the panel asks the provider")
+            processes.wait_for(lambda: provider.requests, "the panel asks the provider")
             began = time.monotonic()
             running.send_signal(signal.SIGTERM)
             assert running.wait(timeout=15) == 0

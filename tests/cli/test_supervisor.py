@@ -11,7 +11,7 @@ import uvicorn
 from integrations.cli import supervisor
 from integrations.cli.supervisor import Supervisor
 from tests.cli.test_serve import _file, is_there, serving, two_workers  # noqa: F401 - the first is a fixture
-from tests.harness import is_healthy, workers_of
+from tests.support.processes import is_healthy, workers_of
 
 HANGING = """
 from integrations.cli import main, serve, supervisor

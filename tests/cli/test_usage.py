@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from integrations import accounts, service
+from integrations import accounts
 from integrations.cli import nagios
 from integrations.cli.main import main
-from integrations.errors import ErrorCode
-from integrations.models import Quota, Reading, Thresholds, UsageError, UsageReport
-from integrations.simulator.server import Simulator
+from integrations.demo.server import Simulator
+from integrations.quota.errors import ErrorCode
+from integrations.quota.models import Quota, Reading, Thresholds, UsageError, UsageReport
+from integrations.readings import fetch
 from integrations.state import state
 from tests.providers import definitions
 from tests.providers.hostile import answer, hostile
@@ -210,7 +211,7 @@ def test_nagios_gets_a_crash_as_unknown(monkeypatch: pytest.MonkeyPatch) -> None
     def crash(*_: object, **__: object) -> None:
         raise RuntimeError("test-key")
 
-    monkeypatch.setattr(service, "get_all_integrations_usage", crash)
+    monkeypatch.setattr(fetch, "get_all_integrations_usage", crash)
     result = usage("--nagios")
     assert result.exit_code == 3
     assert result.stdout == "INTEGRATIONS UNKNOWN - the command failed: RuntimeError\n"

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from integrations import service
-from integrations.errors import ErrorCode
 from integrations.providers.declared.provider import Declared, DeclaredAccount
+from integrations.quota.errors import ErrorCode
+from integrations.readings import fetch
 from integrations.transport.response import Response
-from tests.harness import ROOT, accepts, clean_environment, free_port, process
 from tests.providers.definitions import VARIABLE, definition
+from tests.support.processes import ROOT, accepts, clean_environment, free_port, process
 
 KEY = "test$key+1/=%&"
 
@@ -42,7 +42,7 @@ def asked(peer: str, request: str, *variables: str, values: dict[str, str] | Non
     text = f"label: A\nrequest: {{url: {peer}{request}}}\nquotas: [{{unit: x, used: u}}]\n"
     account = DeclaredAccount("A", variables or (VARIABLE,), values=values or {})
     provider = Declared(definition(text), account)
-    return service.within_deadline(provider, provider.ask)
+    return fetch.within_deadline(provider, provider.ask)
 
 
 def told(response: Response) -> dict[str, Any]:
@@ -82,7 +82,7 @@ def test_a_wrong_password_of_basic_is_a_rejected_key(peer: str) -> None:
     """Httpbin's 401, without a body."""
     account = DeclaredAccount("A", (VARIABLE,))
     text = f"label: A\nrequest: {{url: {peer}/basic-auth/a/b, key: {{basic: a}}}}\nquotas: [{{unit: x, used: u}}]\n"
-    outcome = service.fetch(Declared(definition(text), account))
+    outcome = fetch.fetch(Declared(definition(text), account))
     assert outcome.failure is not None
     assert outcome.failure.code is ErrorCode.AUTHENTICATION_FAILED
 

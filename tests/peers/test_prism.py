@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from integrations import cache
-from integrations.errors import ErrorCode
-from tests.harness import ROOT, accepts, clean_environment, free_port, process
+from integrations.quota.errors import ErrorCode
+from integrations.readings import cache
 from tests.providers import samples
+from tests.support.processes import ROOT, accepts, clean_environment, free_port, process
 
 FOLDER = ROOT / ".peers" / "prism" / "node_modules"
 PRISM = FOLDER / ".bin" / "prism"

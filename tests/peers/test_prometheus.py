@@ -9,9 +9,9 @@ import urllib.parse
 import urllib.request
 from pathlib import Path
 
-from integrations.simulator.server import Simulator
+from integrations.demo.server import Simulator
 from tests.conftest import AddUser
-from tests.harness import free_port
+from tests.support.processes import free_port
 from tests.test_docs_metrics import ALERTS, block
 from tests.web.asgi_server import Server
 from tests.web.test_usage import token

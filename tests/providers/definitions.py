@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from integrations import yaml_file
+from integrations.files import yaml_file
 from integrations.providers.declared.definition import Definition
 from integrations.providers.declared.provider import Declared, DeclaredAccount
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from integrations.errors import ErrorCode
+from integrations.quota.errors import ErrorCode
 from tests.providers import hostile
 from tests.providers.hostile import Behaviour, answer, flooding, raw
 

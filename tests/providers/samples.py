@@ -7,13 +7,13 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from integrations import yaml_file
 from integrations.accounts import catalogue
 from integrations.accounts.build import declared
 from integrations.accounts.file import Account
-from integrations.errors import ErrorCode
+from integrations.files import yaml_file
+from integrations.files.yaml_model import Entry
 from integrations.providers.declared.provider import Declared
-from integrations.yaml_model import Entry
+from integrations.quota.errors import ErrorCode
 
 FOLDER = catalogue.FOLDER / "samples"
 NOW = datetime(2026, 11, 24, tzinfo=UTC)

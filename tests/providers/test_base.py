@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 import pytest
 from pydantic_settings import SettingsConfigDict
 
-from integrations.errors import ErrorCode, ProviderError
-from integrations.models import Quota
 from integrations.providers.base import Amount, Payload, Provider
+from integrations.quota.errors import ErrorCode, ProviderError
+from integrations.quota.models import Quota
 from integrations.settings import ProviderSettings
 from integrations.transport.client import Client
 from integrations.transport.response import Response

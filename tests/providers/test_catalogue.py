@@ -6,8 +6,8 @@ import pytest
 import time_machine
 
 from integrations.accounts import catalogue
-from integrations.errors import ProviderError
-from integrations.models import Quota
+from integrations.quota.errors import ProviderError
+from integrations.quota.models import Quota
 from integrations.transport.response import Response, code_for_status
 from integrations.ui import icons
 from tests.providers import samples

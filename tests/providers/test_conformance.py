@@ -17,15 +17,15 @@ from typing import Any
 import pytest
 import tenacity
 
-from integrations import service
 from integrations.accounts import catalogue
-from integrations.errors import ErrorCode
-from integrations.models import Reading
 from integrations.providers import PYTHON
 from integrations.providers.base import Provider
 from integrations.providers.declared import paths
 from integrations.providers.declared.definition import FigureRule
 from integrations.providers.imai import Imai
+from integrations.quota.errors import ErrorCode
+from integrations.quota.models import Reading
+from integrations.readings import fetch
 from integrations.transport import client
 from integrations.transport.client import MAX_ATTEMPTS
 from integrations.ui import icons
@@ -71,7 +71,7 @@ CANDIDATES = (
     Candidate("Acme, key in the URL", lambda url: definitions.acme(url, definitions.QUERY), definitions.GOOD),
 )
 
-Ask = Callable[..., service.Outcome]
+Ask = Callable[..., fetch.Outcome]
 
 
 @pytest.fixture(params=CANDIDATES, ids=lambda candidate: candidate.name)
@@ -99,16 +99,16 @@ def provider(candidate: Candidate, monkeypatch: pytest.MonkeyPatch) -> Provider[
 def ask(candidate: Candidate, provider: Provider[Any], monkeypatch: pytest.MonkeyPatch) -> Ask:
     """One fetch at the server behind a URL."""
 
-    def fetch(url: str, *, deadline: float = 5) -> service.Outcome:
+    def ask_at(url: str, *, deadline: float = 5) -> fetch.Outcome:
         monkeypatch.setenv("PANEL_DEADLINE_SECONDS", str(deadline))
         if candidate.base_url:
             monkeypatch.setenv(candidate.base_url, url)
-        return service.fetch(candidate.at(url))
+        return fetch.fetch(candidate.at(url))
 
-    return fetch
+    return ask_at
 
 
-def code_of(ended: service.Outcome) -> ErrorCode:
+def code_of(ended: fetch.Outcome) -> ErrorCode:
     """Why an attempt failed; it must have."""
     assert ended.readings == ()
     assert ended.failure is not None
@@ -130,10 +130,10 @@ def test_a_fault_is_told_as_its_kind_within_the_deadline_and_never_as_a_figure(
     assert took < deadline + ROOM
     assert len(server.requests) == (MAX_ATTEMPTS if fault.retried else 1)
     sentence = fault.code.sentence(label=provider.label, key_variable=provider.key_variable, wait=fault.wait)
-    error = service.readings_of(provider, ended)[0].error
+    error = fetch.readings_of(provider, ended)[0].error
     assert error is not None
     assert error.message == sentence
-    shown = repr(provider.settings) + repr(ended) + str(service.readings_of(provider, ended)) + caplog.text
+    shown = repr(provider.settings) + repr(ended) + str(fetch.readings_of(provider, ended)) + caplog.text
     assert KEY not in shown
     assert KEY.encode() in server.requests[0]
 
@@ -170,7 +170,7 @@ def test_a_figure_of_the_wrong_type_never_becomes_another_figure(
             assert server.requests
 
 
-def figures(ended: service.Outcome) -> set[object]:
+def figures(ended: fetch.Outcome) -> set[object]:
     """The figures of an attempt; none where it failed, and then as unreadable."""
     if ended.failure is not None:
         assert ended.failure.code is ErrorCode.INVALID_RESPONSE
@@ -230,7 +230,7 @@ def test_without_a_key_nobody_is_asked(
     with hostile(answer(200)) as server:
         ended = ask(server.url)
         assert server.requests == []
-    reading = service.readings_of(provider, ended)[0]
+    reading = fetch.readings_of(provider, ended)[0]
     assert reading.error is not None
     assert reading.error.message == (
         f"{provider.label} not configured. Please add {provider.key_variable} to environment variables."
@@ -287,11 +287,11 @@ def name(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str
     return found
 
 
-def fetched(name: str, *behaviours: Behaviour) -> list[service.Outcome]:
+def fetched(name: str, *behaviours: Behaviour) -> list[fetch.Outcome]:
     """What a service's fetches give at a server that behaves like this, each for a fetch."""
     with hostile(*behaviours) as server:
         provider = samples.account_at(name, server.url)
-        outcomes = [service.fetch(provider) for _ in behaviours]
+        outcomes = [fetch.fetch(provider) for _ in behaviours]
         assert len(server.requests) == len(behaviours)
         assert all(KEY.encode() in request or b"Basic " in request for request in server.requests)
     return outcomes
@@ -369,5 +369,5 @@ def test_a_key_that_is_echoed_goes_nowhere(name: str, caplog: pytest.LogCaptureF
     assert outcomes[0].failure is None
     assert outcomes[1].failure is not None
     provider = samples.account_at(name)
-    shown = "".join(str(service.readings_of(provider, outcome)) + repr(outcome) for outcome in outcomes)
+    shown = "".join(str(fetch.readings_of(provider, outcome)) + repr(outcome) for outcome in outcomes)
     assert KEY not in shown + caplog.text

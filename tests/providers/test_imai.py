@@ -7,12 +7,12 @@ from decimal import Decimal
 import pytest
 import responses
 
-from integrations import service
-from integrations.errors import ErrorCode, SettingsError
-from integrations.models import Reading
+from integrations.demo.server import Simulator
 from integrations.providers.imai import Imai, ImaiSettings
 from integrations.providers.renewal import next_renewal
-from integrations.simulator.server import Simulator
+from integrations.quota.errors import ErrorCode, SettingsError
+from integrations.quota.models import Reading
+from integrations.readings import fetch
 
 URL = "https://imai.co/api/account/info/"
 
@@ -26,7 +26,7 @@ def key(monkeypatch: pytest.MonkeyPatch) -> None:
 def read() -> Reading:
     """One reading, without the cache."""
     provider = Imai()
-    return service.readings_of(provider, service.fetch(provider))[0]
+    return fetch.readings_of(provider, fetch.fetch(provider))[0]
 
 
 @pytest.mark.usefixtures("key")
@@ -160,7 +160,7 @@ def test_the_operator_tells_the_total_and_the_renewal(
     monkeypatch.setenv("IMAI_RENEWAL_DAY", "27")
     monkeypatch.setenv("IMAI_RENEWAL_TIME", "03:00")
     provider = Imai()
-    quota = service.fetch(provider).readings[0]
+    quota = fetch.fetch(provider).readings[0]
     assert quota.total_quota == 10000
     assert quota.used_quota == 2500
     assert quota.usage_percentage == 25

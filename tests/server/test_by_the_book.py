@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.debian import children, make_debian
+from tests.support.debian import children, make_debian
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")

@@ -7,7 +7,7 @@ from typing import Self
 
 import redis
 
-from tests.harness import accepts, free_port, wait_for
+from tests.support.processes import accepts, free_port, wait_for
 
 
 class RedisServer:

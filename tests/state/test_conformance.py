@@ -18,9 +18,9 @@ from limits.strategies import MovingWindowRateLimiter
 
 from integrations.state import State, attempts, sqlite
 from integrations.state import redis as redis_engine
-from tests.races import races
 from tests.state.conftest import Open
 from tests.state.redis_server import RedisServer
+from tests.support.races import races
 
 FIVE: Final = limits.parse("5 per 15 minutes")
 WINDOW: Final = 15 * 60

@@ -7,7 +7,7 @@ import pytest
 
 from integrations.state import StateError
 from integrations.state.outage import Doing, Outages
-from tests.races import races
+from tests.support.races import races
 
 
 class Engine:

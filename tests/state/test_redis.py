@@ -21,10 +21,10 @@ from limits.strategies import MovingWindowRateLimiter
 
 from integrations.state import PREFIX, StateError
 from integrations.state import redis as engine
-from tests.harness import clean_environment, free_port, wait_for
 from tests.state.conftest import Open, error
 from tests.state.redis_server import RedisServer
-from tests.terminal import at_a_terminal
+from tests.support.processes import clean_environment, free_port, wait_for
+from tests.support.terminal import at_a_terminal
 
 
 @pytest.fixture

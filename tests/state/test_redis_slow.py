@@ -19,13 +19,13 @@ from limits.strategies import MovingWindowRateLimiter
 from bench import lineup
 from bench.lineup import FIGURE
 from bench.measure import CLICK_PAUSE_SECONDS
-from bench.viewer import Viewer
 from integrations.access import SignInRefused, auth
 from integrations.state import State, StateError, redis
 from tests.conftest import PASSWORD, AddUser
-from tests.harness import run_async
 from tests.state.conftest import Open, error
 from tests.state.redis_server import RedisServer
+from tests.support.processes import run_async
+from tests.support.viewer import Viewer
 
 _CARDS: Final = 10
 _TAKEN: Final = int(2 / redis.COMMAND_SECONDS) - 2

@@ -11,9 +11,9 @@ from typing import Final
 import pytest
 
 from integrations.state import State, StateError, open_state, sqlite
-from tests.harness import wait_for
-from tests.races import races
 from tests.state.conftest import MOUNTS, Open
+from tests.support.processes import wait_for
+from tests.support.races import races
 
 
 @pytest.fixture

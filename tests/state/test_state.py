@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from integrations import state as states
-from integrations.errors import SettingsError
+from integrations.quota.errors import SettingsError
 from integrations.state import StateError, open_state
 from tests.state.conftest import Open
 

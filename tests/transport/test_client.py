@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from integrations.errors import ErrorCode, ProviderError
+from integrations.quota.errors import ErrorCode, ProviderError
 from integrations.transport.client import MAX_ATTEMPTS, MAX_BODY_BYTES, Client
 from integrations.transport.deadline import Deadline
 from integrations.transport.response import Response

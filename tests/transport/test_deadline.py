@@ -6,7 +6,7 @@ import time
 import pytest
 
 from integrations.transport.deadline import Deadline
-from tests.races import races
+from tests.support.races import races
 
 
 def test_no_connection_outlives_the_cut_whenever_it_comes_about() -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from integrations.errors import ErrorCode, ProviderError
+from integrations.quota.errors import ErrorCode, ProviderError
 from integrations.transport.response import (
     MAX_RETRY_AFTER_SECONDS,
     Response,

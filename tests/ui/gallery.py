@@ -5,10 +5,10 @@ from decimal import Decimal
 
 import streamlit as st
 
-from integrations.errors import ErrorCode
-from integrations.models import Quota, Reading, Thresholds
 from integrations.providers.imai import Imai
-from integrations.service import Failure
+from integrations.quota.errors import ErrorCode
+from integrations.quota.models import Quota, Reading, Thresholds
+from integrations.readings.fetch import Failure
 
 IMAI = Imai()
 NOW = datetime.now(UTC)

@@ -17,9 +17,10 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.runtime.forward_msg_queue import ForwardMsgQueue
 from streamlit.testing.v1 import AppTest
 
-from integrations import accounts, cache, records
+from integrations import accounts
 from integrations.access import Denial, Principal, auth
-from integrations.simulator.server import Simulator
+from integrations.demo.server import Simulator
+from integrations.readings import cache, records
 from integrations.state import StateError, recent, state
 from integrations.ui import card, cards
 from tests.browser import many_providers

@@ -15,7 +15,7 @@ from streamlit.runtime.context import ContextProxy, StreamlitHeaders
 from streamlit.testing.v1 import AppTest
 
 from integrations.access import SignInRefused, auth, store_edit
-from integrations.simulator.server import Simulator
+from integrations.demo.server import Simulator
 from tests.conftest import PASSWORD, AddUser
 
 APP = Path(__file__).parents[2] / "app.py"

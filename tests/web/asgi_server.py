@@ -16,7 +16,7 @@ from starlette.routing import Route
 from streamlit.runtime import Runtime
 
 from integrations.access import auth
-from integrations.web.guard import RouteGuard
+from integrations.web.route_guard import RouteGuard
 from integrations.web.server import MIDDLEWARE, ROUTES
 
 APP = Path(__file__).parents[2] / "app.py"

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from integrations import startup
+from integrations import checks
 from integrations.access import store_edit
+from integrations.demo.server import Simulator
 from integrations.settings import panel_settings
-from integrations.simulator.server import Simulator
 from integrations.web import assets, health
 from tests.conftest import AddUser
-from tests.harness import free_port
+from tests.support.processes import free_port
 from tests.web.asgi_server import Server
 
 LIVE = "/integrations/health/live"
@@ -107,7 +107,7 @@ def test_a_flood_of_questions_is_one_check(
 
 def test_the_start_needs_no_store_to_live(server: Server) -> None:
     """A new panel, to which the first user is yet to be added, lives and is not ready."""
-    startup.check_settings()
+    checks.check_settings()
     assert not panel_settings().auth_file.exists()
     assert (server.ask(LIVE).status, server.ask(READY).status) == (200, 503)
 

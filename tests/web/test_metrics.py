@@ -14,10 +14,11 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families
 from websockets.sync.client import connect
 
-from integrations import accounts, cache
+from integrations import accounts
 from integrations.access import auth
-from integrations.models import Quota, Reading, Thresholds
-from integrations.simulator.server import Simulator
+from integrations.demo.server import Simulator
+from integrations.quota.models import Quota, Reading, Thresholds
+from integrations.readings import cache
 from integrations.web import metrics
 from tests.conftest import IMAI, AddUser, forget
 from tests.ui import gallery

@@ -23,11 +23,11 @@ from websockets.typing import Origin
 
 from integrations.access import Principal, SignInRefused, auth
 from integrations.state import StateError, state
-from integrations.web.guard import OPEN_FOLDERS, OPEN_PATHS
 from integrations.web.headers import SecurityHeaders
+from integrations.web.route_guard import OPEN_FOLDERS, OPEN_PATHS
 from integrations.web.server import ROUTES, lifespan
 from tests.conftest import PASSWORD, AddUser
-from tests.harness import run_async
+from tests.support.processes import run_async
 from tests.web.asgi_server import APP, Server
 
 HASHED = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()

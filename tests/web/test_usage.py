@@ -11,10 +11,10 @@ import pytest
 import time_machine
 from click.testing import CliRunner
 
-from integrations import cache
 from integrations.access import auth
 from integrations.cli.main import main
-from integrations.simulator.server import Simulator
+from integrations.demo.server import Simulator
+from integrations.readings import cache
 from tests.conftest import IMAI, PASSWORD, AddUser
 from tests.web.asgi_server import Answer, Server
 

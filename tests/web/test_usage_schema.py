@@ -13,11 +13,11 @@ import pytest
 import time_machine
 from jsonschema import Draft202012Validator, FormatChecker, ValidationError
 
-from integrations import cache
-from integrations.simulator.account import Mode
-from integrations.simulator.server import Simulator
+from integrations.demo.account import Mode
+from integrations.demo.server import Simulator
+from integrations.readings import cache
 from tests.conftest import IMAI, AddUser, forget
-from tests.harness import ROOT
+from tests.support.processes import ROOT
 from tests.web.asgi_server import Server
 from tests.web.test_usage import USAGE, token
 

@@ -18,8 +18,8 @@ from integrations.web.websocket_guard import (
     fault_of,
     limit_per_client,
 )
-from tests.clock import Clock
-from tests.harness import run_async
+from tests.support.clock import Clock
+from tests.support.processes import run_async
 
 
 def taken(bucket: Bucket, times: int) -> int:

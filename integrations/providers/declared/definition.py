@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, JsonValue, model_validator
 
-from integrations.errors import ErrorCode
+from integrations.files.yaml_model import Entry
 from integrations.providers.declared.fields import (
     LONGEST,
     Duration,
@@ -20,7 +20,7 @@ from integrations.providers.declared.fields import (
     Word,
     names_in,
 )
-from integrations.yaml_model import Entry
+from integrations.quota.errors import ErrorCode
 
 
 def _mapping_of_path(value: object) -> object:

@@ -12,13 +12,13 @@ from urllib.parse import quote, urlencode
 
 from pydantic import Field, SecretStr, create_model
 
-from integrations.errors import ErrorCode, ProviderError
-from integrations.models import Quota
 from integrations.providers.base import Provider
 from integrations.providers.declared import reading
 from integrations.providers.declared.definition import Definition
 from integrations.providers.declared.fields import PLACEHOLDER
 from integrations.providers.renewal import next_renewal
+from integrations.quota.errors import ErrorCode, ProviderError
+from integrations.quota.models import Quota
 from integrations.settings import OptionalApiKey, ProviderSettings
 from integrations.transport.request import Request
 from integrations.transport.response import Response

@@ -9,8 +9,6 @@ from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from integrations.errors import ErrorCode, ProviderError
-from integrations.models import Quota
 from integrations.providers.base import Amount
 from integrations.providers.declared.definition import (
     Definition,
@@ -22,6 +20,8 @@ from integrations.providers.declared.definition import (
 )
 from integrations.providers.declared.fields import DECIMAL, Scalar
 from integrations.providers.declared.paths import ABSENT, Path, PathError
+from integrations.quota.errors import ErrorCode, ProviderError
+from integrations.quota.models import Quota
 from integrations.transport.response import Response
 
 

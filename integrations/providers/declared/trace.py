@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from integrations.errors import ProviderError
 from integrations.providers.declared import reading
 from integrations.providers.declared.definition import Definition, FigureRule, QuotaRule, Source
 from integrations.providers.declared.paths import ABSENT, Path, PathError
+from integrations.quota.errors import ProviderError
 from integrations.transport.response import Response
 
 _LONGEST: Final = 40

@@ -3,9 +3,9 @@
 import pytest
 from pydantic import ValidationError
 
-from integrations import yaml_file
+from integrations.files import yaml_file
+from integrations.files.yaml_model import defects_of
 from integrations.providers.declared.definition import Definition
-from integrations.yaml_model import defects_of
 
 GOOD = """\
 label: Acme

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from integrations.errors import ErrorCode, ProviderError
-from integrations.models import Quota
 from integrations.providers.declared import reading
 from integrations.providers.declared.definition import Definition, FigureRule, RenewalRule
 from integrations.providers.declared.reading import MisfitError, Nothing
+from integrations.quota.errors import ErrorCode, ProviderError
+from integrations.quota.models import Quota
 from integrations.transport.response import Response
 from tests.providers.definitions import definition
 

@@ -11,10 +11,11 @@ import pytest
 import tenacity
 from click.testing import CliRunner
 
-from integrations import accounts, service
+from integrations import accounts
 from integrations.cli.main import main
-from integrations.errors import ProviderError
 from integrations.providers.declared.provider import Declared
+from integrations.quota.errors import ProviderError
+from integrations.readings import fetch
 from integrations.transport import client
 from integrations.transport.client import Client
 from tests.conftest import AddUser
@@ -84,10 +85,10 @@ def test_no_failure_tells_the_url(fault: Fault, caplog: pytest.LogCaptureFixture
     with hostile.hostile(fault.behaviour) as server:
         provider = provider_at(server.url)
         told = told_by_exceptions(provider)
-        outcome = service.fetch(provider)
+        outcome = fetch.fetch(provider)
         told += repr(outcome) + repr(provider) + repr(provider.settings) + repr(vars(provider))
-        told += service.get_all_integrations_usage(
-            read=lambda _: service.readings_of(provider, outcome)
+        told += fetch.get_all_integrations_usage(
+            read=lambda _: fetch.readings_of(provider, outcome)
         ).model_dump_json()
         told += CliRunner().invoke(main, ["providers", "try", "Acme"]).output
         assert all(
@@ -127,5 +128,5 @@ def test_a_good_reading_does_not_tell_the_url(caplog: pytest.LogCaptureFixture) 
     broken = b"HTTP/1.1 200 OK\r\nContent-Length: 37\r\n not a header\r\nX\x00: 1\r\n\r\n" + definitions.GOOD
     for behaviour in (answer(200, definitions.GOOD), hostile.raw(broken)):
         with hostile.hostile(behaviour) as server, suppress(ProviderError):
-            service.quotas_of(provider_at(server.url))
+            fetch.quotas_of(provider_at(server.url))
     assert secret_in(caplog.text) == []

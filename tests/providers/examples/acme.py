@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from integrations.errors import ErrorCode
-from integrations.models import Quota
 from integrations.providers.base import Amount, Payload, Provider
+from integrations.quota.errors import ErrorCode
+from integrations.quota.models import Quota
 from integrations.settings import BaseUrl, ProviderSettings
 from integrations.transport.request import Request
 

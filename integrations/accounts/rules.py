@@ -1,0 +1,102 @@
+"""What does not fit between an account and its service's definition: a place within the account, and a sentence."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Final
+from urllib.parse import urlsplit
+
+from integrations.accounts.file import ONLY, Account
+from integrations.files.yaml_file import Location
+from integrations.providers.declared.definition import Definition
+from integrations.providers.declared.fields import names_in
+from integrations.settings import LOOPBACK_HOSTS
+
+Defect = tuple[Location, str]
+
+_HOST: Final = re.compile(r"[A-Za-z0-9.-]{1,253}(?::[0-9]{1,5})?")
+
+
+def python_defects(account: Account) -> Iterator[Defect]:
+    """A provider in Python has settings of its own."""
+    for field in sorted(account.model_fields_set - {"service", "name"}):
+        yield (
+            (field,),
+            f"expected only service and name here: {account.service} is set by environment variables",
+        )
+    if account.name is not None and re.search("[A-Za-z0-9]", account.name) is None:
+        yield (
+            ("name",),
+            "expected a letter from A to Z or a digit: the account's variables are named after it",
+        )
+
+
+def declared_defects(account: Account, definition: Definition) -> Iterator[Defect]:
+    """Keys, placeholders, the host's scheme and the names of quotas."""
+    yield from _key_defects(account, definition)
+    yield from _value_defects(account, definition)
+    yield from _scheme_defects(account, definition)
+    for field in ("total", "renewal_day", "renewal_time"):
+        yield from _quota_defects(field, getattr(account, field), definition)
+    for quota in account.renewal_time.keys() - account.renewal_day.keys():
+        yield ("renewal_time", quota), "expected a renewal_day beside it"
+
+
+def _key_defects(account: Account, definition: Definition) -> Iterator[Defect]:
+    needed = len(definition.request.key)
+    if account.key and len(account.key) != needed:
+        yield (
+            ("key",),
+            f"expected {needed} {'name' if needed == 1 else 'names'} of variables, as the service has keys",
+        )
+    if len(set(account.key)) < len(account.key):
+        yield ("key",), "expected a variable of its own for each key"
+
+
+def _value_defects(account: Account, definition: Definition) -> Iterator[Defect]:
+    needed = definition.request.placeholders
+    for name in sorted(needed - account.values.keys() - definition.request.values.keys()):
+        yield ("values",), f"expected a value for {name}"
+    for name in sorted(account.values.keys() - needed):
+        known = ", ".join(sorted(needed)) or "no values"
+        yield ("values", name), f"unknown placeholder: expected {known}"
+    host = account.values.get(_host_placeholder(definition) or "")
+    if host is not None and _HOST.fullmatch(host) is None:
+        name = _host_placeholder(definition) or ""
+        yield ("values", name), "expected a host such as proxy.example.com or 10.0.0.5:4000"
+
+
+def _host_placeholder(definition: Definition) -> str | None:
+    """The placeholder that stands for the whole host."""
+    return next(iter(names_in(_host_of(definition))), None)
+
+
+def _host_of(definition: Definition) -> str:
+    return re.split("[/?]", definition.request.url.partition("://")[2], maxsplit=1)[0]
+
+
+def _scheme_defects(account: Account, definition: Definition) -> Iterator[Defect]:
+    https = definition.request.url.startswith("https:")
+    placeholder = _host_placeholder(definition)
+    if account.allow_http and https and (placeholder is None or placeholder not in account.values):
+        yield ("allow_http",), "expected no such key: the service has a fixed address with https"
+    stated = definition.request.values | account.values
+    host = stated.get(placeholder) if placeholder else _host_of(definition)
+    if not https and not account.allow_http and host is not None and not _is_loopback(host):
+        yield (), "expected allow_http: true, since the definition's address begins with http://"
+
+
+def _is_loopback(host: str) -> bool:
+    return urlsplit(f"//{host}").hostname in LOOPBACK_HOSTS
+
+
+def _quota_defects(field: str, stated: Mapping[str, object], definition: Definition) -> Iterator[Defect]:
+    names = [quota.name for quota in definition.quotas]
+    several = ", ".join(f"{name}: …" for name in names if name)
+    for name in stated:
+        if name == ONLY and len(names) > 1:
+            yield (field,), f"expected a mapping by quota: {{{several}}}"
+        elif name != ONLY and name not in names:
+            yield (
+                (field, name),
+                f"unknown quota: expected {several or 'a plain value, as there is one quota'}",
+            )

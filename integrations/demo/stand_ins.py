@@ -1,0 +1,50 @@
+"""Stand-ins for services of the catalogue, for the demo: each serves the sample answer of its definition."""
+
+import re
+from pathlib import Path
+from textwrap import indent
+from typing import Any, Final
+
+from integrations.accounts import catalogue
+from integrations.demo.server import Page
+from integrations.files import yaml_file
+
+KEY: Final = "test-key-demo"
+_ACCOUNTS: Final = {
+    "deepl": "- service: deepl",
+    "brave": "- service: brave",  # its sample is low
+    "twilio": "- {service: twilio, values: {account_sid: AC0123}}",  # which tells no total
+    "elevenlabs": "- service: elevenlabs",  # and this one is down
+}
+_DOWN: Final = "elevenlabs"
+
+
+def pages() -> dict[str, Page]:
+    """What the stand-ins answer, by path."""
+    return {f"/{name}": (503, {}, b"") if name == _DOWN else _sample(name) for name in _ACCOUNTS}
+
+
+def _sample(name: str) -> Page:
+    text = (catalogue.FOLDER / "samples" / f"{name}.yaml").read_text(encoding="utf-8")
+    document: Any = yaml_file.load(text).value
+    first = document["answers"][0]
+    return first.get("status", 200), first.get("headers", {}), first["body"].encode()
+
+
+def write_file(path: Path, origin: str) -> None:
+    """A providers' file that shows IMAI and the services, asked at the stand-ins."""
+    accounts = ["- service: imai", *_ACCOUNTS.values()]
+    services = [f"{name}:\n{indent(_moved(name, origin), '  ')}" for name in _ACCOUNTS]
+    parts = ("accounts:", indent("\n".join(accounts), "  "), "services:", indent("\n".join(services), "  "))
+    path.write_text("\n".join(parts), encoding="utf-8")
+
+
+def _moved(name: str, origin: str) -> str:
+    """A definition of the catalogue, its address at the stand-in."""
+    here = re.sub(r"\burl: .*", f"url: {origin}/{name}", catalogue.text_of(name), count=1)
+    return re.sub(r"\n +values: .*", "", here, count=1)  # what filled the placeholders of the real address
+
+
+def keys() -> dict[str, str]:
+    """The services' variables, so that no real key is sent to a stand-in."""
+    return {variable: KEY for name in _ACCOUNTS for variable in catalogue.definition(name).variables(name)}

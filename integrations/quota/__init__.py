@@ -1,0 +1,1 @@
+"""The figures, the ways in which reading them can fail, and the words for both. Pure."""

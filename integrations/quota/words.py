@@ -1,0 +1,249 @@
+"""The words on a card, from a reading. Pure: no Streamlit, no clock of its own."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, tzinfo
+from decimal import Decimal
+from math import ceil
+from typing import Final, Literal
+
+import humanize
+
+from integrations.quota.errors import ErrorCode, Status
+from integrations.quota.models import Level, Reading
+
+Color = Literal["green", "orange", "red", "gray"]
+Tone = Literal["ok", "warning", "critical", "stale"]
+"""What a bar is coloured by."""
+
+_JUST_NOW: Final = timedelta(minutes=1)
+_SIGNS: Final = {
+    "USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥", "CNY": "CN¥", "INR": "₹", "KRW": "₩", "BRL": "R$",
+    "AUD": "A$", "CAD": "CA$", "NZD": "NZ$", "HKD": "HK$", "TWD": "NT$", "MXN": "MX$", "ILS": "₪",
+    "VND": "₫", "PHP": "₱", "UAH": "₴", "NGN": "₦",
+}  # fmt: skip
+"""Signs of currencies (ISO 4217) that are written before the figure; a code without one stays behind it."""
+_WITHOUT_CENTS: Final = frozenset({"JPY", "KRW", "VND"})
+_CENTS: Final = Decimal("0.01")
+
+
+@dataclass(frozen=True, slots=True)
+class Badge:
+    """A state in a word, an icon and a colour; never by colour alone."""
+
+    word: str
+    icon: str
+    color: Color
+
+
+REFRESHING: Final = Badge("Refreshing …", ":material/hourglass_top:", "gray")
+"""While a person waits for a new reading."""
+
+_NOT_CONFIGURED: Final = Badge("Not configured", ":material/settings:", "gray")
+_FAILED: Final = {
+    Status.UNAVAILABLE: Badge("Unavailable", ":material/cloud_off:", "orange"),
+    Status.ERROR: Badge("Error", ":material/error:", "red"),
+}
+ACTIVE: Final = Badge("Active", ":material/check_circle:", "green")
+"""Nothing to do: figures were read, and enough is left."""
+
+_LEVELS: Final = {
+    Level.OK: ACTIVE,
+    Level.WARNING: Badge("Low", ":material/warning:", "orange"),
+    Level.CRITICAL: Badge("Almost exhausted", ":material/running_with_errors:", "red"),
+    Level.EXHAUSTED: Badge("Exhausted", ":material/block:", "red"),
+}
+
+
+_URGENCY: Final = (
+    "Exhausted", "Almost exhausted", "Error", "Unavailable", "Not configured", "Low", "Active",
+)  # fmt: skip
+"""The badges' words, the one that needs a person first at the front."""
+
+
+def badge(reading: Reading) -> Badge:
+    """The state of a reading: a failure before the level, since it casts doubt on the figures."""
+    if reading.error is not None and reading.error.code is ErrorCode.NOT_CONFIGURED:
+        return _NOT_CONFIGURED
+    if reading.status is not Status.ACTIVE:
+        return _FAILED[reading.status]
+    return _LEVELS[reading.level] if reading.level is not None else ACTIVE
+
+
+def by_urgency(readings: Iterable[Reading]) -> list[tuple[Badge, list[Reading]]]:
+    """The readings by their state, the most urgent state first; within a state in the order of the cards."""
+    groups: dict[Badge, list[Reading]] = {}
+    for reading in readings:
+        groups.setdefault(badge(reading), []).append(reading)
+    return sorted(groups.items(), key=lambda group: _URGENCY.index(group[0].word))
+
+
+def tone(reading: Reading) -> Tone:
+    """How the bar is coloured: by the level, and as stale where the figures are older than the last attempt."""
+    if reading.stale:
+        return "stale"
+    if reading.level in {Level.CRITICAL, Level.EXHAUSTED}:
+        return "critical"
+    return "warning" if reading.level is Level.WARNING else "ok"
+
+
+def amount(figure: Decimal) -> str:
+    """Grouped, with decimals only where there are any: 7,500 and 7,499.98."""
+    if figure == figure.to_integral_value():
+        return f"{int(figure):,}"
+    return f"{figure.normalize():,f}"
+
+
+def figure_and_unit(figure: Decimal, unit: str | None) -> tuple[str, str]:
+    """A figure as people write it, and the unit where it stands apart: 7,500 and credits; $74.75 and nothing."""
+    sign = _SIGNS.get(unit or "")
+    if sign is not None and unit is not None:
+        return f"{'-' if figure < 0 else ''}{sign}{_money(abs(figure), unit)}", ""
+    return (f"{amount(figure)}%", "") if unit == "%" else (amount(figure), unit or "")
+
+
+def _money(figure: Decimal, unit: str) -> str:
+    """With two decimals at least, and more where the figure has more: nothing is rounded away."""
+    if unit in _WITHOUT_CENTS or figure != figure.quantize(_CENTS):
+        return amount(figure)
+    return f"{figure:,.2f}"
+
+
+def _quantity(figure: Decimal, unit: str | None) -> str:
+    return " ".join(part for part in figure_and_unit(figure, unit) if part)
+
+
+def remaining(reading: Reading) -> str:
+    """The first line of a card with figures."""
+    if reading.remaining_quota is None:
+        return "No limit" if reading.unlimited else "Remaining: unknown"
+    return f"Remaining: {_quantity(reading.remaining_quota, reading.unit)}"
+
+
+def used(reading: Reading, *, total_hint: str | None) -> str | None:
+    """What is used of what, or why that is unknown.
+
+    Args:
+        reading: with figures.
+        total_hint: the setting that would tell the total, where the provider has one.
+    """
+    if reading.total_quota is not None and reading.used_quota is not None:
+        figure, _ = figure_and_unit(reading.used_quota, reading.unit)
+        return f"Used: {figure} / {_quantity(reading.total_quota, reading.unit)}"
+    if reading.used_quota is not None:
+        return f"Used: {_quantity(reading.used_quota, reading.unit)}"
+    if reading.unlimited:
+        return None
+    return f"Total unknown: set {total_hint} to see usage." if total_hint else "Total unknown."
+
+
+def percentage(figure: Decimal) -> str:
+    """25%, 99.9%."""
+    return f"{amount(figure)}%"
+
+
+def note(reading: Reading) -> str | None:
+    """What a balance above the allowance, or below nothing, means."""
+    if reading.total_quota is None or reading.remaining_quota is None:
+        return None
+    if reading.remaining_quota > reading.total_quota:
+        return "The balance is above the plan's allowance, by a top-up or a rollover."
+    if reading.remaining_quota < 0:
+        return "The account is overdrawn: more was used than the plan allows."
+    return None
+
+
+def _rounded(wait: timedelta) -> timedelta:
+    """To the nearest day, hour or minute, of which humanize would cut off what is over: 3 days 20 hours are 4 days."""
+    for unit in (timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)):
+        if wait >= unit:
+            return round(wait / unit) * unit
+    return wait
+
+
+def _in_words(time: timedelta) -> str:
+    """Up to a year in days: humanize would call 16 days a month."""
+    return humanize.naturaldelta(time, months=False)
+
+
+def _clock_time(moment: datetime) -> str:
+    return f"{moment.day} {moment:%b %Y, %H:%M}"
+
+
+def _in_zone(utc: datetime, zone: tzinfo | None) -> datetime | None:
+    """None without a zone, and where it is past the calendar's last day there: 9999 may stand for never."""
+    try:
+        return utc.astimezone(zone) if zone is not None else None
+    except OverflowError:
+        return None
+
+
+def renewal(renews_at: datetime, *, now: datetime, zone: tzinfo | None) -> str:
+    """When the quota is filled again: in UTC, from now, and in the viewer's zone where that differs."""
+    utc = renews_at.astimezone(UTC)
+    if utc <= now:
+        return f"Was to renew {_clock_time(utc)} UTC; this reading is older"
+    text = f"Renews {_clock_time(utc)} UTC (in {_in_words(_rounded(utc - now))})"
+    local = _in_zone(utc, zone)
+    if local is not None and local.utcoffset():
+        same_day = local.date() == utc.date()
+        text += f", {f'{local:%H:%M}' if same_day else _clock_time(local)} your time"
+    return text
+
+
+def ago(moment: datetime, *, now: datetime) -> str:
+    """In words: just now, 3 minutes ago. Never smaller later than it was earlier."""
+    age = now - moment
+    return "just now" if age < _JUST_NOW else f"{_in_words(age)} ago"
+
+
+def announcement(reading: Reading) -> str:
+    """What a refresh brought, in a few words: the card has the rest."""
+    return f"{reading.provider}: {'a new reading' if reading.error is None else 'no new reading'}."
+
+
+def nothing_asked(reading: Reading, *, now: datetime) -> str:
+    """What a click brought that asked nobody, so soon after the last time: how old the reading is."""
+    age = freshness(reading, now=now)
+    return (
+        announcement(reading)
+        if age is None or reading.error is not None
+        else f"{reading.provider}: {age.lower()}."
+    )
+
+
+def summary(readings: Iterable[Reading], *, not_asked: Iterable[str] = ()) -> str:
+    """What a refresh of everything brought: who has no new reading, by name.
+
+    Args:
+        readings: of those who were asked.
+        not_asked: the names of the others.
+    """
+    without = [reading.provider for reading in readings if reading.error is not None]
+    without += not_asked
+    return f"No new reading: {', '.join(without)}." if without else "All integrations: new readings."
+
+
+def freshness(reading: Reading, *, now: datetime) -> str | None:
+    """How old the figures are, or None without figures."""
+    if reading.fetched_at is None:
+        return None
+    age = ago(reading.fetched_at, now=now)
+    return f"Last good reading {age}" if reading.stale else f"Updated {age}"
+
+
+def rest(until: datetime, *, now: datetime) -> str:
+    """That the provider is asked only so often; rounded up, since who clicks after it must not be too early."""
+    wait = max(until - now, timedelta(seconds=1))
+    units = (timedelta(days=1), timedelta(hours=1))
+    unit = next((unit for unit in units if wait > unit), timedelta(minutes=1))
+    return f"May be asked again in {_in_words(ceil(wait / unit) * unit)}."
+
+
+def pause(reading: Reading) -> str | None:
+    """That the provider named a time before which it is not asked; a rate limit's sentence says it already."""
+    error = reading.error
+    if error is None or not error.retry_after or error.code is ErrorCode.RATE_LIMITED:
+        return None
+    wait = _in_words(_rounded(timedelta(seconds=error.retry_after)))
+    return f"It asked for a pause: next attempt in {wait}."

@@ -1,0 +1,1 @@
+"""Fetches the providers' figures and shares them among all viewers and processes."""

@@ -1,0 +1,250 @@
+"""The figures and their rules."""
+
+import json
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from integrations.quota.errors import ErrorCode, Status
+from integrations.quota.models import (
+    Level,
+    Quota,
+    Reading,
+    Thresholds,
+    UsageError,
+    UsageReport,
+    usage_percentage,
+)
+
+AT = datetime(2026, 11, 23, 7, 25, 21, 999_999, tzinfo=UTC)
+KEYS = [
+    *("provider", "totalQuota", "remainingQuota", "usedQuota", "usagePercentage", "status"),
+    *("unit", "level", "fetchedAt", "stale", "renewsAt", "error"),
+]
+ERROR = UsageError(code=ErrorCode.NETWORK, message="Unable to fetch quota.")
+
+amounts = st.decimals(-(10**12), 10**12, allow_nan=False, allow_infinity=False, places=2)
+totals = st.decimals(Decimal("0.01"), 10**12, allow_nan=False, allow_infinity=False, places=2)
+
+
+def reading(total: Decimal | int | None, remaining: Decimal | int | None) -> Reading:
+    """A reading of these figures."""
+    quota = Quota(
+        total=None if total is None else Decimal(total),
+        remaining=None if remaining is None else Decimal(remaining),
+    )
+    return Reading.measured("IMAI", quota, at=AT, thresholds=Thresholds())
+
+
+@given(total=totals, remaining=amounts)
+def test_used_and_remaining_are_the_total(total: Decimal, remaining: Decimal) -> None:
+    """Used is total less remaining and never below 0; the measured figures are kept as they are."""
+    found = reading(total, remaining)
+    assert found.used_quota == max(total - remaining, Decimal(0))
+    assert (found.total_quota, found.remaining_quota) == (total, remaining)
+
+
+@given(total=totals, remaining=amounts)
+def test_the_percentage_reaches_its_ends_only_when_they_are_true(total: Decimal, remaining: Decimal) -> None:
+    """100 or more means nothing left, 0 means nothing used, and there is at most one decimal."""
+    percentage = usage_percentage(total=total, remaining=remaining)
+    assert percentage is not None
+    assert (percentage >= 100) == (remaining <= 0)
+    assert (percentage == 0) == (remaining >= total)
+    assert percentage == round(percentage, 1)
+
+
+@given(total=totals, one=amounts, other=amounts)
+def test_more_used_is_never_a_smaller_percentage(total: Decimal, one: Decimal, other: Decimal) -> None:
+    """The percentage grows with what is used."""
+    less, more = max(one, other), min(one, other)
+    first, second = (
+        usage_percentage(total=total, remaining=less),
+        usage_percentage(total=total, remaining=more),
+    )
+    assert first is not None
+    assert second is not None
+    assert first <= second
+
+
+@given(remaining=amounts)
+def test_without_a_total_nothing_is_invented(remaining: Decimal) -> None:
+    """Total, used and percentage stay unknown; only an empty account has a level."""
+    found = reading(None, remaining)
+    assert (found.total_quota, found.used_quota, found.usage_percentage) == (None, None, None)
+    assert found.level == (Level.EXHAUSTED if remaining <= 0 else None)
+
+
+@given(total=totals, remaining=amounts)
+def test_numbers_in_the_json_are_the_figures(total: Decimal, remaining: Decimal) -> None:
+    """The JSON holds numbers and not strings, equal to what was measured."""
+    document = json.loads(reading(total, remaining).model_dump_json(), parse_float=Decimal, parse_int=Decimal)
+    assert document["totalQuota"] == total
+    assert document["remainingQuota"] == remaining
+
+
+@pytest.mark.parametrize(
+    ("total", "remaining", "used", "percentage", "level"),
+    [
+        ("10000", "10000", "0", "0", "ok"),
+        ("10000", "7500", "2500", "25", "ok"),
+        ("10000", "9999.98", "0.02", "0.1", "ok"),
+        ("10000", "0.5", "9999.5", "99.9", "critical"),
+        ("10000", "2001", "7999", "80", "warning"),
+        ("10000", "2000", "8000", "80", "warning"),
+        ("10000", "2010", "7990", "79.9", "ok"),
+        ("10000", "500", "9500", "95", "critical"),
+        ("10000", "0", "10000", "100", "exhausted"),
+        ("10000", "-5", "10005", "100.1", "exhausted"),
+        ("10000", "-2500", "12500", "125", "exhausted"),
+        ("10000", "12000", "0", "0", "ok"),
+        ("9999999999.98", "0.01", "9999999999.97", "99.9", "critical"),
+    ],
+)
+def test_figures_and_levels(total: str, remaining: str, used: str, percentage: str, level: str) -> None:
+    """Used amount, percentage and level are right in the middle and at both ends of the range."""
+    found = reading(Decimal(total), Decimal(remaining))
+    assert (found.used_quota, found.usage_percentage) == (Decimal(used), Decimal(percentage))
+    assert found.level == level
+
+
+def test_a_total_of_nothing_has_no_percentage() -> None:
+    """A total of 0 gives no percentage, and the level says that nothing is left."""
+    found = reading(0, 0)
+    assert found.usage_percentage is None
+    assert found.level is Level.EXHAUSTED
+
+
+def test_a_plan_without_a_limit_has_no_total_whatever_the_provider_states() -> None:
+    """What is used is known; a total or a remainder has no meaning, and none of them makes it low."""
+    stated = {"total": Decimal(100), "remaining": Decimal(0), "used": Decimal(5)}
+    for quota in (Quota(unlimited=True), Quota(**stated, unlimited=True)):  # type: ignore[arg-type]
+        found = Reading.measured("X", quota, at=AT, thresholds=Thresholds())
+        assert found.used_quota == quota.used
+        assert (found.total_quota, found.remaining_quota, found.usage_percentage) == (None, None, None)
+        assert found.level is Level.OK
+        assert found.unlimited
+
+
+@pytest.mark.parametrize("figures", [{"used": 5}, {"remaining": 5, "total": 10}, {"remaining": 0}])
+def test_a_plan_with_a_limit_or_an_unknown_one_is_not_unlimited(figures: dict[str, int]) -> None:
+    """A plan counts as unlimited only where the provider says so."""
+    quota = Quota(**{name: Decimal(figure) for name, figure in figures.items()})  # type: ignore[arg-type]
+    assert not Reading.measured("X", quota, at=AT, thresholds=Thresholds()).unlimited
+
+
+@pytest.mark.parametrize("figure", ["total_quota", "remaining_quota", "used_quota", "usage_percentage"])
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity"])
+def test_no_reading_holds_what_is_not_a_number(figure: str, value: str) -> None:
+    """A reading with NaN or Infinity in any figure is refused."""
+    with pytest.raises(ValidationError, match=r"finite"):
+        Reading.model_validate({"provider": "X", "status": Status.ACTIVE, figure: Decimal(value)})
+
+
+@pytest.mark.parametrize(
+    ("quota", "expected"),
+    [
+        ({"used": 30, "total": 100}, (100, 70, 30)),
+        ({"used": 30, "remaining": 70}, (100, 70, 30)),
+        ({"used": 30}, (None, None, 30)),
+        ({"total": 100, "remaining": 70, "used": 31}, (100, 70, 30)),
+    ],
+)
+def test_what_follows_from_the_others_is_computed(
+    quota: dict[str, int], expected: tuple[int | None, ...]
+) -> None:
+    """The third figure follows from two; where all three contradict each other, what is left counts."""
+    stated = Quota(**{name: Decimal(figure) for name, figure in quota.items()})  # type: ignore[arg-type]
+    found = Reading.measured("X", stated, at=AT, thresholds=Thresholds())
+    assert (found.total_quota, found.remaining_quota, found.used_quota) == expected
+
+
+@pytest.mark.parametrize(
+    "figures",
+    [
+        {},
+        {"total": Decimal(1)},
+        {"remaining": Decimal("NaN")},
+        {"remaining": Decimal("Infinity")},
+        {"remaining": Decimal(1), "total": Decimal(-1)},
+        {"used": Decimal(-1)},
+        {"remaining": Decimal("1e400")},
+        {"used": Decimal(1000000000001)},
+        {"remaining": Decimal(1), "total": Decimal("1e-41")},
+    ],
+)
+def test_a_quota_that_no_account_can_hold_is_refused(figures: dict[str, Decimal]) -> None:
+    """Figures that no account can have raise an error where the quota is made."""
+    with pytest.raises(
+        ValueError,
+        match=r"^(a figure is (not|beyond)|the total and the used|neither the remaining)",
+    ):
+        Quota(**figures)  # type: ignore[arg-type]
+
+
+@pytest.mark.usefixtures("far_from_utc")
+def test_the_json_is_the_documents() -> None:
+    """The keys are in the documented order, whole numbers have no point, and times are in UTC to the second."""
+    found = reading(10000, Decimal("7499.98"))
+    assert list(found.model_dump(mode="json")) == KEYS
+    text = UsageReport(integrations=[found]).model_dump_json()
+    assert text.startswith('{"integrations":[{"provider":"IMAI","totalQuota":10000,"remainingQuota":7499.98,')
+    assert '"fetchedAt":"2026-11-23T07:25:21Z"' in text
+
+
+def test_a_failure_keeps_the_figures_and_says_stale() -> None:
+    """The figures and their time stay, and status and reason are the failure's."""
+    good = reading(10000, 7500)
+    failed = good.after_failure(ERROR)
+    assert (failed.stale, failed.status, failed.error) == (True, Status.UNAVAILABLE, ERROR)
+    kept = {"total_quota", "remaining_quota", "used_quota", "usage_percentage", "level", "fetched_at"}
+    assert failed.model_dump(include=kept) == good.model_dump(include=kept)
+
+
+def test_without_a_reading_every_figure_is_unknown() -> None:
+    """A failure has None for every figure, and no 0."""
+    found = Reading.without_figures("IMAI", ERROR).model_dump(mode="json")
+    unknown = (
+        "totalQuota",
+        "remainingQuota",
+        "usedQuota",
+        "usagePercentage",
+        "level",
+        "fetchedAt",
+        "renewsAt",
+    )
+    assert [found[key] for key in unknown] == [None] * len(unknown)
+    assert not found["stale"]
+
+
+@pytest.mark.parametrize(
+    ("at", "told"),
+    [
+        ("9999-12-31T23:59:59.9Z", "9999-12-31T23:59:59Z"),
+        ("0001-01-01T00:00:00Z", "0001-01-01T00:00:00Z"),
+        ("2026-12-01T01:30:00+05:30", "2026-11-30T20:00:00Z"),
+    ],
+)
+def test_a_time_is_told_in_utc_to_the_ends_of_the_calendar(at: str, told: str) -> None:
+    """To the second, with four digits of the year."""
+    found = reading(1, 1).model_validate(
+        {**reading(1, 1).model_dump(), "renewsAt": datetime.fromisoformat(at)}
+    )
+    assert found.model_dump(mode="json")["renewsAt"] == told
+
+
+@pytest.mark.parametrize("at", ["9999-12-31T23:59:59-05:00", "0001-01-01T00:00:00+05:00"])
+def test_a_time_beyond_the_calendar_is_refused(at: str) -> None:
+    """In UTC it would be none."""
+    with pytest.raises(ValidationError):
+        reading(1, 1).model_validate({**reading(1, 1).model_dump(), "renewsAt": datetime.fromisoformat(at)})
+
+
+def test_a_time_without_a_zone_is_refused() -> None:
+    """A reading whose renewal has no time zone raises an error."""
+    with pytest.raises(ValidationError):
+        reading(1, 1).model_validate({**reading(1, 1).model_dump(), "renewsAt": datetime(2026, 1, 1)})  # noqa: DTZ001

@@ -1,0 +1,334 @@
+"""The words on a card."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from integrations.quota import words
+from integrations.quota.errors import ErrorCode, Status
+from integrations.quota.models import Level, Quota, Reading, Thresholds, UsageError
+
+NOW = datetime(2026, 11, 23, 7, 30, tzinfo=UTC)
+READING = Reading(
+    provider="IMAI",
+    total_quota=Decimal(10000),
+    remaining_quota=Decimal(7500),
+    used_quota=Decimal(2500),
+    usage_percentage=Decimal(25),
+    status=Status.ACTIVE,
+    unit="credits",
+    level=Level.OK,
+    fetched_at=NOW - timedelta(minutes=3),
+)
+
+
+def reading(**changes: object) -> Reading:
+    """The usual reading, changed."""
+    return READING.model_copy(update=changes)
+
+
+def error(code: ErrorCode, retry_after: int | None = None) -> UsageError:
+    """A failure."""
+    return UsageError(code=code, message="-", retry_after=retry_after)
+
+
+def test_the_usual_card() -> None:
+    """The contract's words, to the letter."""
+    assert words.remaining(READING) == "Remaining: 7,500 credits"
+    assert words.used(READING, total_hint="X") == "Used: 2,500 / 10,000 credits"
+    assert words.percentage(Decimal(25)) == "25%"
+    assert words.freshness(READING, now=NOW) == "Updated 3 minutes ago"
+    assert words.note(READING) is None
+
+
+@pytest.mark.parametrize(
+    ("figure", "text"),
+    [
+        ("0", "0"),
+        ("-0", "0"),
+        ("7500.00", "7,500"),
+        ("7499.98", "7,499.98"),
+        ("0.02", "0.02"),
+        ("-12.5", "-12.5"),
+        ("9999999999.98", "9,999,999,999.98"),
+        ("1E+3", "1,000"),
+    ],
+)
+def test_an_amount_is_grouped_and_has_decimals_only_where_there_are_any(figure: str, text: str) -> None:
+    """As people write figures."""
+    assert words.amount(Decimal(figure)) == text
+
+
+@pytest.mark.parametrize(
+    ("changes", "word", "color"),
+    [
+        ({}, "Active", "green"),
+        ({"level": None}, "Active", "green"),
+        ({"level": Level.WARNING}, "Low", "orange"),
+        ({"level": Level.CRITICAL}, "Almost exhausted", "red"),
+        ({"level": Level.EXHAUSTED}, "Exhausted", "red"),
+        ({"status": Status.UNAVAILABLE, "error": error(ErrorCode.TIMEOUT)}, "Unavailable", "orange"),
+        ({"status": Status.ERROR, "error": error(ErrorCode.INVALID_RESPONSE)}, "Error", "red"),
+        ({"status": Status.ERROR, "error": error(ErrorCode.NOT_CONFIGURED)}, "Not configured", "gray"),
+        (
+            {"status": Status.ERROR, "error": error(ErrorCode.TIMEOUT), "level": Level.EXHAUSTED},
+            "Error",
+            "red",
+        ),
+    ],
+)
+def test_the_badge(changes: dict[str, object], word: str, color: str) -> None:
+    """A word, a colour and an icon for each state; a failure goes before the level."""
+    badge = words.badge(reading(**changes))
+    assert (badge.word, badge.color) == (word, color)
+    assert badge.icon.startswith(":material/")
+
+
+def test_what_is_unknown_is_said() -> None:
+    """No total, no limit: each in its own words, and never a figure."""
+    unknown = reading(total_quota=None, used_quota=None, usage_percentage=None, level=None)
+    assert words.used(unknown, total_hint="IMAI_TOTAL_CREDITS") == (
+        "Total unknown: set IMAI_TOTAL_CREDITS to see usage."
+    )
+    assert words.used(unknown, total_hint=None) == "Total unknown."
+    no_limit = reading(total_quota=None, remaining_quota=None, usage_percentage=None)
+    assert words.remaining(no_limit) == "No limit"
+    assert words.used(no_limit, total_hint=None) == "Used: 2,500 credits"
+    assert words.used(no_limit.model_copy(update={"used_quota": None}), total_hint=None) is None
+
+
+def test_a_balance_outside_the_allowance_is_explained() -> None:
+    """An account that is exactly full is not above its allowance, and one at a measured 0 is not overdrawn."""
+    above = "The balance is above the plan's allowance, by a top-up or a rollover."
+    overdrawn = "The account is overdrawn: more was used than the plan allows."
+    for left, note in ((10001, above), (10000, None), (0, None), (-1, overdrawn)):
+        assert words.note(reading(remaining_quota=Decimal(left))) == note
+
+
+@pytest.mark.usefixtures("far_from_utc")
+def test_the_renewal_in_utc_and_in_the_viewers_time() -> None:
+    """The contract's words; the viewer's own time only where it differs; the past is not promised."""
+    at = datetime(2026, 11, 27, 3, tzinfo=UTC)
+    plain = "Renews 27 Nov 2026, 03:00 UTC (in 4 days)"
+    assert words.renewal(at, now=NOW, zone=None) == plain
+    assert words.renewal(at, now=NOW, zone=ZoneInfo("UTC")) == plain
+    assert words.renewal(at, now=NOW, zone=ZoneInfo("America/New_York")) == (
+        f"{plain}, 26 Nov 2026, 22:00 your time"
+    )
+    assert words.renewal(NOW + timedelta(hours=3), now=NOW, zone=None).endswith("(in 3 hours)")
+    assert words.renewal(NOW + timedelta(minutes=95), now=NOW, zone=None).endswith("(in 2 hours)")
+    assert (
+        words.renewal(at, now=at, zone=None) == "Was to renew 27 Nov 2026, 03:00 UTC; this reading is older"
+    )
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York"])
+def test_a_renewal_at_either_end_of_the_calendar_is_told(zone: str) -> None:
+    """Without the viewer's time where the calendar has none."""
+    last = datetime(9999, 12, 31, 23, 59, tzinfo=UTC)
+    local = ", 18:59 your time" if zone == "America/New_York" else ""
+    assert words.renewal(last, now=NOW, zone=ZoneInfo(zone)) == (
+        f"Renews 31 Dec 9999, 23:59 UTC (in 7,978 years){local}"
+    )
+    first = datetime(1, 1, 1, tzinfo=UTC)
+    assert words.renewal(first, now=NOW, zone=ZoneInfo(zone)).startswith("Was to renew 1 Jan 1, 00:00 UTC")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "just now"), (59, "just now"), (60, "a minute ago"), (200, "3 minutes ago"), (7200, "2 hours ago")],
+)
+def test_ages(seconds: int, text: str) -> None:
+    """Coarse enough to stay true until the page looks again."""
+    assert words.ago(NOW - timedelta(seconds=seconds), now=NOW) == text
+
+
+def test_a_stale_reading_says_so_with_its_age() -> None:
+    """The age is that of the figures, not of the failure."""
+    stale = reading(stale=True, fetched_at=NOW - timedelta(hours=2))
+    assert words.freshness(stale, now=NOW) == "Last good reading 2 hours ago"
+    assert words.freshness(reading(fetched_at=None), now=NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("seconds", "wait"),
+    [
+        (1, "a second"),
+        (59, "59 seconds"),
+        (60, "a minute"),
+        (89, "a minute"),
+        (91, "2 minutes"),
+        (3600, "an hour"),
+        (40 * 3600, "2 days"),
+        (86400, "a day"),
+    ],
+)
+def test_a_wait_is_told_to_the_nearest_unit(seconds: int, wait: str) -> None:
+    """Below a minute it is told in seconds, and no wait is told as none."""
+    failed = reading(error=error(ErrorCode.PROVIDER_UNAVAILABLE, seconds))
+    assert words.pause(failed) == f"It asked for a pause: next attempt in {wait}."
+    assert words.renewal(NOW + timedelta(seconds=seconds), now=NOW, zone=None).endswith(f"(in {wait})")
+
+
+def test_a_pause_is_told_once() -> None:
+    """A rate limit's sentence has the time already, and a failure without one has no pause."""
+    assert words.pause(reading(error=error(ErrorCode.RATE_LIMITED, 120))) is None
+    assert words.pause(reading(error=error(ErrorCode.PROVIDER_UNAVAILABLE))) is None
+    assert words.pause(READING) is None
+
+
+@pytest.mark.parametrize(
+    ("seconds", "wait"),
+    [
+        (1, "a minute"),
+        (60, "a minute"),
+        (61, "2 minutes"),
+        (2400, "40 minutes"),
+        (3600, "an hour"),
+        (3601, "2 hours"),
+        (24 * 3600, "a day"),
+        (24 * 3600 + 1, "2 days"),
+        (36 * 3600, "2 days"),
+        (47 * 3600, "2 days"),
+        (40 * 24 * 3600, "40 days"),
+    ],
+)
+def test_a_rest_is_told_rounded_up(seconds: int, wait: str) -> None:
+    """Who clicks after it is not too early."""
+    assert words.rest(NOW + timedelta(seconds=seconds), now=NOW) == f"May be asked again in {wait}."
+
+
+def test_what_is_left_is_unknown_where_only_what_is_used_is_known() -> None:
+    """That is not the same as no limit."""
+    quota = Quota(used=Decimal(5))
+    assert (
+        words.remaining(Reading.measured("A", quota, at=NOW, thresholds=Thresholds())) == "Remaining: unknown"
+    )
+    unlimited = Quota(used=Decimal(5), unlimited=True)
+    assert words.remaining(Reading.measured("A", unlimited, at=NOW, thresholds=Thresholds())) == "No limit"
+
+
+def test_a_click_that_asked_nobody_is_told_the_age() -> None:
+    """No reading is claimed that was not taken."""
+    good = Reading.measured("A", Quota(used=Decimal(5)), at=NOW, thresholds=Thresholds())
+    assert words.nothing_asked(good, now=NOW + timedelta(seconds=1)) == "A: updated just now."
+
+
+def test_a_refresh_that_failed_is_announced_as_such() -> None:
+    """Who hears the page is told whether there is a new reading."""
+    assert words.announcement(READING) == "IMAI: a new reading."
+    assert words.announcement(reading(error=error(ErrorCode.TIMEOUT))) == "IMAI: no new reading."
+
+
+@pytest.mark.parametrize(
+    ("figure", "unit", "text"),
+    [
+        ("74.75", "USD", "$74.75"),
+        ("100.5", "USD", "$100.50"),
+        ("100", "USD", "$100.00"),
+        ("0", "USD", "$0.00"),
+        ("-12.5", "USD", "-$12.50"),
+        ("1234567.891", "USD", "$1,234,567.891"),
+        ("0.07", "EUR", "€0.07"),
+        ("1500", "JPY", "¥1,500"),
+        ("74.75", "CHF", "74.75 CHF"),
+        ("12", "%", "12%"),
+        ("7500", "credits", "7,500 credits"),
+        ("5", "usd", "5 usd"),
+    ],
+)
+def test_money_stands_behind_its_sign(figure: str, unit: str, text: str) -> None:
+    """Two decimals at least and none rounded away; a currency without a sign, or any other unit, follows the figure."""
+    assert words.remaining(reading(remaining_quota=Decimal(figure), unit=unit)) == f"Remaining: {text}"
+
+
+def test_what_is_used_of_a_sum_has_the_sign_twice() -> None:
+    """As people write it."""
+    money = reading(used_quota=Decimal("25.75"), total_quota=Decimal("100.5"), unit="USD")
+    assert words.used(money, total_hint=None) == "Used: $25.75 / $100.50"
+
+
+def test_the_viewers_time_does_not_repeat_the_day() -> None:
+    """On the same day the hour is enough."""
+    at = datetime(2026, 11, 27, 3, tzinfo=UTC)
+    told = words.renewal(at, now=NOW, zone=ZoneInfo("Europe/Berlin"))
+    assert told == "Renews 27 Nov 2026, 03:00 UTC (in 4 days), 04:00 your time"
+
+
+@pytest.mark.parametrize(
+    ("days", "text"), [(15, "15 days"), (17, "17 days"), (52, "52 days"), (400, "1 year")]
+)
+def test_days_are_not_called_months(days: int, text: str) -> None:
+    """17 days are no month, neither behind nor ahead."""
+    assert words.ago(NOW - timedelta(days=days), now=NOW).startswith(text)
+    assert f"(in {text}" in words.renewal(NOW + timedelta(days=days), now=NOW, zone=None)
+
+
+@given(st.integers(0, 2 * 365 * 86_400), st.integers(0, 86_400))
+def test_relative_times_never_jump_backwards(seconds: int, later: int) -> None:
+    """What was some time ago is never less long ago later; what is some time ahead is never further ahead later."""
+    age = [words.ago(NOW - timedelta(seconds=total), now=NOW) for total in (seconds, seconds + later)]
+    assert _seconds(age[0]) <= _seconds(age[1])
+    ahead = [
+        words.renewal(NOW + timedelta(seconds=1 + total), now=NOW, zone=None).partition("(in ")[2]
+        for total in (seconds, seconds + later)
+    ]
+    assert _seconds(ahead[0]) <= _seconds(ahead[1])
+
+
+def _seconds(text: str) -> int:
+    """How long the words say that it is."""
+    units = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400, "year": 365 * 86_400}
+    found = re.findall(r"(\d+|an?) (second|minute|hour|day|year)", text)
+    return sum((1 if count in {"a", "an"} else int(count)) * units[unit] for count, unit in found)
+
+
+def test_what_needs_a_person_comes_first() -> None:
+    """The states by urgency; within one the order of the cards."""
+    states: dict[str, dict[str, object]] = {
+        "a": {},
+        "b": {"level": Level.WARNING},
+        "c": {"status": Status.ERROR, "error": error(ErrorCode.NOT_CONFIGURED)},
+        "d": {"status": Status.UNAVAILABLE, "error": error(ErrorCode.TIMEOUT)},
+        "e": {"status": Status.ERROR, "error": error(ErrorCode.INVALID_RESPONSE)},
+        "f": {"level": Level.CRITICAL},
+        "g": {"level": Level.EXHAUSTED},
+        "h": {"level": Level.EXHAUSTED},
+    }
+    groups = words.by_urgency(reading(provider=name, **changes) for name, changes in states.items())
+    assert [(badge.word, [one.provider for one in group]) for badge, group in groups] == [
+        ("Exhausted", ["g", "h"]),
+        ("Almost exhausted", ["f"]),
+        ("Error", ["e"]),
+        ("Unavailable", ["d"]),
+        ("Not configured", ["c"]),
+        ("Low", ["b"]),
+        ("Active", ["a"]),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "tone"),
+    [
+        ({}, "ok"),
+        ({"level": Level.WARNING}, "warning"),
+        ({"level": Level.CRITICAL}, "critical"),
+        ({"level": Level.EXHAUSTED}, "critical"),
+        ({"level": Level.EXHAUSTED, "stale": True}, "stale"),
+    ],
+)
+def test_the_tone_of_a_bar(changes: dict[str, object], tone: str) -> None:
+    """The level's; but figures that may no longer hold are told from those that do."""
+    assert words.tone(reading(**changes)) == tone
+
+
+def test_a_refresh_of_everything_is_told_in_one_sentence() -> None:
+    """Who has no new reading is named."""
+    failed = reading(provider="Mapbox", error=error(ErrorCode.TIMEOUT))
+    assert words.summary([READING, failed]) == "No new reading: Mapbox."
+    assert words.summary([READING]) == "All integrations: new readings."
