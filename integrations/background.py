@@ -9,13 +9,14 @@ Result = TypeVar("Result")
 
 
 def in_thread(work: Callable[[], Result], *, name: str) -> Future[Result]:
-    """Start the thread. The future gives what the function returns, or raises what it raised."""
+    """Start the thread; the future returns or raises what the function does."""
     future: Future[Result] = Future()
 
     def run() -> None:
+        future.set_running_or_notify_cancel()  # from now on it cannot be cancelled
         try:
             future.set_result(work())
-        except BaseException as error:  # noqa: BLE001 - handed to whoever waits, even a SystemExit
+        except BaseException as error:  # noqa: BLE001 - handed to the caller, even a SystemExit
             future.set_exception(
                 error if isinstance(error, Exception) else RuntimeError(type(error).__name__)
             )

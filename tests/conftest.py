@@ -20,7 +20,7 @@ from integrations.access.store import User
 from integrations.demo.server import Simulator
 from integrations.log import FORMATTERS
 from integrations.providers.imai import Imai
-from integrations.readings import cache, fetch, records, traffic
+from integrations.readings import fetch, shared, traffic
 from integrations.settings import panel_settings
 from integrations.state import state
 from integrations.web import health
@@ -41,9 +41,8 @@ def pytest_xdist_auto_num_workers() -> int:
 def forget() -> None:
     """Drop whatever the process keeps."""
     st.cache_data.clear()
-    cache._records.cache_clear()
-    records._entries.clear()
-    fetch._outages._of.clear()
+    shared.reset()
+    fetch.outages.reset()
     state.cache_clear()
     traffic.reset()
     health._readiness.checked_at = health._readiness.failed = None
@@ -125,7 +124,7 @@ def imai(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> Simulator:
 @pytest.fixture
 def no_click_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     """A click on Refresh asks at once, however soon after the last call."""
-    monkeypatch.setattr(records, "CLICK_PAUSE", timedelta(0))
+    monkeypatch.setattr(shared, "CLICK_PAUSE", timedelta(0))
 
 
 AddUser = Callable[..., None]

@@ -8,7 +8,7 @@ import pytest
 from integrations import accounts
 from integrations.accounts.build import ProvidersFileError, load
 from integrations.quota.errors import ErrorCode
-from integrations.readings import cache
+from integrations.readings import shared
 from tests.providers.examples import acme
 from tests.providers.examples.acme import Acme
 from tests.providers.hostile import answer, hostile
@@ -65,7 +65,7 @@ def test_the_example_in_python_reads_its_service(acme_alone: Acme, monkeypatch: 
     """Its two calls, through cache and transport, over a real socket."""
     with hostile(TOKEN, USAGE) as server:
         monkeypatch.setenv("ACME_API_BASE_URL", server.url)
-        (reading,) = cache.current_of_all().integrations
+        (reading,) = shared.fresh_report().integrations
         assert b"Authorization: Bearer test-key" in server.requests[0]
         assert b"Authorization: Bearer test-token" in server.requests[1]
     assert (reading.provider, reading.unit, str(reading.remaining_quota)) == ("Acme", "USD", "37.5")
@@ -76,6 +76,6 @@ def test_its_own_error_code_is_understood(acme_alone: Acme, monkeypatch: pytest.
     """A 403 that says `plan_cancelled` is an inactive subscription."""
     with hostile(TOKEN, answer(403, b'{"problem": "plan_cancelled"}')) as server:
         monkeypatch.setenv("ACME_API_BASE_URL", server.url)
-        error = cache.current_of_all().integrations[0].error
+        error = shared.fresh_report().integrations[0].error
     assert error is not None
     assert error.code is ErrorCode.SUBSCRIPTION_INACTIVE

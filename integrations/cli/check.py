@@ -167,9 +167,9 @@ def _keys_work() -> Iterator[Finding]:
     """Each account, asked once, side by side; the log is not written, so what it would say stands here."""
     providers = accounts.current()
     with ThreadPoolExecutor(max_workers=max(len(providers), 1)) as pool:
-        answers = zip(providers, pool.map(fetch.asked, providers), strict=True)
+        answers = zip(providers, pool.map(fetch.fetch_and_describe, providers), strict=True)
         for provider, (outcome, description) in answers:
-            for reading in fetch.readings_of(provider, outcome):
+            for reading in fetch.visible_readings(provider, outcome):
                 if reading.error is None:
                     yield Finding(reading.provider, _figures(provider, reading))
                 else:

@@ -135,10 +135,10 @@ def try_(account: str) -> None:
         known = ", ".join(by_label) or "none"
         raise click.ClickException(f"There is no account {account!r}. The accounts are: {known}")
     try:
-        quotas = _traced(provider) if isinstance(provider, Declared) else fetch.quotas_of(provider)
+        quotas = _traced(provider) if isinstance(provider, Declared) else fetch.fetch_quotas(provider)
     except ProviderError as error:
         sentence = error.code.sentence(label=provider.label, key_variable=provider.key_variable)
-        click.echo(f"{sentence}\nThe log would say: {fetch.description_of(provider, error)}")
+        click.echo(f"{sentence}\nThe log would say: {fetch.describe(provider, error)}")
         sys.exit(_FAILED)
     for quota in quotas:
         click.echo(_card(provider.label, quota))

@@ -42,7 +42,7 @@ _DRAIN_SECONDS: Final = 3
 @click.option("--ssl-certfile", type=click.Path(exists=True, dir_okay=False), help="Certificate, PEM.")
 @click.option("--ssl-keyfile", type=click.Path(exists=True, dir_okay=False), help="Its key, PEM.")
 @click.option("--root-path", default="", help="The path under which a proxy shows the panel.")
-def serve(  # noqa: PLR0913 - the options of the command
+def serve(
     *,
     host: str | None,
     port: int | None,

@@ -12,7 +12,7 @@ from integrations.cli.table import lines
 from integrations.providers.base import Provider
 from integrations.quota import words
 from integrations.quota.models import Level, Thresholds, UsageReport, usage_schema
-from integrations.readings import fetch
+from integrations.readings import fetch, shared
 from integrations.settings import PanelSettings
 
 _NOT_ALL_ACTIVE: Final = 2
@@ -74,12 +74,10 @@ def _asked() -> UsageReport:
 
 
 def _read(provider: Provider[Any]) -> fetch.Readings:
-    """Asked now; but where that may be done only so often, the panel's own readings count, and this is one of them."""
+    """Fetch now, but share the panel's readings of a provider that may be asked only so often (`every`)."""
     if provider.every is None:
-        return fetch.read(provider)
-    from integrations.readings import cache  # noqa: PLC0415 - Streamlit is heavy, and most do without
-
-    return cache.current_for_command(provider)
+        return fetch.fetch_readings(provider)
+    return shared.of(provider).get_or_fetch()
 
 
 def _has_reached(found: UsageReport, level: Level) -> bool:

@@ -53,7 +53,7 @@ _password_stdin = click.option(
 @click.option("--first-name", default="", help="Shown in the sidebar.")
 @click.option("--last-name", default="", help="Shown in the sidebar.")
 @_password_stdin
-def add(  # noqa: PLR0913 - the options of the command
+def add(
     name: str, roles: tuple[str, ...], email: str, first_name: str, last_name: str, *, password_stdin: bool
 ) -> None:
     """Add a user; makes the store where there is none yet."""

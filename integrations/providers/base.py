@@ -80,7 +80,7 @@ class Provider(ABC, Generic[Settings]):
 
     @cached_property
     def settings(self) -> Settings:
-        """The provider's settings, read once; see `look_for_keys`.
+        """The provider's settings, read once; see `reload_missing_keys`.
 
         Raises:
             SettingsError: a value is wrong.
@@ -92,7 +92,7 @@ class Provider(ABC, Generic[Settings]):
         """A digest of what the figures depend on, secrets included: readings of another identity are another's."""
         return hashlib.sha256("\n".join(self._traits()).encode()).hexdigest()
 
-    def look_for_keys(self) -> None:
+    def reload_missing_keys(self) -> None:
         """Read the settings anew where a key is missing: it may have been added to `.env` by now.
 
         With a key the account is another one (`identity`): look before its readings are looked up. What cannot be

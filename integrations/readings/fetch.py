@@ -1,4 +1,4 @@
-"""Asks the providers: one fetch each, within the deadline, and nothing one does can touch another."""
+"""Fetches a provider's figures once, within the deadline. Nothing that one provider does can affect another."""
 
 import logging
 import threading
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
+Readings = tuple[Reading, ...]
+"""A provider's readings: one, or one for each of its quotas."""
+
 log = logging.getLogger(__name__)
 
 _MINUTE: Final = 60
@@ -42,7 +45,7 @@ class Failure:
     retry_at: datetime | None = None
 
     def to_error(self, provider: Provider[Any], *, now: datetime) -> UsageError:
-        """The failure as the JSON and the card tell it at `now`."""
+        """Return the failure as the JSON and the card show it at `now`."""
         wait = None
         seconds = None
         if self.retry_at is not None:
@@ -53,43 +56,43 @@ class Failure:
 
 
 def _rounded_up(seconds: int) -> str:
-    """A time to wait, in words: who comes back after it must not be too early."""
+    """Return a wait in words, rounded up so that a retry after it is not too early."""
     whole = seconds if seconds < _MINUTE else ceil(seconds / _MINUTE) * _MINUTE
     return humanize.naturaldelta(timedelta(seconds=whole))
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one fetch of a provider gave: its readings, or a failure and no readings."""
+    """The result of one fetch: readings, or a failure and no readings."""
 
     at: datetime
-    readings: tuple[Reading, ...] = ()
+    readings: Readings = ()
     failure: Failure | None = None
 
     def repeatable_at(self, pause: timedelta) -> datetime:
-        """When the provider may be asked again: after this pause, and not before the time that it named itself."""
+        """Return when the provider may be called again: after this pause and after the time it named itself."""
         earliest = self.at + pause
         retry_at = self.failure.retry_at if self.failure else None
         return max(earliest, retry_at) if retry_at else earliest
 
 
 def fetch(provider: Provider[Any]) -> Outcome:
-    """Ask a provider once, and log where an outage begins, changes or ends. Never raises; see `asked`."""
-    outcome, description = asked(provider)
+    """Fetch once, and log the start, a change or the end of an outage. Never raises."""
+    outcome, description = fetch_and_describe(provider)
     if outcome.failure is None or description is None:
-        _outages.over(provider.label, outcome.at)
+        outages.end(provider.label, outcome.at)
     else:
-        _outages.met(provider.label, outcome.failure.code, description)
+        outages.report(provider.label, outcome.failure.code, description)
     return outcome
 
 
-def asked(provider: Provider[Any]) -> tuple[Outcome, str | None]:
-    """What asking a provider once gives, and what there is to say of a failure to whoever runs the panel.
+def fetch_and_describe(provider: Provider[Any]) -> tuple[Outcome, str | None]:
+    """Fetch once; return the outcome and, if it failed, a description for the operator.
 
-    Never raises, and takes no longer than `PANEL_DEADLINE_SECONDS`.
+    Never raises, and takes at most `PANEL_DEADLINE_SECONDS`.
     """
     try:
-        quotas = quotas_of(provider)
+        quotas = fetch_quotas(provider)
         now = datetime.now(UTC)
         settings = panel_settings()
         thresholds = Thresholds(warning=settings.warning_percent, critical=settings.critical_percent)
@@ -97,18 +100,18 @@ def asked(provider: Provider[Any]) -> tuple[Outcome, str | None]:
             Reading.measured(provider.label, quota, at=now, thresholds=thresholds) for quota in quotas
         )
     except ProviderError as error:
-        failure, description = error, description_of(provider, error)
-    except Exception as error:  # noqa: BLE001 - a provider's bad day, of whatever kind, is its own
+        failure, description = error, describe(provider, error)
+    except Exception as error:  # noqa: BLE001 - a defect in one provider must not affect the others
         failure = ProviderError(ErrorCode.INVALID_RESPONSE)
-        description = f"code={failure.code} ({_where(error)})"
+        description = f"code={failure.code} ({_crash_site(error)})"
     else:
         return Outcome(now, readings), None
     now = datetime.now(UTC)
     return Outcome(now, failure=Failure(failure.code, _retry_at(failure, now))), description
 
 
-def description_of(provider: Provider[Any], error: ProviderError) -> str:
-    """A failure as the log tells it, with what an address that is not there most often means."""
+def describe(provider: Provider[Any], error: ProviderError) -> str:
+    """Return a failure as a line for the log; a 404 comes with its most common cause."""
     settings = provider.settings_class
     if error.http_status != HTTPStatus.NOT_FOUND or "api_base_url" not in settings.model_fields:
         return str(error)
@@ -116,24 +119,24 @@ def description_of(provider: Provider[Any], error: ProviderError) -> str:
 
 
 def _retry_at(failure: ProviderError, now: datetime) -> datetime | None:
-    """Until when to leave the provider alone: as it asked, but never longer than 15 minutes."""
+    """Return until when the provider asked to be left alone, at most 15 minutes from now."""
     seconds = failure.retry_after
-    if seconds is None or not seconds > 0:  # NaN is no time either
+    if seconds is None or not seconds > 0:  # also true for NaN
         return None
     return now + timedelta(seconds=min(seconds, MAX_RETRY_AFTER_SECONDS))
 
 
-def within_deadline(provider: Provider[Any], ask: "Callable[[Client], Result]") -> Result:
-    """Ask a provider in a thread of its own, which is cut off after `PANEL_DEADLINE_SECONDS`.
+def within_deadline(provider: Provider[Any], call: "Callable[[Client], Result]") -> Result:
+    """Run a call in a thread of its own, cut off after `PANEL_DEADLINE_SECONDS`.
 
     Raises:
-        ProviderError: it failed, or the time was over.
+        ProviderError: it failed or timed out.
     """
-    from integrations.transport.client import Client  # noqa: PLC0415 - requests is heavy: the start does not wait for it
+    from integrations.transport.client import Client  # noqa: PLC0415 - requests is slow to import
 
     began = time.monotonic()
     http = Client(deadline=panel_settings().deadline_seconds, failure_in=provider.failure_in)
-    future = in_thread(lambda: ask(http), name=f"fetch {provider.label}")
+    future = in_thread(lambda: call(http), name=f"fetch {provider.label}")
     try:
         return future.result(timeout=http.remaining())
     except TimeoutError:
@@ -143,73 +146,72 @@ def within_deadline(provider: Provider[Any], ask: "Callable[[Client], Result]") 
         traffic.add(provider.label, requests=http.requests, seconds=time.monotonic() - began)
 
 
-def quotas_of(provider: Provider[Any]) -> tuple[Quota, ...]:
-    """What a provider's answer says, asked for now.
+def fetch_quotas(provider: Provider[Any]) -> tuple[Quota, ...]:
+    """Fetch a provider's quotas now.
 
     Raises:
-        ProviderError: it failed, or the time was over.
+        ProviderError: it failed or timed out.
     """
     return within_deadline(provider, lambda http: _checked(provider.fetch(http)))
 
 
 def _checked(fetched: object) -> tuple[Quota, ...]:
-    """What a provider returned, whatever that is, as quotas."""
+    """Return a provider's result, of whatever type it is, as quotas."""
     quotas = fetched if isinstance(fetched, list | tuple) else (fetched,)
     if not quotas or not all(isinstance(quota, Quota) for quota in quotas):
         raise ProviderError(ErrorCode.INVALID_RESPONSE, "the provider returned no quota")
     return tuple(quotas)
 
 
-def _where(error: BaseException) -> str:
-    """The kind of a crash and its place: an exception's own text could hold anything."""
+def _crash_site(error: BaseException) -> str:
+    """Return the type and place of a crash, without the text of the exception, which could hold anything."""
     frame, line = list(traceback.walk_tb(error.__traceback__))[-1]
     return f"{type(error).__name__} at {frame.f_code.co_qualname}:{line}"
 
 
 @dataclass(frozen=True, slots=True)
 class _Outage:
-    """One that is not over: since when, and which failures of it are in the log."""
-
     since: datetime
-    told: set[ErrorCode]
+    logged: set[ErrorCode]
 
 
-class _Outages:
-    """Logs an outage when it begins, once for each further kind of failure in it, and when it ends."""
+class Outages:
+    """Logs the start of an outage, each new kind of failure during it, and its end."""
 
     def __init__(self) -> None:
-        self._of: dict[str, _Outage] = {}
+        self._by_label: dict[str, _Outage] = {}
         self._lock = threading.Lock()
 
-    def met(self, label: str, code: ErrorCode, description: str) -> None:
+    def report(self, label: str, code: ErrorCode, description: str) -> None:
+        """Log a failure, unless this kind of failure was logged in this outage."""
         with self._lock:
-            outage = self._of.setdefault(label, _Outage(datetime.now(UTC), set()))
-            if code in outage.told:
+            outage = self._by_label.setdefault(label, _Outage(datetime.now(UTC), set()))
+            if code in outage.logged:
                 return
-            outage.told.add(code)
+            outage.logged.add(code)
         log.warning("%s: no reading: %s", label, description)
 
-    def over(self, label: str, at: datetime) -> None:
-        """There was a reading at that time, made here or in another process."""
+    def end(self, label: str, at: datetime) -> None:
+        """End an outage that began before a reading was taken at this time, here or in another process."""
         with self._lock:
-            outage = self._of.get(label)
+            outage = self._by_label.get(label)
             if outage is None or at < outage.since:
                 return
-            del self._of[label]
+            del self._by_label[label]
         log.warning("%s: reading again after %s", label, humanize.naturaldelta(at - outage.since))
 
-
-_outages: Final = _Outages()
-
-
-Readings = tuple[Reading, ...]
-"""A provider's readings: one, or one for each of its quotas."""
+    def reset(self) -> None:
+        """Forget all outages; for tests."""
+        with self._lock:
+            self._by_label.clear()
 
 
-def readings_of(provider: Provider[Any], last: Outcome, last_good: Outcome | None = None) -> Readings:
-    """What a fetch shows: its readings; the last good ones with the failure beside them; or the failure alone."""
+outages: Final = Outages()
+
+
+def visible_readings(provider: Provider[Any], last: Outcome, last_good: Outcome | None = None) -> Readings:
+    """Return what to show: the last readings, the last good ones with the failure, or the failure alone."""
     if last.failure is None:
-        _outages.over(provider.label, last.at)
         return last.readings
     error = last.failure.to_error(provider, now=datetime.now(UTC))
     if last_good is None:
@@ -217,25 +219,27 @@ def readings_of(provider: Provider[Any], last: Outcome, last_good: Outcome | Non
     return tuple(reading.after_failure(error) for reading in last_good.readings)
 
 
-def read(provider: Provider[Any]) -> Readings:
-    """A provider's readings, asked for now. Never raises."""
-    return readings_of(provider, fetch(provider))
+def fetch_readings(provider: Provider[Any]) -> Readings:
+    """Fetch a provider's readings now. Never raises."""
+    return visible_readings(provider, fetch(provider))
 
 
 def get_imai_usage() -> Reading:
     """Call IMAI and transform its answer. Never raises; a failure is a reading in an error state."""
     shown = (provider for provider in accounts.current() if isinstance(provider, Imai))
-    return read(next(shown, Imai()))[0]
+    return fetch_readings(next(shown, Imai()))[0]
 
 
 def get_all_integrations_usage(
-    providers: Iterable[Provider[Any]] | None = None, *, read: Callable[[Provider[Any]], Readings] = read
+    providers: Iterable[Provider[Any]] | None = None,
+    *,
+    read: Callable[[Provider[Any]], Readings] = fetch_readings,
 ) -> UsageReport:
-    """Read every provider, side by side, in their order. Never raises.
+    """Read every provider side by side, in their order. Never raises.
 
     Args:
         providers: None for every account.
-        read: gives a provider's readings.
+        read: returns a provider's readings.
     """
     chosen = accounts.current() if providers is None else tuple(providers)
     with ThreadPoolExecutor(max_workers=max(len(chosen), 1), thread_name_prefix="usage") as pool:

@@ -1,4 +1,4 @@
-"""What was asked of each provider since the process began."""
+"""Counts the calls to each provider since the process started."""
 
 import threading
 from dataclasses import dataclass, replace
@@ -7,7 +7,7 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """The fetches of one provider, the HTTP requests in them, and the seconds that they took together."""
+    """The fetches of one provider, their HTTP requests, and the seconds that they took in all."""
 
     fetches: int = 0
     requests: int = 0
@@ -15,28 +15,28 @@ class Traffic:
 
 
 _lock: Final = threading.Lock()
-_traffic: Final[dict[str, Traffic]] = {}
+_by_label: Final[dict[str, Traffic]] = {}
 
 
 def add(label: str, *, requests: int, seconds: float) -> None:
     """Count one fetch of a provider."""
     with _lock:
-        kept = _traffic.get(label, Traffic())
-        _traffic[label] = replace(
-            kept,
-            fetches=kept.fetches + 1,
-            requests=kept.requests + requests,
-            seconds=kept.seconds + seconds,
+        before = _by_label.get(label, Traffic())
+        _by_label[label] = replace(
+            before,
+            fetches=before.fetches + 1,
+            requests=before.requests + requests,
+            seconds=before.seconds + seconds,
         )
 
 
-def traffic() -> dict[str, Traffic]:
-    """What was counted, by provider."""
+def by_provider() -> dict[str, Traffic]:
+    """Return the counts by the provider's label."""
     with _lock:
-        return dict(_traffic)
+        return dict(_by_label)
 
 
 def reset() -> None:
-    """Begin anew."""
+    """Forget all counts; for tests."""
     with _lock:
-        _traffic.clear()
+        _by_label.clear()

@@ -1,4 +1,4 @@
-"""What the page shows where its own code fails."""
+"""What the page shows if its own code fails."""
 
 import logging
 from collections.abc import Iterator
@@ -11,16 +11,16 @@ log = logging.getLogger(__name__)
 
 
 def show(_error: Exception) -> bool:
-    """One sentence in the error's place; True, so that Streamlit, which has logged it, shows nothing of it."""
+    """Show one sentence; return True so that Streamlit, which has logged the error, shows nothing of it."""
     st.error(SENTENCE, icon=":material/error:")
     return True
 
 
 @contextmanager
-def contained(name: str) -> Iterator[None]:
-    """Show the sentence for what fails to be drawn in here, and go on with the rest of the page.
+def render_errors_inline(name: str) -> Iterator[None]:
+    """Show the sentence if the block fails, and go on with the rest of the page.
 
-    What ends a run on purpose, as `st.rerun` does, is no `Exception` and goes its way.
+    `st.rerun` and its kind are no `Exception` and pass through.
 
     Args:
         name: of the card, for the log.

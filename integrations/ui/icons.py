@@ -1,5 +1,6 @@
-"""The icons that providers name: where a definition is read, only their form can be checked, and not the name."""
+"""The icons that providers name: a definition is checked for their form, only Streamlit knows their names."""
 
+from functools import cache
 from typing import Final
 
 from streamlit.errors import StreamlitAPIException
@@ -8,6 +9,7 @@ from streamlit.string_util import validate_icon_or_emoji
 _PLAIN: Final = ":material/api:"
 
 
+@cache
 def is_known(icon: str) -> bool:
     """Whether Streamlit has an icon of this name; it refuses to draw any other."""
     try:
@@ -18,5 +20,5 @@ def is_known(icon: str) -> bool:
 
 
 def drawable(icon: str) -> str:
-    """The icon, or a plain one in place of one that is not known."""
+    """Return the icon, or a plain one if it is unknown."""
     return icon if is_known(icon) else _PLAIN

@@ -1,4 +1,4 @@
-"""The line above the cards: what needs a person, and where it stands."""
+"""The overview above the cards: the states of all, the most urgent first."""
 
 from collections.abc import Iterable, Sequence
 from typing import Final
@@ -7,24 +7,24 @@ from integrations.quota import words
 from integrations.quota.models import Reading
 from integrations.ui import card
 
-_MOST_NAMES: Final = 8
-"""So many of those of which nothing is known are named: about as many names as are likely to stand there later."""
+_MAX_NAMES: Final = 8
+"""How many providers that were never read are named, so that the overview is about as long as it will be later."""
 
 
-def written(readings: Iterable[Reading], *, waiting: Sequence[str] = ()) -> str:
-    """As Markdown, a list of the states, the most urgent first, with links to the cards; the active ones as a number.
+def markdown(readings: Iterable[Reading], *, waiting: Sequence[str] = ()) -> str:
+    """Return a list of the states with links to the cards; active cards are only counted.
 
     Args:
-        readings: those of all cards that have one.
-        waiting: the names of the providers that are being asked and of which nothing is known yet.
+        readings: of all cards that have one.
+        waiting: the names of the providers that are being asked for the first time.
     """
     lines = [
         f"- {_badge(state)} {len(group) if state is words.ACTIVE else ', '.join(map(_link, group))}"
         for state, group in words.by_urgency(readings)
     ]
     if waiting:
-        names = ", ".join(map(card.escape, waiting[:_MOST_NAMES]))
-        more = f" and {len(waiting) - _MOST_NAMES} more" if len(waiting) > _MOST_NAMES else ""
+        names = ", ".join(map(card.escape, waiting[:_MAX_NAMES]))
+        more = f" and {len(waiting) - _MAX_NAMES} more" if len(waiting) > _MAX_NAMES else ""
         lines.append(f"- {_badge(words.REFRESHING)} {names}{more}")
     return "\n".join(lines)
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 import streamlit as st
 
 from integrations.access import SignInRefused, auth
-from integrations.ui import run, viewer
+from integrations.ui import viewer
 
 _TICKET: Final = "sign-in ticket"
 _NOTE: Final = "sign-in note"
@@ -115,7 +115,7 @@ def draw_unavailable(obstacle: SignInRefused = SignInRefused.UNAVAILABLE) -> Non
 @st.fragment(run_every=_RETRY_SECONDS)
 def _look_again(obstacle: SignInRefused) -> None:
     # Not in the run that has just found it: where only something else fails, that would go on and on.
-    if not run.is_of_whole_page() and auth().obstacle() is not obstacle:
+    if not viewer.is_full_run() and auth().obstacle() is not obstacle:
         st.rerun()
 
 

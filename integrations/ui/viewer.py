@@ -1,55 +1,47 @@
-"""Who looks at the page: the session's cookie and the address, as the websocket's handshake brought them."""
+"""The viewer of the page: the session cookie and the address, from the websocket's handshake."""
 
-import time
 from typing import Final
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from integrations.access import INTEGRATION_READ, Denial, Principal, auth
 from integrations.access.requester import client_address
-from integrations.state import recent
 
 PULSE_SECONDS: Final = 45
-"""How often an open page looks whether its session still stands and its ages are right."""
-LOOK_SECONDS: Final = 2
-"""How often a card looks whether a provider has answered that takes long."""
-
-_SEEN: Final = "seen"
-"""Session key: whose session was looked up last, what was found, and until when that is recent."""
+"""How often an open page checks its session and updates its ages."""
 
 
 def session_id() -> str | None:
-    """The session id in the cookie."""
+    """Return the session id in the cookie."""
     return auth().session_id_in(st.context.headers.get_all("Cookie"))
 
 
 def client() -> str:
-    """The address, for the log."""
+    """Return the address, for the log."""
     return client_address(st.context.ip_address or "127.0.0.1")  # Streamlit gives None for a loopback address
 
 
 def authenticate(*, touch: bool = False) -> Principal | Denial:
-    """Who is signed in here now, as the state says.
+    """Return who is signed in, as the state says now.
 
     Args:
-        touch: True for what a person did, which counts as use of the session.
+        touch: True for an action of the person, which counts as use of the session.
     """
-    began, session = time.monotonic(), session_id()
-    found = auth().authenticate(session, touch=touch, client=client())
-    st.session_state[_SEEN] = session, found, recent.good_until(began)
-    return found
+    return auth().authenticate(session_id(), touch=touch, client=client())
 
 
 def may_read(*, touch: bool = False) -> bool:
-    """Whether who is signed in here now may see the integrations.
-
-    The state is asked for what a person does, as for each run of the whole page (`authenticate`). The parts of the page
-    take that answer while it is recent: a page of many cards would otherwise wait for a slow state once a card.
+    """Whether the viewer may see the integrations now.
 
     Args:
-        touch: True for what a person did, which counts as use of the session.
+        touch: True for an action of the person, which counts as use of the session.
     """
-    session, principal, until = st.session_state.get(_SEEN, (None, Denial.SIGNED_OUT, 0.0))
-    if touch or session != session_id() or time.monotonic() >= until:
-        principal = authenticate(touch=touch)
+    principal = authenticate(touch=touch)
     return isinstance(principal, Principal) and principal.may(INTEGRATION_READ)
+
+
+def is_full_run() -> bool:
+    """Whether this run of the script draws the whole page, not a fragment alone."""
+    context = get_script_run_ctx()
+    return context is not None and not context.fragment_ids_this_run

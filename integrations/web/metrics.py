@@ -20,7 +20,7 @@ from integrations.access import INTEGRATION_READ, Denial, auth
 from integrations.providers.base import Provider
 from integrations.quota.errors import Status
 from integrations.quota.models import Reading
-from integrations.readings import cache, traffic
+from integrations.readings import fetch, shared, traffic
 from integrations.state import StateError
 from integrations.web.requester import bearer
 from integrations.web.usage import method_not_allowed, problem, read_all, refusal, stopped
@@ -120,7 +120,7 @@ class _Collector:
         """Every metric family."""
         from prometheus_client.core import GaugeMetricFamily, UnknownMetricFamily  # noqa: PLC0415
 
-        readings = [(provider, cache.latest(provider)) for provider in accounts.current()]
+        readings = [(provider, shared.of(provider).readings) for provider in accounts.current()]
         # A total is a gauge, but linters take every name that ends in _total for a counter's: its type is left open.
         totals = UnknownMetricFamily("integration_quota_total", "The allowance.", labels=_QUOTA)
         _add(totals, readings, lambda reading: reading.total_quota)
@@ -133,7 +133,7 @@ class _Collector:
         yield from _panel()
 
 
-Readings = list[tuple[Provider[Any], cache.Readings]]
+Readings = list[tuple[Provider[Any], fetch.Readings]]
 
 
 def _add(family: Any, readings: Readings, figure: Callable[[Reading], Decimal | float | None]) -> None:  # noqa: ANN401 - a family of any type
@@ -190,7 +190,7 @@ def _panel() -> "Iterator[Metric]":
         "How long the provider's figures took to fetch.",
         labels=(*_ACCOUNT, _PROCESS),
     )
-    for label, counted in sorted(traffic.traffic().items()):
+    for label, counted in sorted(traffic.by_provider().items()):
         requests.add_metric([label, process], counted.requests)
         durations.add_metric([label, process], count_value=counted.fetches, sum_value=counted.seconds)
     yield from (websockets, requests, durations)

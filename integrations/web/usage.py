@@ -12,12 +12,10 @@ from starlette.responses import Response
 
 from integrations.access import INTEGRATION_READ, Denial, Principal
 from integrations.quota.models import UsageReport
-from integrations.readings import cache
+from integrations.readings import shared
 from integrations.web.requester import authenticate, bearer
 
 _NO_STORE: Final = {"Cache-Control": "no-store"}
-_MAX_WAITING: Final = 64
-"""Threads that calls may take while a provider is asked; Streamlit's own stay free for the page."""
 
 
 class Problem(BaseModel):
@@ -43,18 +41,17 @@ def method_not_allowed(request: Request) -> Response:
     )
 
 
-_waiting: Final = anyio.CapacityLimiter(_MAX_WAITING)
-
-
 async def read_all() -> UsageReport | None:
-    """Every reading, from the cache that the page reads; asks the providers only where it is due.
+    """Return every reading from the cache that the page reads; fetches only what is due, once for all callers.
 
-    None where the panel is stopped before they have answered.
+    None if the panel stops before the providers have answered.
     """
+    fetches = await anyio.to_thread.run_sync(shared.start_all)
     try:
-        return await anyio.to_thread.run_sync(cache.current_of_all, limiter=_waiting)
-    except asyncio.CancelledError:  # only uvicorn's end does it, and would log a crash
+        await asyncio.gather(*map(asyncio.wrap_future, fetches))
+    except asyncio.CancelledError:  # by uvicorn when it stops; it would log a crash
         return None
+    return shared.report()
 
 
 def stopped() -> Response:

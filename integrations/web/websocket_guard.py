@@ -17,7 +17,6 @@ from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit.proto.BackMsg_pb2 import BackMsg
 
-from integrations import accounts
 from integrations.access import Principal
 from integrations.access.requester import client_network
 from integrations.web.descriptors import max_websockets
@@ -35,13 +34,8 @@ MAX_WIDGETS: Final = 1_000
 """Widgets in one message. A card has one button; empty states of two bytes would cost Streamlit far more than us."""
 
 BURST: Final = 150
-BURST_PER_CARD: Final = 2
-"""All cards of a page send at the same moment, and twice where a tab comes back from the background."""
-
 PER_SECOND: Final = 20.0
 """A person clicks up to ten times a second, and a key held down repeats 30 times."""
-LOOK_SECONDS: Final = 2.0
-"""How often each card may send by itself, while its provider takes long."""
 
 _POLICY_VIOLATION: Final = 1008
 _TRY_AGAIN_LATER: Final = 1013
@@ -52,18 +46,16 @@ _STRANGERS_KEPT: Final = 1_000
 
 
 class Bucket:
-    """A token bucket: so many messages at once, and then so many a second.
+    """A token bucket: `BURST` messages at once, then `PER_SECOND`.
 
     Args:
-        cards: on the page, which send by themselves on top of what a person does; 0 for the sign-in form.
         clock: seconds; only differences count.
     """
 
-    __slots__ = ("_at", "_burst", "_clock", "_left", "_per_second")
+    __slots__ = ("_at", "_clock", "_left")
 
-    def __init__(self, cards: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self._burst = self._left = float(BURST + BURST_PER_CARD * cards)
-        self._per_second = PER_SECOND + cards / LOOK_SECONDS
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._left = float(BURST)
         self._clock = clock
         self._at = clock()
 
@@ -78,11 +70,11 @@ class Bucket:
     def is_full(self) -> bool:
         """Whether nothing was taken lately, so that a new bucket would hold as much."""
         self._fill()
-        return self._left == self._burst
+        return self._left == BURST
 
     def _fill(self) -> None:
         now = self._clock()
-        self._left = min(self._left + (now - self._at) * self._per_second, self._burst)
+        self._left = min(self._left + (now - self._at) * PER_SECOND, BURST)
         self._at = now
 
 
@@ -144,12 +136,12 @@ class WebsocketGuard:
         if session_id_of(handshake) is not None:
             found = await anyio.to_thread.run_sync(authenticate, handshake)
             if isinstance(found, Principal):
-                return Bucket(len(accounts.current()))
+                return Bucket()
         if len(self._strangers) >= _STRANGERS_KEPT:
             self._strangers = {
                 known: bucket for known, bucket in self._strangers.items() if not bucket.is_full()
             }
-        return self._strangers.setdefault(client, Bucket(0))
+        return self._strangers.setdefault(client, Bucket())
 
     def _has_room(self, client: str) -> bool:
         limit = max_websockets()

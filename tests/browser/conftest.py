@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from integrations.readings.records import CLICK_PAUSE
+from integrations.readings.shared import CLICK_PAUSE
 from tests.support.processes import (
     CHROMIUM_FLAGS,
     PASSWORD,

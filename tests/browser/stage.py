@@ -11,7 +11,7 @@ from typing import Any
 
 from playwright.sync_api import Browser, Page, StorageState, expect
 
-from integrations.readings.records import CLICK_PAUSE
+from integrations.readings.shared import CLICK_PAUSE
 from tests.browser.conftest import sign_in
 from tests.support.processes import Panel, SimulatorProcess, run_panel
 

@@ -276,11 +276,11 @@ def test_a_failure_of_the_page_s_own_code_shows_one_sentence(
     """The browser gets a friendly sentence and nothing of the inside; the log gets the traceback."""
     launcher = tmp_path / "launcher.py"
     launcher.write_text(
-        "from integrations import cache\n"
+        "from integrations.readings import shared\n"
         "from integrations.cli.main import main\n"
         "def fail(*_):\n"
         "    raise RuntimeError('a secret of the inside')\n"
-        "cache.current = cache.latest = fail\n"
+        "shared.start_all = fail\n"
         "main()\n"
     )
     with run_panel(tmp_path, simulator_process, command=[sys.executable, str(launcher)]) as broken:

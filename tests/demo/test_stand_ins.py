@@ -11,7 +11,7 @@ from integrations.demo import stand_ins
 from integrations.demo.server import Simulator
 from integrations.quota.errors import Status
 from integrations.quota.models import Level
-from integrations.readings import cache
+from integrations.readings import shared
 
 
 def test_the_demo_shows_imai_and_four_services_in_the_states_that_matter(
@@ -25,7 +25,7 @@ def test_the_demo_shows_imai_and_four_services_in_the_states_that_matter(
         monkeypatch.setenv("IMAI_API_KEY", peer.key)
         stand_ins.write_file(tmp_path / "providers.yaml", peer.origin)
         accounts.replace(load(tmp_path / "providers.yaml"))
-        imai, deepl, brave, twilio, elevenlabs = cache.current_of_all().integrations
+        imai, deepl, brave, twilio, elevenlabs = shared.fresh_report().integrations
     assert imai.remaining_quota == 7500
     assert (deepl.provider, deepl.level, deepl.total_quota) == (
         "DeepL Characters",

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from integrations.quota.errors import ErrorCode
-from integrations.readings import cache
+from integrations.readings import shared
 from tests.providers import samples
 from tests.support.processes import ROOT, accepts, clean_environment, free_port, process
 
@@ -30,7 +30,7 @@ def github(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def test_githubs_description_gives_githubs_cards(github: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The three pools of the description's example, each with its total, its remainder and its renewal."""
     monkeypatch.setenv("GITHUB_API_KEY", "test-key")
-    readings = cache.current(samples.account_at("github", github))
+    readings = shared.fresh_report([samples.account_at("github", github)]).integrations
     assert [
         (reading.provider, str(reading.remaining_quota), str(reading.total_quota)) for reading in readings
     ] == [
@@ -43,6 +43,6 @@ def test_githubs_description_gives_githubs_cards(github: str, monkeypatch: pytes
 def test_a_failure_of_the_description_is_told_as_one(github: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A path that the description does not have is a 404, and no figure."""
     monkeypatch.setenv("GITHUB_API_KEY", "test-key")
-    error = cache.current(samples.account_at("github", f"{github}/nowhere"))[0].error
+    error = shared.fresh_report([samples.account_at("github", f"{github}/nowhere")]).integrations[0].error
     assert error is not None
     assert error.code is ErrorCode.INVALID_RESPONSE

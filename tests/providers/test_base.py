@@ -133,22 +133,24 @@ def test_a_key_that_is_added_to_the_file_is_found_by_a_look_for_it(tmp_path: Pat
     with pytest.raises(ProviderError):
         _ = provider.key
     (tmp_path / ".env").write_text("SOME_API_KEY=test-key", encoding="utf-8")
-    provider.look_for_keys()
+    provider.reload_missing_keys()
     assert provider.key == "test-key"
     assert provider.identity != before
 
 
-def test_a_look_for_keys_changes_nothing_where_none_is_missing_or_the_file_is_wrong(tmp_path: Path) -> None:
+def test_a_reload_missing_keys_changes_nothing_where_none_is_missing_or_the_file_is_wrong(
+    tmp_path: Path,
+) -> None:
     """What was read at the start stays."""
     provider = Some()
     before = provider.identity
     (tmp_path / ".env").write_text("SOME_API_KEY=a key", encoding="utf-8")
-    provider.look_for_keys()
+    provider.reload_missing_keys()
     assert (provider.settings.api_key, provider.identity) == (None, before)
     (tmp_path / ".env").write_text("SOME_API_KEY=first", encoding="utf-8")
-    provider.look_for_keys()
+    provider.reload_missing_keys()
     (tmp_path / ".env").write_text("SOME_API_KEY=second", encoding="utf-8")
-    provider.look_for_keys()
+    provider.reload_missing_keys()
     assert provider.key == "first"
 
 

@@ -130,10 +130,10 @@ def test_a_fault_is_told_as_its_kind_within_the_deadline_and_never_as_a_figure(
     assert took < deadline + ROOM
     assert len(server.requests) == (MAX_ATTEMPTS if fault.retried else 1)
     sentence = fault.code.sentence(label=provider.label, key_variable=provider.key_variable, wait=fault.wait)
-    error = fetch.readings_of(provider, ended)[0].error
+    error = fetch.visible_readings(provider, ended)[0].error
     assert error is not None
     assert error.message == sentence
-    shown = repr(provider.settings) + repr(ended) + str(fetch.readings_of(provider, ended)) + caplog.text
+    shown = repr(provider.settings) + repr(ended) + str(fetch.visible_readings(provider, ended)) + caplog.text
     assert KEY not in shown
     assert KEY.encode() in server.requests[0]
 
@@ -230,7 +230,7 @@ def test_without_a_key_nobody_is_asked(
     with hostile(answer(200)) as server:
         ended = ask(server.url)
         assert server.requests == []
-    reading = fetch.readings_of(provider, ended)[0]
+    reading = fetch.visible_readings(provider, ended)[0]
     assert reading.error is not None
     assert reading.error.message == (
         f"{provider.label} not configured. Please add {provider.key_variable} to environment variables."
@@ -369,5 +369,5 @@ def test_a_key_that_is_echoed_goes_nowhere(name: str, caplog: pytest.LogCaptureF
     assert outcomes[0].failure is None
     assert outcomes[1].failure is not None
     provider = samples.account_at(name)
-    shown = "".join(str(fetch.readings_of(provider, outcome)) + repr(outcome) for outcome in outcomes)
+    shown = "".join(str(fetch.visible_readings(provider, outcome)) + repr(outcome) for outcome in outcomes)
     assert KEY not in shown + caplog.text

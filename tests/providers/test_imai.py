@@ -26,7 +26,7 @@ def key(monkeypatch: pytest.MonkeyPatch) -> None:
 def read() -> Reading:
     """One reading, without the cache."""
     provider = Imai()
-    return fetch.readings_of(provider, fetch.fetch(provider))[0]
+    return fetch.visible_readings(provider, fetch.fetch(provider))[0]
 
 
 @pytest.mark.usefixtures("key")

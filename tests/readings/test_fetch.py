@@ -237,7 +237,7 @@ def test_the_time_to_wait_is_never_told_too_short_and_never_over_15_minutes(
     """It is rounded up to minutes, and a time that is negative, 0 or no number is left out."""
     limited = provider("Limited", raising(ProviderError(ErrorCode.RATE_LIMITED, retry_after=asked)))
     with time_machine.travel(datetime(2026, 11, 23, tzinfo=UTC), tick=False):
-        error = fetch.readings_of(limited, fetch.fetch(limited))[0].error
+        error = fetch.visible_readings(limited, fetch.fetch(limited))[0].error
     assert error is not None
     assert error.retry_after == seconds
     assert error.message == f"Unable to fetch quota. Limited is limiting requests: try again {words}."
@@ -252,7 +252,7 @@ def test_the_time_to_wait_runs_out(later: float, seconds: int, words: str) -> No
     with time_machine.travel(datetime(2026, 11, 23, tzinfo=UTC), tick=False) as clock:
         outcome = fetch.fetch(limited)
         clock.shift(later)
-        error = fetch.readings_of(limited, outcome)[0].error
+        error = fetch.visible_readings(limited, outcome)[0].error
     assert error is not None
     assert error.retry_after == seconds
     assert error.message == f"Unable to fetch quota. Limited is limiting requests: try again {words}."
@@ -327,19 +327,6 @@ def test_an_outage_that_changes_its_kind_is_logged_once_for_each(caplog: pytest.
     ]
 
 
-def test_a_reading_of_another_process_ends_an_outage(caplog: pytest.LogCaptureFixture) -> None:
-    """One line, once it is shown here; a reading from before the outage ends nothing."""
-    broken = provider("Shared", raising(ProviderError(ErrorCode.NETWORK)))
-    with time_machine.travel(datetime(2026, 11, 23, tzinfo=UTC), tick=False):
-        fetch.fetch(broken)
-    caplog.clear()
-    fetch.readings_of(broken, fetch.Outcome(datetime(2026, 11, 22, tzinfo=UTC)))
-    assert caplog.messages == []
-    for _ in range(2):
-        fetch.readings_of(broken, fetch.Outcome(datetime(2026, 11, 23, 0, 5, tzinfo=UTC)))
-    assert caplog.messages == ["Shared: reading again after 5 minutes"]
-
-
 def test_two_that_fail_or_recover_together_log_it_once(caplog: pytest.LogCaptureFixture) -> None:
     """At whatever line another thread reads the same provider, an outage has one line at each end."""
     broken = provider("Twice", raising(ProviderError(ErrorCode.NETWORK)))
@@ -367,7 +354,7 @@ def test_the_log_tells_a_crash_by_its_kind_and_innermost_place(caplog: pytest.Lo
 @pytest.mark.parametrize(
     ("path", "mode", "hint"), [("", "ok", True), ("/api", "not_found", True), ("/api", "http_500", False)]
 )
-def test_an_address_that_is_not_there_names_the_setting(  # noqa: PLR0913, PLR0917 - a row of the table
+def test_an_address_that_is_not_there_names_the_setting(  # noqa: PLR0917 - a row of the table
     hint: bool,  # noqa: FBT001 - pytest's way
     path: str,
     mode: str,

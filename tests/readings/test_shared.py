@@ -1,484 +1,437 @@
-"""The cache and the state: what a restart and other processes see, and what holds without a state."""
+"""The cache: one call at a time, few of them, and the last good reading stays."""
 
-import json
-import math
-from collections.abc import Callable, Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import pytest
 import streamlit as st
 import time_machine
+from streamlit.runtime.caching import cache_utils
 
 from integrations.demo.server import Simulator
-from integrations.quota.errors import ErrorCode, Status
-from integrations.quota.models import Quota, Reading, Thresholds
-from integrations.readings import cache, fetch, records
-from integrations.settings import panel_settings
-from integrations.state import StateError, open_state, state
-from tests.conftest import IMAI
+from integrations.providers.declared.provider import Declared
+from integrations.quota.errors import ErrorCode, ProviderError, Status
+from integrations.quota.models import Quota, Reading
+from integrations.readings import shared
+from integrations.state import state
+from tests.conftest import IMAI, forget
 from tests.providers import definitions
-from tests.providers.hostile import answer, hostile
+from tests.providers.hostile import Hostile, answer, hostile
 from tests.support.races import races
 
-
-@pytest.fixture(autouse=True)
-def _file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("PANEL_STATE_URL", f"sqlite:///{tmp_path}/state.sqlite3")
-    yield
-    state().close()
+VIEWERS = 50
 
 
 @pytest.fixture
-def clock() -> Iterator[time_machine.Traveller]:
-    """Moved by hand."""
-    with time_machine.travel(datetime.now(UTC), tick=True) as moved:
-        yield moved
+def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[float], None]]:
+    """Moves our clock and Streamlit's by so many seconds."""
+    moved = [0.0]
+    real = time.monotonic
+    monkeypatch.setattr(cache_utils, "TTLCACHE_TIMER", lambda: real() + moved[0])
+    forget()
+    with time_machine.travel(datetime.now(UTC), tick=True) as traveller:
 
+        def move(seconds: float) -> None:
+            moved[0] += seconds
+            traveller.shift(timedelta(seconds=seconds))
 
-def another_process() -> None:
-    """From here on, be another one: nothing known but what the state has."""
-    st.cache_data.clear()
-    cache._records.cache_clear()
-    records._entries.clear()
-    panel_settings.cache_clear()
-    for kept in ("settings", "identity"):
-        vars(IMAI).pop(kept, None)
-
-
-@contextmanager
-def in_another_process() -> Iterator[None]:
-    """Be another one within the block, and after it the one of before, which knows what it knew."""
-    mine = dict(records._entries)
-    another_process()
-    yield
-    records._entries.clear()
-    records._entries.update(mine)
+        yield move
+    forget()
 
 
 def read() -> Reading:
     """IMAI's reading, as the page gets it."""
-    return cache.current(IMAI)[0]
+    return shared.fresh_report([IMAI]).integrations[0]
 
 
-def key() -> str:
-    """Where the state has the record."""
-    (found,) = state().items("reading")
-    return found
-
-
-def test_a_restart_asks_nobody_within_the_ttl(imai: Simulator, clock: time_machine.Traveller) -> None:
-    """And a failure's pause outlives it, too: restarting in circles hammers no provider."""
-    first = read()
-    another_process()
-    assert read() == first
+def test_a_good_reading_is_served_for_the_ttl(imai: Simulator, clock: Callable[[float], None]) -> None:
+    """Within five minutes the provider is not asked again, and after them once."""
+    read()
+    clock(290)
+    read()
     assert imai.calls == 1
-    imai.mode = "internal_server_error"
-    clock.shift(400)
-    for _ in range(5):
-        read()
-        another_process()
+    clock(20)
+    read()
     assert imai.calls == 2
 
 
-def test_after_a_restart_with_the_provider_down_the_last_good_figures_stand(
-    imai: Simulator, clock: time_machine.Traveller
+def test_refresh_asks_after_a_good_reading_but_not_within_two_seconds(
+    imai: Simulator, clock: Callable[[float], None]
 ) -> None:
-    """At once, marked, with their own time; and what a page draws by itself costs no call."""
-    good = read()
+    """Refresh brings the new figure, and clicks within two seconds of a call cause none."""
+    assert read().remaining_quota == 7500
+    imai.spend(100)
+    assert read().remaining_quota == 7500
+    shared.of(IMAI).request_refresh()
+    assert read().remaining_quota == 7500
+    clock(2)
+    shared.of(IMAI).request_refresh()
+    assert read().remaining_quota == 7400
+    assert imai.calls == 2
+
+
+def test_a_failure_is_served_for_15_seconds(imai: Simulator, clock: Callable[[float], None]) -> None:
+    """After 14 seconds nobody is asked, after 16 the provider is asked again."""
     imai.mode = "internal_server_error"
-    clock.shift(7200)
-    another_process()
-    assert cache.latest(IMAI)[0].remaining_quota == good.remaining_quota
+    read()
+    clock(14)
+    read()
     assert imai.calls == 1
-    stale = read()
-    assert (stale.remaining_quota, stale.fetched_at, stale.stale) == (
-        good.remaining_quota,
-        good.fetched_at,
-        True,
-    )
-    assert stale.status is Status.UNAVAILABLE
-
-
-def test_a_refresh_is_seen_by_every_process(imai: Simulator, clock: time_machine.Traveller) -> None:
-    """One asks, and one call later all have what it gave."""
-    read()
-    imai.spend(100)
-    clock.shift(3)
-    another_process()
-    cache.refresh(IMAI)
-    assert read().remaining_quota == 7400
-    another_process()
-    assert read().remaining_quota == 7400
+    imai.mode = "ok"
+    clock(2)
+    assert read().status is Status.ACTIVE
     assert imai.calls == 2
 
 
-def test_a_refresh_in_another_process_reaches_one_that_knows_a_record(
-    imai: Simulator, clock: time_machine.Traveller
+def test_retry_asks_again_at_once_but_not_within_two_seconds(
+    imai: Simulator, clock: Callable[[float], None]
 ) -> None:
-    """What it knows itself, and has read from the state, does not hide it."""
+    """A click on Retry asks the provider only once two seconds have passed since the failure."""
+    imai.mode = "internal_server_error"
     read()
+    shared.of(IMAI).request_refresh()
     read()
-    clock.shift(3)
-    imai.spend(100)
-    with in_another_process():
-        cache.refresh(IMAI)
+    assert imai.calls == 1
+    clock(2.1)
+    shared.of(IMAI).request_refresh()
+    read()
+    assert imai.calls == 2
+
+
+def test_nobody_asks_before_retry_after_is_over(imai: Simulator, clock: Callable[[float], None]) -> None:
+    """Neither time's passing nor a Retry reaches a provider that asked for two minutes; the card counts down."""
+    imai.mode = "rate_limit_exceeded"
+    imai.retry_after = 120
+    first = read().error
+    assert first is not None
+    assert first.message == "Unable to fetch quota. IMAI is limiting requests: try again in 2 minutes."
+    clock(100)
+    shared.of(IMAI).request_refresh()
+    later = read().error
+    assert later is not None
+    assert later.retry_after is not None
+    assert later.retry_after <= 20
+    assert imai.calls == 1
+    imai.mode = "ok"
+    clock(21)
+    assert read().status is Status.ACTIVE
+
+
+def test_retry_after_outlasts_the_ttl(
+    imai: Simulator, clock: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A TTL that is shorter than Retry-After does not let anybody ask earlier."""
+    monkeypatch.setenv("PANEL_CACHE_TTL_SECONDS", "1")
+    forget()
+    imai.mode = "rate_limit_exceeded"
+    imai.retry_after = 900
+    read()
+    for _ in range(4):
+        clock(220)
         read()
-    assert read().remaining_quota == 7400
-    assert imai.calls == 2
+    assert imai.calls == 1
+    imai.mode = "ok"
+    clock(21)
+    assert read().status is Status.ACTIVE
 
 
-class Killed(BaseException):
-    """As far as the state can tell, the process is there no more."""
-
-
-def test_a_click_is_done_by_another_process_where_its_own_ends_before_the_answer(
-    imai: Simulator, clock: time_machine.Traveller, monkeypatch: pytest.MonkeyPatch
+def test_a_browser_that_clears_streamlits_cache_does_not_shorten_a_failure(
+    imai: Simulator, clock: Callable[[float], None]
 ) -> None:
-    """And meanwhile it is seen by all: whoever knows the record of before learns that its rest is over."""
-
-    def killed(_provider: object) -> NoReturn:
-        raise Killed
-
+    """Streamlit offers "Clear cache" to every viewer; the 15 seconds hold all the same, after a Retry too."""
+    imai.mode = "internal_server_error"
     read()
-    clock.shift(3)
-    imai.spend(100)
-    with in_another_process(), monkeypatch.context() as patch:
-        patch.setattr(fetch, "fetch", killed)
-        cache.refresh(IMAI)
-        with pytest.raises(Killed):
-            read()
-    records.entry_of(IMAI).recent_until = -math.inf
-    assert cache.is_due(IMAI)
-    assert read().remaining_quota == 7400
-    assert imai.calls == 2
-
-
-def test_a_click_shares_what_another_process_fetched_a_moment_ago(
-    imai: Simulator, clock: time_machine.Traveller, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Though this one took its own record for recent, and so the click for one that may ask."""
-    read()
-    clock.shift(3)
-    imai.spend(100)
-    with in_another_process():
-        cache.refresh(IMAI)
-        read()
-    monkeypatch.setattr(records.entry_of(IMAI), "recent_until", math.inf)
-    cache.refresh(IMAI)
-    assert cache.is_due(IMAI)
-    assert read().remaining_quota == 7400
-    assert imai.calls == 2
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("IMAI_API_KEY", "test-another-key"),
-        ("IMAI_TOTAL_CREDITS", "20000"),
-        ("IMAI_API_BASE_URL", "http://localhost:1/api"),
-        ("PANEL_CRITICAL_PERCENT", "85"),
-    ],
-)
-def test_a_reading_of_other_settings_is_not_shown(
-    imai: Simulator, monkeypatch: pytest.MonkeyPatch, name: str, value: str
-) -> None:
-    """After a change of key, address, total or threshold the old account's figures are nobody's."""
-    assert read().remaining_quota == 7500
-    monkeypatch.setenv(name, value)
-    another_process()
-    changed = read()
-    assert not changed.stale
-    assert changed.total_quota != 10000 or name == "PANEL_CRITICAL_PERCENT"
-    assert len(state().items("reading")) == 2
-
-
-def test_a_key_that_is_added_to_the_file_is_found_at_the_next_attempt(
-    imai: Simulator, clock: time_machine.Traveller, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """A Retry is enough; and once the key is taken away and the panel restarted, what it brought is not shown."""
-    monkeypatch.delenv("IMAI_API_KEY")
-    assert (read().remaining_quota, imai.calls) == (None, 0)
-    (tmp_path / ".env").write_text(f"IMAI_API_KEY={imai.key}\n", encoding="utf-8")
-    clock.shift(3)
-    cache.refresh(IMAI)
-    assert (read().remaining_quota, imai.calls) == (Decimal(7500), 1)
-    (tmp_path / ".env").unlink()
-    another_process()
-    assert (read().remaining_quota, read().stale) == (None, False)
-
-
-def test_a_key_that_is_added_for_a_service_of_the_catalogue_is_found_too(
-    clock: time_machine.Traveller, tmp_path: Path
-) -> None:
-    """Without a click, once its failure's time is over."""
-    with hostile(answer(200, definitions.GOOD)) as server:
-        acme = definitions.acme(server.url)
-        assert cache.current(acme)[0].remaining_quota is None
-        (tmp_path / ".env").write_text(f"{definitions.VARIABLE}=test-key\n", encoding="utf-8")
-        assert cache.current(acme)[0].remaining_quota is None
-        clock.shift(16)
-        cache.begin_fetch(acme)
-        cache.wait_for_fetch(acme, seconds=10)
-        assert cache.known(acme)[0].remaining_quota == Decimal("37.5")
-
-
-def test_nothing_secret_is_in_the_file(imai: Simulator, tmp_path: Path) -> None:
-    """Neither the key nor a part of it."""
-    read()
-    content = b"".join(file.read_bytes() for file in tmp_path.glob("state.sqlite3*"))
-    assert b"IMAI" in content
-    assert imai.key.encode() not in content
-
-
-@pytest.mark.parametrize("figure", ["7499.98", "0", "-0.5", "1E+3", "0.1000", "123456789012.123456789"])
-def test_figures_are_kept_exactly(figure: str) -> None:
-    """To the last digit, as are times: what comes back is what was read."""
-    now = datetime(2026, 11, 23, 7, 25, 21, 123456, tzinfo=UTC)
-    quota = Quota(
-        remaining=Decimal(figure), total=Decimal("1e12"), renews_at=now + timedelta(days=1), name="Äpfel"
-    )
-    reading = Reading.measured("P", quota, at=now, thresholds=Thresholds())
-    failure = fetch.Failure(ErrorCode.RATE_LIMITED, now + timedelta(seconds=1))
-    record = records.Record(
-        1, fetch.Outcome(now, failure=failure), fetch.Outcome(now, (reading, reading)), now
-    )
-    text = json.dumps(records.RECORD.dump_python(record), default=str)
-    again = records.RECORD.validate_json(text)
-    assert again == record
-    assert again.last_good is not None
-    assert str(again.last_good.readings[1].remaining_quota) == figure
-
-
-@pytest.mark.parametrize("text", ["", "null", "[]", "{}", '{"number": 1}', "\ufffd"])
-def test_a_record_of_another_shape_is_not_read(imai: Simulator, text: str) -> None:
-    """It is written anew."""
-    read()
-    state().put(key(), text, 60)
-    another_process()
-    assert read().remaining_quota == 7500
-    assert imai.calls == 2
-    another_process()
+    clock(3)
+    shared.of(IMAI).request_refresh()
     read()
     assert imai.calls == 2
-
-
-@pytest.mark.parametrize(("seconds", "calls"), [(-9, 1), (-60, 2), (9, 1)])
-def test_clocks_may_be_some_seconds_apart(
-    imai: Simulator, clock: time_machine.Traveller, seconds: float, calls: int
-) -> None:
-    """What a machine with a fast clock read is good; what lies a minute ahead was read before a clock was set back."""
-    read()
-    another_process()
-    clock.shift(seconds)
-    read()
-    read()
-    assert imai.calls == calls
-
-
-def broken(*_: object, **__: object) -> Any:  # noqa: ANN401 - stands for any call
-    """A call of a state that is gone."""
-    raise StateError("gone")
-
-
-@pytest.fixture
-def lose(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Makes calls of the state fail."""
-
-    def lose_(*names: str) -> None:
-        for name in names:
-            monkeypatch.setattr(state(), name, broken)
-
-    return lose_
-
-
-def test_without_a_state_a_process_goes_on_with_what_it_knows(
-    imai: Simulator, clock: time_machine.Traveller, lose: Callable[..., None]
-) -> None:
-    """Known figures stay for their TTL; then one call for all of its viewers; Refresh and pauses work as ever."""
-    assert read().remaining_quota == 7500
-    lose("get_many", "put", "lock")
     st.cache_data.clear()
-    assert read().remaining_quota == 7500
-    assert imai.calls == 1
-    clock.shift(3)
-    imai.spend(100)
-    cache.refresh(IMAI)
-    assert read().remaining_quota == 7400
-    cache.refresh(IMAI)
+    clock(10)
     read()
     assert imai.calls == 2
-    clock.shift(301)
-    with ThreadPoolExecutor(50) as pool:
-        assert {reading.status for reading in pool.map(lambda _: read(), range(50))} == {Status.ACTIVE}
+    clock(6)
+    read()
     assert imai.calls == 3
 
 
-def test_without_a_state_a_new_process_asks_once(imai: Simulator, lose: Callable[..., None]) -> None:
-    """A failure is shared by all who wait, as ever; emptying Streamlit's cache gains nothing."""
-    lose("get_many", "put", "lock")
+def test_a_browser_that_clears_streamlits_cache_shortens_no_good_reading(
+    imai: Simulator, clock: Callable[[float], None]
+) -> None:
+    """A hundred times emptied, the cache still serves the reading until its TTL is over."""
+    for _ in range(100):
+        st.cache_data.clear()
+        assert read().remaining_quota == 7500
+    assert imai.calls == 1
+    clock(301)
+    read()
+    assert imai.calls == 2
+
+
+def test_a_clock_that_was_set_back_does_not_prolong_a_reading(
+    imai: Simulator, clock: Callable[[float], None]
+) -> None:
+    """A reading from the future is asked for again, where else it would stand for as long as the clock went back."""
+    read()
+    clock(-3600)
+    st.cache_data.clear()
+    read()
+    assert imai.calls == 2
+
+
+def test_a_browser_that_clears_streamlits_cache_makes_no_second_call_at_once(imai: Simulator) -> None:
+    """Who comes while a call is under way shares its end; a click on Refresh meanwhile neither waits nor calls."""
+    imai.latency_seconds = 0.5
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(read)
+        while imai.calls == 0:
+            time.sleep(0.01)
+        st.cache_data.clear()
+        shared.of(IMAI).request_refresh()
+        assert not first.done()
+        second = pool.submit(read)
+        assert first.result() == second.result()
+    assert imai.calls == 1
+
+
+def test_a_crowd_at_the_end_of_a_failure_makes_one_call(
+    imai: Simulator, clock: Callable[[float], None]
+) -> None:
+    """Those who notice together that the 15 seconds are over share what follows, another failure too."""
     imai.mode = "internal_server_error"
-    for _ in range(3):
-        with ThreadPoolExecutor(50) as pool:
-            list(pool.map(lambda _: read(), range(50)))
-        st.cache_data.clear()
+    read()
+    for calls in range(2, 6):
+        clock(16)
+        with ThreadPoolExecutor(VIEWERS) as pool:
+            readings = list(pool.map(lambda _: read(), range(VIEWERS)))
+        assert imai.calls == calls
+        assert {reading.status for reading in readings} == {Status.UNAVAILABLE}
+
+
+def test_providers_are_read_side_by_side() -> None:
+    """Each of ten is being asked while all the others are, they keep their order, and are not asked again."""
+    all_of_them = threading.Barrier(10)
+
+    class Meeting(type(IMAI)):  # type: ignore[misc]
+        def __init__(self, label: str) -> None:
+            self.label = label
+
+        def fetch(self, _: object) -> Quota:
+            all_of_them.wait(5)
+            return Quota(remaining=Decimal(1))
+
+    providers = [Meeting(f"P{number}") for number in range(10)]
+    usage = shared.fresh_report(providers)
+    assert usage.all_active
+    assert [reading.provider for reading in usage.integrations] == [provider.label for provider in providers]
+    all_of_them.abort()
+    assert shared.fresh_report(providers) == usage
+
+
+def test_the_last_good_reading_stays_through_failures_and_refreshes(
+    imai: Simulator, clock: Callable[[float], None]
+) -> None:
+    """The figures keep their own time and are marked stale; the reason stands beside them."""
+    good = read()
+    imai.mode = "subscription_expired"
+    clock(400)
+    for _ in range(2):
+        clock(3)
+        shared.of(IMAI).request_refresh()
+        stale = read()
+        assert stale.error is not None
+        assert stale.error.code is ErrorCode.SUBSCRIPTION_INACTIVE
+        assert (stale.stale, stale.status) == (True, Status.ERROR)
+        assert (stale.remaining_quota, stale.fetched_at) == (good.remaining_quota, good.fetched_at)
+
+
+def test_latest_asks_nobody_however_old_the_reading(imai: Simulator, clock: Callable[[float], None]) -> None:
+    """What a page redraws by itself costs no call."""
+    read()
+    clock(100_000)
+    assert shared.of(IMAI).readings[0].remaining_quota == 7500
     assert imai.calls == 1
 
 
-def test_without_a_state_a_call_is_not_joined_by_a_second_one(
-    imai: Simulator, lose: Callable[..., None], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """At whatever line another viewer comes who has emptied Streamlit's cache."""
-    lose("get_many", "put", "lock")
-    fetched: list[object] = []
-    good = fetch.fetch(IMAI)
-
-    def record_call(provider: object) -> fetch.Outcome:
-        fetched.append(provider)
-        return good
-
-    monkeypatch.setattr(fetch, "fetch", record_call)
-
-    def empty_and_read() -> Reading:
-        st.cache_data.clear()
-        return read()
-
-    for number, race in enumerate(
-        races(("integrations.readings.cache", "integrations.readings.records")), start=1
-    ):
-        another_process()
-        race(read, empty_and_read)
-        assert len(fetched) == number
-
-
-def test_on_a_full_disk_readings_go_on(
-    imai: Simulator, clock: time_machine.Traveller, lose: Callable[..., None]
-) -> None:
-    """Reading works and writing does not: what the process read last counts, not what the state still has."""
-    read()
-    lose("put")
-    imai.spend(100)
-    clock.shift(301)
-    assert read().remaining_quota == 7400
-    assert read().remaining_quota == 7400
-    assert imai.calls == 2
-    clock.shift(3)
-    imai.spend(100)
-    cache.refresh(IMAI)
-    assert read().remaining_quota == 7300
-
-
-def test_what_the_state_says_later_of_an_earlier_fetch_is_passed_over(
-    imai: Simulator, clock: time_machine.Traveller, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Where its last fetch could not be kept, a process does not go back to the one before."""
-    read()
-    before = state().get(key())
-    imai.spend(100)
-    clock.shift(301)
-    with monkeypatch.context() as patch:
-        patch.setattr(state(), "put", broken)
-        assert read().remaining_quota == 7400
-    state().put(key(), f"{before} ", 60)
-    st.cache_data.clear()
-    assert read().remaining_quota == 7400
-    assert imai.calls == 2
-
-
-def test_a_click_while_another_process_asks_causes_no_call(
-    imai: Simulator, clock: time_machine.Traveller
-) -> None:
-    """Whoever clicks sees what that call gives."""
-    read()
-    clock.shift(3)
-    other = open_state(f"sqlite:///{Path.cwd()}/state.sqlite3")
-    record = json.loads(other.get(key()) or "")
-    with ThreadPoolExecutor(1) as pool:
-        with other.lock(key(), wait=0):
-            cache.refresh(IMAI)
-            clicked = pool.submit(read)
-            with pytest.raises(TimeoutError):
-                clicked.result(timeout=0.2)
-            later = record["last"] | {"failure": {"code": "timeout", "retry_at": None}, "readings": []}
-            other.put(key(), json.dumps(record | {"number": record["number"] + 1, "last": later}), 60)
-        assert clicked.result().status is Status.UNAVAILABLE
+@pytest.mark.parametrize("mode", ["slow", "hang"])
+def test_fifty_viewers_share_one_call(imai: Simulator, monkeypatch: pytest.MonkeyPatch, mode: str) -> None:
+    """With a cold cache all have their card after one call, good or bad."""
+    monkeypatch.setenv("PANEL_DEADLINE_SECONDS", "1")
+    imai.mode = mode
+    imai.latency_seconds = 0.5 if mode == "slow" else 0
+    began = time.monotonic()
+    with ThreadPoolExecutor(VIEWERS) as pool:
+        readings = list(pool.map(lambda _: read(), range(VIEWERS)))
+    assert time.monotonic() - began < 1 + 1
     assert imai.calls == 1
-    other.close()
+    assert {reading.status for reading in readings} == {
+        Status.ACTIVE if mode == "slow" else Status.UNAVAILABLE
+    }
 
 
-def test_a_click_while_this_process_asks_waits_for_nothing(
-    imai: Simulator, clock: time_machine.Traveller
-) -> None:
-    """It is done at once, however long the call takes."""
-    read()
-    clock.shift(3)
-    with ThreadPoolExecutor(1) as pool, records.entry_of(IMAI).lock:
-        pool.submit(cache.refresh, IMAI).result(timeout=5)
+@pytest.mark.usefixtures("no_click_pause")
+def test_at_most_one_call_is_under_way_whatever_people_click(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At whatever line another viewer reads or clicks, a call is not joined by a second one."""
+    under_way, most = [0], [0]
 
+    def failing(*_: object) -> NoReturn:
+        under_way[0] += 1
+        most[0] = max(most[0], under_way[0])
+        time.sleep(0.001)
+        under_way[0] -= 1
+        raise ProviderError(ErrorCode.NETWORK)  # a refresh after a failure clears what others wait for
 
-def test_after_the_clock_was_set_back_one_call_is_enough(
-    imai: Simulator, clock: time_machine.Traveller
-) -> None:
-    """What it gives counts as later than what the wrong clock saw, for who empties Streamlit's cache, too."""
-    clock.shift(86_400)
-    read()
-    clock.shift(-86_400)
-    for _ in range(3):
+    def click() -> None:
+        shared.of(IMAI).request_refresh()
         read()
-        st.cache_data.clear()
-    another_process()
-    read()
-    assert imai.calls == 2
 
-
-def test_after_the_state_was_emptied_the_latest_fetch_counts(
-    imai: Simulator, clock: time_machine.Traveller, tmp_path: Path
-) -> None:
-    """Also in a process that knows one from before."""
-    read()
-    for file in tmp_path.glob("state.sqlite3*"):
-        file.unlink()
-    imai.spend(100)
-    clock.shift(10)
-    with in_another_process():
+    monkeypatch.setattr(type(IMAI), "fetch", failing)
+    for race in races("integrations.readings.shared"):
+        forget()
         read()
+        race(click, click)
+    assert most[0] == 1
+
+
+@pytest.fixture
+def metered(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Declared, Hostile]]:
+    """A service that may be asked once an hour, and what reaches it."""
+    monkeypatch.setenv(definitions.VARIABLE, "test-key")
+    with hostile(answer(200, definitions.GOOD)) as server:
+        yield definitions.acme(server.url, request="every: 1h"), server
+
+
+def test_what_may_be_asked_once_an_hour_is_not_asked_by_any_click(
+    metered: tuple[Declared, Hostile], clock: Callable[[float], None]
+) -> None:
+    """Neither a visit after the TTL, nor Refresh, nor an emptied cache of Streamlit's; after the hour a visit does."""
+    provider, server = metered
+    assert shared.of(provider).manual_refresh_allowed_at is None
+    shared.fresh_report([provider])
+    until = shared.of(provider).manual_refresh_allowed_at
+    assert until is not None
+    assert timedelta(minutes=59) < until - datetime.now(UTC) <= timedelta(hours=1)
+    clock(3590)
     st.cache_data.clear()
-    assert read().remaining_quota == 7400
-    assert imai.calls == 2
+    shared.of(provider).request_refresh()
+    assert shared.fresh_report([provider]).integrations[0].remaining_quota == Decimal("37.5")
+    assert len(server.requests) == 1
+    clock(400)
+    assert shared.of(provider).manual_refresh_allowed_at is None
+    shared.fresh_report([provider])
+    assert len(server.requests) == 2
 
 
-def test_a_state_that_was_emptied_costs_no_call(imai: Simulator, tmp_path: Path) -> None:
-    """What the process knows is still true."""
+def test_what_is_known_after_a_failure_is_the_last_good_reading_beside_it(
+    imai: Simulator, clock: Callable[[float], None]
+) -> None:
+    """Whoever only looks sees what whoever asks sees; and where no pause was agreed, a click may ask at any time."""
     read()
-    for file in tmp_path.glob("state.sqlite3*"):
-        file.unlink()
+    clock(400)
+    imai.mode = "http_503"
+    asked = read()
+    (known,) = shared.of(IMAI).readings
+    assert (known.remaining_quota, known.stale) == (Decimal(7500), True)
+    assert known.error == asked.error is not None
+    assert shared.of(IMAI).manual_refresh_allowed_at is None
+
+
+def test_what_may_be_asked_once_an_hour_is_not_asked_by_retry_either(
+    monkeypatch: pytest.MonkeyPatch, clock: Callable[[float], None]
+) -> None:
+    """A failure may have cost as much as a reading."""
+    monkeypatch.setenv(definitions.VARIABLE, "test-key")
+    with hostile(answer(500), answer(200, definitions.GOOD)) as server:
+        provider = definitions.acme(server.url, request="every: 1h")
+        assert shared.fresh_report([provider]).integrations[0].error is not None
+        clock(600)
+        shared.of(provider).request_refresh()
+        assert shared.fresh_report([provider]).integrations[0].error is not None
+        assert len(server.requests) == 1
+        clock(3000)
+        shared.of(provider).request_refresh()
+        assert shared.fresh_report([provider]).integrations[0].error is None
+
+
+def test_a_short_every_leaves_the_ttl_as_it_is(
+    monkeypatch: pytest.MonkeyPatch, clock: Callable[[float], None]
+) -> None:
+    """It is the longer of the two that counts."""
+    monkeypatch.setenv(definitions.VARIABLE, "test-key")
+    with hostile(answer(200, definitions.GOOD)) as server:
+        provider = definitions.acme(server.url, request="every: 10s")
+        shared.fresh_report([provider])
+        clock(200)
+        shared.fresh_report([provider])
+        assert len(server.requests) == 1
+
+
+def test_whether_a_visit_would_ask_is_known_without_asking(
+    imai: Simulator, clock: Callable[[float], None]
+) -> None:
+    """Due before the first reading and when it has run out; meanwhile it is known what to show."""
+    assert shared.of(IMAI).is_due
+    assert shared.of(IMAI).readings == ()
+    read()
+    assert not shared.of(IMAI).is_due
+    clock(301)
+    assert shared.of(IMAI).is_due
+    assert shared.of(IMAI).readings[0].remaining_quota == 7500
+    assert imai.calls == 1
+
+
+def test_callers_share_one_fetch_in_the_background(imai: Simulator, clock: Callable[[float], None]) -> None:
+    """It starts if the provider is due, and again once the reading has expired."""
+    cached = shared.of(IMAI)
+    imai.latency_seconds = 0.3
+    assert cached.in_flight() is None
+    cached.start_fetch()
+    fetch = cached.in_flight()
+    assert fetch is not None
+    cached.start_fetch()
+    assert cached.in_flight() is fetch
+    assert cached.readings == ()
+    fetch.result(timeout=5)
+    assert cached.in_flight() is None
     assert read().remaining_quota == 7500
     assert imai.calls == 1
+    clock(301)
+    imai.spend(100)
+    assert read().remaining_quota == 7400
+    assert imai.calls == 2
 
 
-def test_who_waits_too_long_for_another_process_says_so(
-    imai: Simulator, clock: time_machine.Traveller, monkeypatch: pytest.MonkeyPatch
+def test_a_defect_in_a_background_fetch_is_raised_to_those_who_wait(
+    imai: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It neither hangs nor asks beside it, and the state keeps what the other one writes."""
-    good = read()
-    clock.shift(301)
-    monkeypatch.setenv("PANEL_DEADLINE_SECONDS", "0.1")
-    another_process()
-    other = open_state(f"sqlite:///{Path.cwd()}/state.sqlite3")
-    before = state().items("reading")
-    with other.lock(key(), wait=0):
-        late = read()
-    assert late.error is not None
-    assert late.error.code is ErrorCode.TIMEOUT
-    assert late.remaining_quota == good.remaining_quota
+    """Otherwise a card would wait for ever, and nobody would know why."""
+
+    def fail(_provider: object) -> NoReturn:
+        raise LookupError("a defect")
+
+    monkeypatch.setattr("integrations.readings.fetch.fetch", fail)
+    with pytest.raises(LookupError):
+        shared.fresh_report([IMAI])
+    assert imai.calls == 0
+
+
+def test_all_providers_are_read_from_the_state_in_one_call(
+    imai: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a slow state each call is a fraction of a second for everybody."""
+    read()
+    calls: list[Sequence[str]] = []
+    get_many = state().get_many
+
+    def record_call(keys: Sequence[str]) -> dict[str, str]:
+        calls.append(keys)
+        return get_many(keys)
+
+    monkeypatch.setattr(state(), "get_many", record_call)
+    assert read().remaining_quota == 7500
+    assert len(calls) == 1
     assert imai.calls == 1
-    assert state().items("reading") == before
-    monkeypatch.setenv("PANEL_DEADLINE_SECONDS", "10")
-    panel_settings.cache_clear()
-    clock.shift(16)
-    assert read().status is Status.ACTIVE
-    other.close()

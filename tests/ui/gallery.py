@@ -2,9 +2,11 @@
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import streamlit as st
 
+from integrations.providers.base import Provider
 from integrations.providers.imai import Imai
 from integrations.quota.errors import ErrorCode
 from integrations.quota.models import Quota, Reading, Thresholds
@@ -76,21 +78,39 @@ STATES: dict[str, Reading] = {
 }
 
 
+def draw_card(
+    reading: Reading, *, provider: Provider[Any] = IMAI, number: int = 0, is_fetching: bool = False
+) -> None:
+    """Draw one card, whose button does nothing."""
+    from integrations.ui import card  # noqa: PLC0415 - the tests read STATES alone
+
+    card.draw(
+        provider,
+        reading,
+        number=number,
+        is_fetching=is_fetching,
+        refresh_allowed_at=None,
+        on_refresh=lambda: None,
+        now=datetime.now(UTC),
+        zone=card.viewer_zone(),
+    )
+
+
 def draw() -> None:
     """All of them, one below the other, as several cards stand on the page, and the overview of them."""
-    from integrations.ui import card, overview  # noqa: PLC0415 - the tests read STATES alone
+    from integrations.ui import overview  # noqa: PLC0415 - the tests read STATES alone
 
     named = [reading.model_copy(update={"provider": f"IMAI, {name}"}) for name, reading in STATES.items()]
     st.set_page_config(page_title="Gallery")
     with st.container(key="top"):
         st.title("Gallery", anchor=False)
     with st.container(key="overview"):
-        st.markdown(overview.written(named, waiting=["Slow"]))
+        st.markdown(overview.markdown(named, waiting=["Slow"]))
     with st.container(key="cards"):
         for number, reading in enumerate(named):
-            card.Card(IMAI, reading, number=number).add_button(lambda: None)
+            draw_card(reading, number=number)
         busy = measured("7500").model_copy(update={"provider": "IMAI, refreshing"})
-        card.Card(IMAI, busy, number=len(named), refreshing=True).add_button(lambda: None)
+        draw_card(busy, number=len(named), is_fetching=True)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """The card in every state."""
 
+import re
+
 import pytest
 import time_machine
 from streamlit.runtime.context import ContextProxy
@@ -11,10 +13,9 @@ from tests.ui.gallery import NOW, STATES
 
 def _draw(name: str) -> None:
     """A page with one card; AppTest runs this function's source by itself."""
-    from integrations.ui import card  # noqa: PLC0415
-    from tests.ui.gallery import IMAI, STATES  # noqa: PLC0415
+    from tests.ui.gallery import STATES, draw_card  # noqa: PLC0415
 
-    card.Card(IMAI, STATES[name]).add_button(lambda: None)
+    draw_card(STATES[name])
 
 
 def drawn(name: str) -> AppTest:
@@ -33,7 +34,8 @@ def written(page: AppTest) -> str:
         for element in page.get(kind)
     ]
     parts += [element.proto.text for element in page.get("progress")]
-    return "\n".join(parts).replace("\\", "").replace("**", "")
+    text = "\n".join(parts).replace("\\", "").replace("**", "")
+    return re.sub(r":(?:small|\w+-badge)\[(?::material/\w+: )?([^\]]*)\]", r"\1", text)
 
 
 def bars(page: AppTest) -> list[int]:
@@ -100,10 +102,9 @@ def test_while_a_provider_is_asked_its_card_says_so() -> None:
     """Its figures stay; whether they are still good is not known, so it is not called active."""
 
     def draw() -> None:
-        from integrations.ui import card  # noqa: PLC0415
-        from tests.ui.gallery import IMAI, STATES  # noqa: PLC0415
+        from tests.ui.gallery import STATES, draw_card  # noqa: PLC0415
 
-        card.Card(IMAI, STATES["25 % used"], refreshing=True)
+        draw_card(STATES["25 % used"], is_fetching=True)
 
     text = written(AppTest.from_function(draw).run())
     assert "Refreshing …" in text
@@ -115,28 +116,26 @@ def test_what_a_provider_is_called_is_never_read_as_markdown() -> None:
     """A name from outside appears as it stands."""
 
     def draw() -> None:
-        from integrations.ui import card  # noqa: PLC0415
-        from tests.ui.gallery import IMAI, STATES  # noqa: PLC0415
+        from tests.ui.gallery import STATES, draw_card  # noqa: PLC0415
 
         hostile = {"provider": "**X** <b> :red[y] $z$", "unit": "`u`"}
-        card.Card(IMAI, STATES["25 % used"].model_copy(update=hostile))
+        draw_card(STATES["25 % used"].model_copy(update=hostile))
 
     page = AppTest.from_function(draw).run()
     assert r"\*\*X\*\* \<b\> \:red\[y\] \$z\$" in str(page.header[0].value)
-    assert r"\`u\`" in str(page.subheader[0].value)
+    assert r"\`u\`" in page.get("progress")[0].proto.text
 
 
-def test_an_icon_that_there_is_not_is_replaced() -> None:
+def test_an_unknown_icon_is_replaced() -> None:
     """The card is drawn, with a plain one."""
 
     def draw() -> None:
         from integrations.providers.imai import Imai  # noqa: PLC0415
-        from integrations.ui import card  # noqa: PLC0415
-        from tests.ui.gallery import STATES  # noqa: PLC0415
+        from tests.ui.gallery import STATES, draw_card  # noqa: PLC0415
 
         provider = Imai()
         provider.icon = ":material/send_mail:"
-        card.Card(provider, STATES["25 % used"])
+        draw_card(STATES["25 % used"], provider=provider)
 
     page = AppTest.from_function(draw).run()
     assert not page.exception
@@ -164,4 +163,4 @@ def test_what_looks_like_an_address_is_cut_in_two(name: str, written_down: str) 
 def test_a_zone_that_is_none_is_left_out(monkeypatch: pytest.MonkeyPatch, zone: str) -> None:
     """The browser says what it likes: a folder's name, one that is too long, one that is no name at all."""
     monkeypatch.setattr(ContextProxy, "timezone", property(lambda _self: zone))
-    assert card._viewer_zone() is None
+    assert card.viewer_zone() is None

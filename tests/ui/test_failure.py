@@ -13,6 +13,6 @@ def test_what_ends_a_run_on_purpose_is_no_failure(
     end: BaseException, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It goes its way, and the log has nothing of it."""
-    with pytest.raises(type(end)), failure.contained("Aa"):
+    with pytest.raises(type(end)), failure.render_errors_inline("Aa"):
         raise end
     assert caplog.records == []

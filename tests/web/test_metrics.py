@@ -7,6 +7,7 @@ import subprocess
 import time
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import time_machine
@@ -18,7 +19,7 @@ from integrations import accounts
 from integrations.access import auth
 from integrations.demo.server import Simulator
 from integrations.quota.models import Quota, Reading, Thresholds
-from integrations.readings import cache
+from integrations.readings import shared
 from integrations.web import metrics
 from tests.conftest import IMAI, AddUser, forget
 from tests.ui import gallery
@@ -75,7 +76,7 @@ def test_every_figure_is_a_metric(
     """The figures of the JSON under the documented names."""
     monkeypatch.setenv("IMAI_RENEWAL_DAY", "27")
     imai.credits = "7499.98"
-    (reading,) = cache.current(IMAI)
+    (reading,) = shared.fresh_report([IMAI]).integrations
     assert reading.fetched_at is not None
     assert reading.renews_at is not None
     text = scrape(server, bearer)
@@ -139,9 +140,9 @@ def test_stale_figures_stay_beside_their_time(server: Server, imai: Simulator, b
     """`integration_up` is 0, the figures and their timestamp are the last good ones, the code says why."""
     before = samples(scrape(server, bearer))
     imai.mode = "http_500"
-    cache.refresh(IMAI)
+    shared.of(IMAI).request_refresh()
     with time_machine.travel(time.time() + 60):
-        cache.refresh(IMAI)
+        shared.of(IMAI).request_refresh()
         after = samples(scrape(server, bearer))
     figure = "integration_quota_remaining{integration=IMAI,unit=credits}"
     success = "integration_last_success_timestamp_seconds{integration=IMAI}"
@@ -153,7 +154,7 @@ def test_stale_figures_stay_beside_their_time(server: Server, imai: Simulator, b
 
 def test_a_scrape_asks_no_more_than_the_page(server: Server, imai: Simulator, bearer: str) -> None:
     """Page, endpoint and ten scrapes: one call."""
-    cache.current(IMAI)
+    shared.fresh_report([IMAI])
     assert server.ask("/integrations/usage", authorization=bearer).status == 200
     for _ in range(10):
         scrape(server, bearer)
@@ -248,7 +249,7 @@ def test_every_state_is_read_by_promtool(monkeypatch: pytest.MonkeyPatch) -> Non
         name: (reading.model_copy(update={"provider": name}),) for name, reading in gallery.STATES.items()
     }
     monkeypatch.setattr(accounts, "current", lambda: [Account(name) for name in readings])
-    monkeypatch.setattr(cache, "latest", lambda account: readings[account.label])
+    monkeypatch.setattr(shared, "of", lambda account: SimpleNamespace(readings=readings[account.label]))
     text = metrics._exposition(openmetrics=False)[0].decode()
     check_metrics(text)
     remaining = re.findall(r'^integration_quota_remaining\{integration="([^"]+)"', text, re.MULTILINE)
@@ -269,7 +270,7 @@ def test_labels_are_escaped_and_quotas_kept_apart(monkeypatch: pytest.MonkeyPatc
 
     several = (reading("Searches", 1, "searches"), reading("Exports\nto", 2, "exports"))
     monkeypatch.setattr(accounts, "current", lambda: [Account()])
-    monkeypatch.setattr(cache, "latest", lambda _: several)
+    monkeypatch.setattr(shared, "of", lambda _: SimpleNamespace(readings=several))
     text = metrics._exposition(openmetrics=False)[0].decode()
     check_metrics(text)
     (family,) = [

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from integrations.access import auth
 from integrations.cli.main import main
 from integrations.demo.server import Simulator
-from integrations.readings import cache
+from integrations.readings import shared
 from tests.conftest import IMAI, PASSWORD, AddUser
 from tests.web.asgi_server import Answer, Server
 
@@ -52,7 +52,7 @@ def problem(answer: Answer) -> dict[str, object]:
 
 def test_a_person_and_a_machine_read_what_the_page_reads(server: Server, imai: Simulator) -> None:
     """Cookie or token, page or endpoint: the same figures from one call."""
-    shown = cache.current(IMAI)[0]
+    shown = shared.fresh_report([IMAI]).integrations[0]
     by_cookie = server.ask(USAGE, cookie=cookie_of("alice"))
     by_token = server.ask(USAGE, authorization=f"Bearer {token()}")
     assert by_cookie.status == by_token.status == 200
@@ -222,7 +222,7 @@ def test_the_documented_one_liner_works(server: Server, imai: Simulator) -> None
         assert one_liner(server, secret) == "IMAI: 7500 credits left (25% used)\n"
     imai.mode = "http_500"
     with time_machine.travel(time.time() + 600):
-        cache.refresh(IMAI)
+        shared.of(IMAI).request_refresh()
         assert re.fullmatch(
             r"IMAI: 7500 credits left \(25% used\), read at \S+Z\n", one_liner(server, secret)
         )

@@ -15,7 +15,7 @@ from jsonschema import Draft202012Validator, FormatChecker, ValidationError
 
 from integrations.demo.account import Mode
 from integrations.demo.server import Simulator
-from integrations.readings import cache
+from integrations.readings import shared
 from tests.conftest import IMAI, AddUser, forget
 from tests.support.processes import ROOT
 from tests.web.asgi_server import Server
@@ -138,7 +138,7 @@ def test_an_answer_is_valid_when_it_is_stale(server: Server, stage: Stage) -> No
     good = answer(server, stage)
     stage.imai.mode, stage.imai.retry_after = "http_503", 60
     with time_machine.travel(time.time() + 60):
-        cache.refresh(IMAI)
+        shared.of(IMAI).request_refresh()
         stale = answer(server, stage)
     assert (stale["stale"], stale["remainingQuota"], stale["fetchedAt"]) == (True, 7500, good["fetchedAt"])
     assert stale["error"] == {**stale["error"], "code": "provider_unavailable", "retryAfter": 60}

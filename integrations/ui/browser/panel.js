@@ -12,20 +12,50 @@
   let href = null;
   let heardAt = Date.now(); // the last sign of the server; a computer that slept notices a loss long after it
   let lostAt = null;
+  let refreshing = new Map(); // by a card's heading
+  let isAwaited = false; // a person clicked Refresh
+  const finished = new Set();
 
   function set(element, name, value) {
     if (element && element.getAttribute(name) !== value) element.setAttribute(name, value);
   }
 
+  function nameOf(heading) {
+    const words = [...(heading.querySelector("[data-heading-text]")?.childNodes ?? [])];
+    return words.filter((node) => !node.classList?.contains("stMarkdownBadge")).map((node) => node.textContent).join("").trim();
+  }
+
   function nameBarsAndButtons() {
     for (const heading of document.querySelectorAll(".st-key-cards h2")) {
       const card = heading.closest(CARD);
-      const name = heading.querySelector("[data-heading-text]")?.textContent.trim() ?? "";
+      const name = nameOf(heading);
       const bar = card.querySelector('[role="progressbar"]');
       set(bar, "aria-label", `${name} used`);
-      set(bar, "aria-valuetext", card.querySelector('[data-testid="stProgress"] strong')?.textContent ?? "");
+      set(bar, "aria-valuetext", card.querySelector('[data-testid="stProgress"] span strong')?.textContent ?? "");
       set(card.querySelector("button"), "aria-describedby", heading.id);
     }
+  }
+
+  // Says what a click on Refresh brought, once, to those who do not see it.
+  function announceRefreshed() {
+    const now = new Map();
+    for (const heading of document.querySelectorAll(".st-key-cards h2")) {
+      now.set(heading.id, heading.querySelector(".stMarkdownBadge")?.textContent.includes("Refreshing"));
+    }
+    for (const [id, isRefreshing] of refreshing) if (isRefreshing && now.get(id) === false) finished.add(id);
+    refreshing = now;
+    if ([...now.values()].includes(true) || !finished.size) return;
+    const failed = [...finished].filter((id) => document.getElementById(id)?.closest(CARD).querySelector("button")?.textContent.includes("Retry"));
+    const names = failed.map((id) => nameOf(document.getElementById(id)));
+    if (isAwaited) announcer.textContent = names.length ? `No new reading: ${names.join(", ")}.` : "Refreshed.";
+    isAwaited = false;
+    finished.clear();
+  }
+
+  function awaitRefresh({ target }) {
+    if (!target.closest?.('[class*="st-key-refresh-"], [data-testid="stSidebar"]')) return;
+    isAwaited = true;
+    announcer.textContent = ""; // the same words again are said again
   }
 
   function silenceIcons() {
@@ -90,6 +120,7 @@
     scheduled = false;
     if (!announcer.isConnected) document.body?.append(announcer);
     nameBarsAndButtons();
+    announceRefreshed();
     silenceIcons();
     focusTheForm();
     markALostConnection();
@@ -98,6 +129,7 @@
   announcer.id = "panel-announcer";
   set(announcer, "role", "status");
   setInterval(look, MINUTE / 2);
+  document.addEventListener("click", awaitRefresh, true);
   document.addEventListener("focusin", followTheFocus);
   // The event comes before a link is taken away, so whether it was left is known only afterwards.
   document.addEventListener("focusout", () => queueMicrotask(forgetALinkThatWasLeft));

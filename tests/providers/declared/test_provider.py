@@ -26,7 +26,7 @@ def asked(request: str, monkeypatch: pytest.MonkeyPatch, **account: object) -> b
         text = f"label: A\nrequest: {request}\nquotas: [{{unit: USD, used: data.used}}]\n"
         fields = {"label": "A", "variables": (VARIABLE,)} | account
         provider = Declared(definition(text.replace("URL", server.url)), DeclaredAccount(**fields))  # type: ignore[arg-type]
-        assert fetch.quotas_of(provider)[0].used == Decimal("12.5")
+        assert fetch.fetch_quotas(provider)[0].used == Decimal("12.5")
         return server.requests[0]
 
 
@@ -97,7 +97,7 @@ quotas: [{unit: x, used: u}]
     outcome = fetch.fetch(provider)
     assert outcome.failure is not None
     assert outcome.failure.code is ErrorCode.NOT_CONFIGURED
-    (reading,) = fetch.readings_of(provider, outcome)
+    (reading,) = fetch.visible_readings(provider, outcome)
     assert reading.error is not None
     assert (
         reading.error.message == "A not configured. Please add SECOND and MISSING to environment variables."
@@ -131,7 +131,7 @@ quotas: [{name: One, unit: x, remaining: a}, {name: Two, unit: x, remaining: b}]
 """
     with hostile(answer(200, b'{"a": 1, "b": 2}')) as server, time_machine.travel(NOW, tick=True):
         account = DeclaredAccount("A", (), terms={"One": TERMS})
-        one, two = fetch.quotas_of(Declared(definition(text.replace("URL", f"{server.url}/")), account))
+        one, two = fetch.fetch_quotas(Declared(definition(text.replace("URL", f"{server.url}/")), account))
     assert (one.total, two.total) == (Decimal(100), None)
     assert one.renews_at is not None
     assert two.renews_at is None

@@ -88,7 +88,7 @@ def test_no_failure_tells_the_url(fault: Fault, caplog: pytest.LogCaptureFixture
         outcome = fetch.fetch(provider)
         told += repr(outcome) + repr(provider) + repr(provider.settings) + repr(vars(provider))
         told += fetch.get_all_integrations_usage(
-            read=lambda _: fetch.readings_of(provider, outcome)
+            read=lambda _: fetch.visible_readings(provider, outcome)
         ).model_dump_json()
         told += CliRunner().invoke(main, ["providers", "try", "Acme"]).output
         assert all(
@@ -128,5 +128,5 @@ def test_a_good_reading_does_not_tell_the_url(caplog: pytest.LogCaptureFixture) 
     broken = b"HTTP/1.1 200 OK\r\nContent-Length: 37\r\n not a header\r\nX\x00: 1\r\n\r\n" + definitions.GOOD
     for behaviour in (answer(200, definitions.GOOD), hostile.raw(broken)):
         with hostile.hostile(behaviour) as server, suppress(ProviderError):
-            fetch.quotas_of(provider_at(server.url))
+            fetch.fetch_quotas(provider_at(server.url))
     assert secret_in(caplog.text) == []
