@@ -8,7 +8,7 @@ READY := $(VENV)/ready
 PEERS := .peers
 export PYTHON ?= python3
 
-.PHONY: help install demo run test test-fast test-server test-peers lint bench bench-commits soak screenshots pictures lock mutants clean
+.PHONY: help install demo run test test-fast test-server test-peers lint bench soak screenshots pictures lock mutants clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort
@@ -69,12 +69,8 @@ pictures: $(READY) ## the README's pictures anew
 	scripts/ensure-test-tools
 	$(BIN)/python scripts/screenshots.py readme
 
-bench: $(READY) ## measure the panel beside stock Streamlit; a few minutes
-	scripts/ensure-test-tools
+bench: $(READY) ## measure the panel beside an empty page of stock Streamlit; a few minutes
 	$(BIN)/python -m bench
-
-bench-commits: $(READY) ## measure the panel beside what it was: make bench-commits BEFORE=COMMIT; a few minutes
-	$(BIN)/python -m bench.commits $(BEFORE)
 
 soak: $(READY) ## thirty viewers for ten minutes, with a provider that fails every third call
 	$(BIN)/python -m bench.soak

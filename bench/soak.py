@@ -1,7 +1,7 @@
 """`python -m bench.soak`: thirty viewers click for ten minutes, while the provider fails every third call.
 
-A person looks again every twenty seconds or so; these do it every second. After a warm-up the server's memory must stay
-within 5 %, every action must end without an error, and when all have left no thread of a run may remain.
+A person clicks every twenty seconds or so; these do every second. After a warm-up the server's memory must stay
+within 5 %, every action must end without an error, and no thread of a run may remain when all have left.
 """
 
 import argparse
@@ -9,13 +9,12 @@ import asyncio
 import random
 import statistics
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Final
 
-from bench import lineup
-from bench.lineup import Candidate
+from bench import measure, servers
+from bench.servers import Running
 from tests.support.viewer import ViewerError
 
 VIEWERS: Final = 30
@@ -24,12 +23,12 @@ WARM_UP: Final = 0.3
 MOST_GROWTH: Final = 0.05
 
 
-async def view(candidate: Candidate, end: float, errors: list[str], actions: list[str]) -> None:
-    """One person's clicks until the end: look again, refresh a card, refresh all, open the page anew."""
+async def view(running: Running, end: float, errors: list[str], actions: list[str]) -> None:
+    """Click as one person until the end: rerun, refresh a card, refresh all, open the page again."""
     choose = random.Random()  # noqa: S311 - clicks, not secrets
     while time.monotonic() < end:
         try:
-            async with candidate.viewer() as viewer:
+            async with running.viewer() as viewer:
                 await viewer.first_visit()
                 for _ in range(choose.randint(5, 30)):
                     if time.monotonic() >= end:
@@ -45,34 +44,31 @@ async def view(candidate: Candidate, end: float, errors: list[str], actions: lis
             errors.append(str(error)[:200])
 
 
-def threads(candidate: Candidate) -> int:
-    """The server's threads."""
-    return len(list(Path(f"/proc/{candidate.server.process.running.pid}/task").iterdir()))
+def threads(running: Running) -> int:
+    """Count the server's threads."""
+    return len(list(Path(f"/proc/{running.server.process.running.pid}/task").iterdir()))
 
 
 async def soak(minutes: float) -> int:
-    """Do it; 0 where memory is flat, nothing failed and no thread is left over."""
+    """Return 0 if memory is flat, nothing failed and no thread is left over."""
     errors: list[str] = []
     actions: list[str] = []
     memory: list[int] = []
-    with tempfile.TemporaryDirectory() as folder:
-        panel = lineup.start("panel", Path(folder), mode="flaky", PANEL_CACHE_TTL_SECONDS="1")
-        async with panel as candidate:
-            async with candidate.viewer() as viewer:
-                await viewer.first_visit()
-            before, began = threads(candidate), time.monotonic()
-            end = began + minutes * 60
-            viewers = [asyncio.create_task(view(candidate, end, errors, actions)) for _ in range(VIEWERS)]
-            while time.monotonic() < end:
-                await asyncio.sleep(5)
-                used = candidate.server.memory()
-                if time.monotonic() - began >= WARM_UP * (end - began):
-                    memory.append(used)
-                told = f"{used / 2**20:6.1f} MiB  {threads(candidate)} threads  {len(actions)} actions"
-                print(f"{time.monotonic() - began:4.0f} s  {told}", flush=True)
-            await asyncio.gather(*viewers)
-            await asyncio.sleep(15)
-            after = threads(candidate)
+    async with servers.panel(1, mode="flaky", PANEL_CACHE_TTL_SECONDS="1") as running:
+        await measure.first_visit(running)
+        before, began = threads(running), time.monotonic()
+        end = began + minutes * 60
+        viewers = [asyncio.create_task(view(running, end, errors, actions)) for _ in range(VIEWERS)]
+        while time.monotonic() < end:
+            await asyncio.sleep(5)
+            used = running.server.memory()
+            if time.monotonic() - began >= WARM_UP * (end - began):
+                memory.append(used)
+            status = f"{used / 2**20:6.1f} MiB  {threads(running)} threads  {len(actions)} actions"
+            print(f"{time.monotonic() - began:4.0f} s  {status}", flush=True)
+        await asyncio.gather(*viewers)
+        await asyncio.sleep(15)
+        after = threads(running)
     third = max(len(memory) // 3, 1)
     growth = statistics.median(memory[-third:]) / statistics.median(memory[:third]) - 1
     print(f"actions {len(actions)}, errors {len(errors)} {errors[:3]}")

@@ -144,7 +144,11 @@ def test_a_reading_of_another_process_ends_an_outage(
     imai.mode = "internal_server_error"
     read()
     record = json.loads(state().get(key()) or "")
-    good: dict[str, Any] = {"at": str(datetime.now(UTC) + timedelta(seconds=60)), "readings": [], "failure": None}
+    good: dict[str, Any] = {
+        "at": str(datetime.now(UTC) + timedelta(seconds=60)),
+        "readings": [],
+        "failure": None,
+    }
     state().put(key(), json.dumps(record | {"number": record["number"] + 1, "last": good}), 60)
     caplog.clear()
     for _ in range(2):

@@ -1,7 +1,9 @@
 """One viewer of a Streamlit page: speaks the websocket protocol as the browser's frontend does, without a browser."""
 
 import asyncio
+import json
 import time
+import urllib.request
 from collections.abc import Callable
 from contextlib import suppress
 from ssl import SSLContext
@@ -102,15 +104,23 @@ class Viewer:
         return await self.finished()
 
     async def click(self, label: str) -> float:
-        """Press the first button of this label and wait for the run that follows, its fragment's or the whole page's.
+        """Press the first button of this label; return the seconds until the run that follows has finished."""
+        await self.press(label)
+        return await self.finished()
 
-        Returns:
-            Seconds.
-        """
+    async def press(self, label: str) -> None:
+        """Press the first button of this label, without waiting for the run of its fragment or of the page."""
         button = self.find("button", label)
         trigger = WidgetState(id=button.content.id, trigger_value=True)
         await self._ask(fragment=button.fragment, trigger=trigger)
-        return await self.finished()
+
+    async def sign_in(self, user: str, password: str) -> str:
+        """Sign in as a browser does, by form, ticket and exchange; return the `Cookie` header of the session."""
+        self.fill("Username", user)
+        self.fill("Password", password)
+        await self.click("Login")
+        ticket = json.loads(self.find("bidi_component").content.json)["ticket"]
+        return await asyncio.to_thread(exchange, self._url, ticket)
 
     def fill(self, label: str, text: str) -> None:
         """Type into a text input. The page hears of it with the next action, as from a form."""
@@ -228,3 +238,14 @@ class Viewer:
             raise ViewerError("the page's script does not compile")
         self.screen.drop_stale(self._turn, self._fragments)
         self._finished = True
+
+
+def exchange(url: str, ticket: str) -> str:
+    """Exchange a sign-in ticket for the session's cookie, as the page's script does; return the `Cookie` header."""
+    request = urllib.request.Request(
+        f"{url}/integrations/session",
+        data=json.dumps({"ticket": ticket}).encode(),
+        headers={"Content-Type": "application/json", "Origin": url},
+    )
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return str(answer.headers["Set-Cookie"]).partition(";")[0]
