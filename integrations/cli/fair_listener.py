@@ -4,7 +4,7 @@ import socket
 import time
 from typing import Any, Final
 
-from integrations.web.metrics import open_websockets
+from integrations.web.websocket_guard import open_websockets
 
 _MOST_SECONDS: Final = 0.01
 """The longest that a worker leaves a connection to the others."""

@@ -117,7 +117,7 @@ def preload_links() -> str:
     return ", ".join(links)
 
 
-class Assets:
+class AssetsMiddleware:
     """Answers for the page and for Streamlit's hashed files, 404 where there is no such file; passes on all else.
 
     Streamlit itself answers with the page in the place of a file that is not there.

@@ -44,7 +44,7 @@ def _content_security_policy() -> str:
     )
 
 
-class SecurityHeaders:
+class SecurityHeadersMiddleware:
     """Sets the headers that tell browsers what the page may do, on every answer, a failure's too."""
 
     def __init__(self, app: ASGIApp) -> None:

@@ -13,7 +13,6 @@ import anyio
 from starlette.endpoints import HTTPEndpoint
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from integrations import accounts
 from integrations.access import INTEGRATION_READ, Denial, auth
@@ -24,6 +23,7 @@ from integrations.readings import fetch, shared, traffic
 from integrations.state import StateError
 from integrations.web.requester import bearer
 from integrations.web.usage import method_not_allowed, problem, read_all, refusal, stopped
+from integrations.web.websocket_guard import open_websockets
 
 if TYPE_CHECKING:
     from prometheus_client import Metric
@@ -194,29 +194,3 @@ def _panel() -> "Iterator[Metric]":
         requests.add_metric([label, process], counted.requests)
         durations.add_metric([label, process], count_value=counted.fetches, sum_value=counted.seconds)
     yield from (websockets, requests, durations)
-
-
-@dataclass
-class _OpenWebsockets:
-    count: int = 0
-
-
-open_websockets: Final = _OpenWebsockets()
-
-
-class CountWebsockets:
-    """Counts the open pages: each holds one websocket. All of them run on one event loop."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on, counted while it lasts."""
-        if scope["type"] != "websocket":
-            await self._app(scope, receive, send)
-            return
-        open_websockets.count += 1
-        try:
-            await self._app(scope, receive, send)
-        finally:
-            open_websockets.count -= 1

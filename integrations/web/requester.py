@@ -10,14 +10,14 @@ from integrations.access.requester import client_address
 from integrations.settings import panel_settings
 
 
-class TrustedProxies(ProxyHeadersMiddleware):
+class TrustedProxiesMiddleware(ProxyHeadersMiddleware):
     """Takes the client's address and the scheme from X-Forwarded-For and -Proto where a trusted proxy sent them."""
 
     def __init__(self, app: ASGIApp) -> None:
         super().__init__(app, list(panel_settings().trusted_proxies))  # type: ignore[arg-type] # two spellings of ASGI
 
 
-class AllowedHosts(TrustedHostMiddleware):
+class AllowedHostsMiddleware(TrustedHostMiddleware):
     """400 for a Host that the operator did not name; without such a list every Host is answered.
 
     A page whose own name suddenly leads to a loopback address ("DNS rebinding") sends that name as its Host.

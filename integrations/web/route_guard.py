@@ -35,7 +35,7 @@ OPEN_FOLDERS: Final = (
 """Streamlit's own folders that the page needs files of."""
 
 
-class RouteGuard:
+class RouteGuardMiddleware:
     """404 for what is not open; 403 for websockets that a page of another origin opens.
 
     Streamlit itself lets every page of localhost connect, whatever its port, where the browser sends our cookie; and

@@ -15,16 +15,16 @@ from starlette.routing import Route
 
 from integrations import log as log_output
 from integrations.access import auth
-from integrations.web import descriptors
-from integrations.web.assets import Assets
-from integrations.web.headers import SecurityHeaders
+from integrations.web import websocket_guard
+from integrations.web.assets import AssetsMiddleware
+from integrations.web.headers import SecurityHeadersMiddleware
 from integrations.web.health import live, ready
-from integrations.web.metrics import CountWebsockets, MetricsEndpoint
-from integrations.web.requester import AllowedHosts, TrustedProxies
-from integrations.web.route_guard import RouteGuard
+from integrations.web.metrics import MetricsEndpoint
+from integrations.web.requester import AllowedHostsMiddleware, TrustedProxiesMiddleware
+from integrations.web.route_guard import RouteGuardMiddleware
 from integrations.web.ticket import check_session, exchange_ticket
 from integrations.web.usage import UsageEndpoint
-from integrations.web.websocket_guard import WebsocketGuard
+from integrations.web.websocket_guard import WebsocketGuardMiddleware
 
 log = logging.getLogger(__name__)
 
@@ -46,13 +46,12 @@ ROUTES: Final = (
 )
 
 MIDDLEWARE: Final = (
-    Middleware(SecurityHeaders),
-    Middleware(TrustedProxies),
-    Middleware(AllowedHosts),
-    Middleware(RouteGuard, own=frozenset(route.path for route in ROUTES)),
-    Middleware(WebsocketGuard),
-    Middleware(CountWebsockets),
-    Middleware(Assets),
+    Middleware(SecurityHeadersMiddleware),
+    Middleware(TrustedProxiesMiddleware),
+    Middleware(AllowedHostsMiddleware),
+    Middleware(RouteGuardMiddleware, own=frozenset(route.path for route in ROUTES)),
+    Middleware(WebsocketGuardMiddleware),
+    Middleware(AssetsMiddleware),
 )
 
 _FEW_WEBSOCKETS: Final = 200
@@ -62,8 +61,8 @@ _FEW_WEBSOCKETS: Final = 200
 async def lifespan(_app: object) -> AsyncIterator[dict[str, Any]]:
     """Answer at once, and meanwhile import what the first visitor would wait for."""
     _hand_over_streamlit_s_log()
-    descriptors.raise_limit()
-    if (limit := descriptors.max_websockets()) < _FEW_WEBSOCKETS:
+    websocket_guard.raise_limit()
+    if (limit := websocket_guard.max_websockets()) < _FEW_WEBSOCKETS:
         log.warning("No more than %d pages can be open at once: raise the hard limit of open files", limit)
     threading.Thread(target=_warm_up, name="warm-up", daemon=True).start()
     yield {}

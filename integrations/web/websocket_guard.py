@@ -1,14 +1,15 @@
-"""What a client may send over the websocket, how often, and how many websockets there may be.
+"""Limits websockets: how many are open, what a client may send over them, and how often.
 
-Whoever reaches the page's address can open a websocket, signed in or not, and no proxy sees what goes over it.
-Streamlit would obey everything: empty the cache, run `git`, log a client's text, take 200 MB. The page needs three
-kinds of message.
+Anybody who reaches the page's address can open a websocket, and no proxy looks inside. Streamlit would obey every
+message: clear the cache, run `git`, log a client's text, take 200 MB. The page needs three kinds of message.
 """
 
 import logging
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 import anyio
@@ -19,30 +20,59 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 
 from integrations.access import Principal
 from integrations.access.requester import client_network
-from integrations.web.descriptors import max_websockets
 from integrations.web.requester import authenticate, session_id_of
+
+if sys.platform != "win32":
+    import resource
 
 log = logging.getLogger(__name__)
 
 OPEN_KINDS: Final = frozenset({"rerun_script", "app_heartbeat", "stop_script"})
-"""Streamlit's messages that the page needs."""
+"""The kinds of Streamlit's messages that the page needs."""
 
 MAX_MESSAGE_BYTES: Final = 65_536
-"""A page of 40 cards sends 4 KB at the most."""
+"""A page of 40 cards sends at most 4 KB."""
 
 MAX_WIDGETS: Final = 1_000
-"""Widgets in one message. A card has one button; empty states of two bytes would cost Streamlit far more than us."""
+"""Widgets in one message; a card has one. Empty states of two bytes would cost Streamlit far more than the client."""
 
 BURST: Final = 150
 PER_SECOND: Final = 20.0
 """A person clicks up to ten times a second, and a key held down repeats 30 times."""
 
+DESCRIPTORS_EACH: Final = 4
+"""One for the websocket, and three for the event loop that Streamlit gives each running script."""
+RESERVED: Final = 256
+"""Descriptors for requests, calls to providers, files, and the process itself."""
+MAX_WEBSOCKETS: Final = 2000
+"""Each open page also takes memory."""
+
 _POLICY_VIOLATION: Final = 1008
 _TRY_AGAIN_LATER: Final = 1013
+_BUCKETS_KEPT: Final = 1_000
+"""When there are more buckets, the full ones are dropped."""
 
 
-_STRANGERS_KEPT: Final = 1_000
-"""Clients whose buckets are remembered before full ones are dropped."""
+def raise_limit() -> None:
+    """Raise the soft limit of open files to the hard one."""
+    if sys.platform != "win32":
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def max_websockets() -> int:
+    """Return how many websockets may be open at once, of all clients together."""
+    if sys.platform == "win32":
+        return MAX_WEBSOCKETS
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return MAX_WEBSOCKETS
+    return max(min(MAX_WEBSOCKETS, (soft - RESERVED) // DESCRIPTORS_EACH), 1)
+
+
+def limit_per_client(limit: int) -> int:
+    """Return how many of `limit` websockets one client may have open: half, so that nobody can take all."""
+    return max(limit // 2, 1)
 
 
 class Bucket:
@@ -68,7 +98,7 @@ class Bucket:
         return True
 
     def is_full(self) -> bool:
-        """Whether nothing was taken lately, so that a new bucket would hold as much."""
+        """Whether a new bucket would hold as much."""
         self._fill()
         return self._left == BURST
 
@@ -79,12 +109,12 @@ class Bucket:
 
 
 def fault_of(data: bytes | None) -> str | None:
-    """Why a message is not one of the page's, or None where it is.
+    """Return why a message is not one of the page's, or None if it is.
 
-    The message is read whole: of several kinds in one message the last counts, so its first bytes tell nothing.
+    The message is parsed whole: of several kinds in one message the last counts, so its first bytes tell nothing.
 
     Args:
-        data: what was sent; None for a text.
+        data: the message; None for a text.
     """
     if data is None:
         return "a text"
@@ -102,70 +132,82 @@ def fault_of(data: bytes | None) -> str | None:
     return None
 
 
-class WebsocketGuard:
+@dataclass
+class _Open:
+    """The open websockets of this process; all run on one event loop."""
+
+    by_client: Counter[str]
+
+    @property
+    def count(self) -> int:
+        """Of all clients together."""
+        return self.by_client.total()
+
+
+open_websockets: Final = _Open(Counter())
+
+
+class WebsocketGuardMiddleware:
     """Refuses a websocket beyond the limits, and closes one that sends what the page does not.
 
-    Who is signed in has a bucket for each page. All who are not, and come from one address, share one: otherwise who
-    connects again and again would begin each time with a full one.
+    All pages of a session share one bucket, and so do all anonymous pages of one address: a client that connects again
+    and again would otherwise start each time with a full one.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._open: Counter[str] = Counter()
-        self._strangers: dict[str, Bucket] = {}
+        self._buckets: dict[str, Bucket] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Count and watch a websocket; pass on all else."""
+        """Count and watch a websocket; pass on everything else."""
         if scope["type"] != "websocket":
             await self._app(scope, receive, send)
             return
         client = client_network(scope["client"][0] if scope.get("client") else None)
-        if not self._has_room(client):
+        if not _has_room(client):
             await send({"type": "websocket.close", "code": _TRY_AGAIN_LATER})
             return
-        self._open[client] += 1
+        by_client = open_websockets.by_client
+        by_client[client] += 1
         try:
             bucket = await self._bucket(client, HTTPConnection(scope))
             await self._app(scope, *_watched(client, bucket, receive, send))
         finally:
-            self._open[client] -= 1
-            if not self._open[client]:
-                del self._open[client]
+            by_client[client] -= 1
+            if not by_client[client]:
+                del by_client[client]
 
     async def _bucket(self, client: str, handshake: HTTPConnection) -> Bucket:
-        if session_id_of(handshake) is not None:
+        """Return the session's bucket, or the client's if nobody is signed in."""
+        key = f"client {client}"
+        session_id = session_id_of(handshake)
+        if session_id is not None:
             found = await anyio.to_thread.run_sync(authenticate, handshake)
             if isinstance(found, Principal):
-                return Bucket()
-        if len(self._strangers) >= _STRANGERS_KEPT:
-            self._strangers = {
-                known: bucket for known, bucket in self._strangers.items() if not bucket.is_full()
-            }
-        return self._strangers.setdefault(client, Bucket())
-
-    def _has_room(self, client: str) -> bool:
-        limit = max_websockets()
-        if self._open.total() >= limit:
-            log.warning("Websocket refused: %d are open, more would take the last descriptors", limit)
-            return False
-        if self._open[client] >= limit_per_client(limit):
-            log.warning(
-                "Websocket refused: client=%s has %d open. If that is your proxy's address, "
-                "name it in PANEL_TRUSTED_PROXIES and let it send X-Forwarded-For",
-                client,
-                self._open[client],
-            )
-            return False
-        return True
+                key = f"session {session_id}"
+        if len(self._buckets) >= _BUCKETS_KEPT:
+            self._buckets = {name: bucket for name, bucket in self._buckets.items() if not bucket.is_full()}
+        return self._buckets.setdefault(key, Bucket())
 
 
-def limit_per_client(limit: int) -> int:
-    """How many websockets one client may have open, of so many in all: half, so that nobody can take every one."""
-    return max(limit // 2, 1)
+def _has_room(client: str) -> bool:
+    limit, by_client = max_websockets(), open_websockets.by_client
+    if open_websockets.count >= limit:
+        log.warning("Websocket refused: %d are open, more would take the last descriptors", limit)
+        return False
+    if by_client[client] >= limit_per_client(limit):
+        log.warning(
+            "Websocket refused: client=%s has %d open. If that is your proxy's address, "
+            "name it in PANEL_TRUSTED_PROXIES and let it send X-Forwarded-For",
+            client,
+            by_client[client],
+        )
+        return False
+    return True
 
 
 def _watched(client: str, bucket: Bucket, receive: Receive, send: Send) -> tuple[Receive, Send]:
-    """The two ends of a websocket: what comes is checked, and after the guard's own close nothing goes out."""
+    """Return both ends of a websocket: incoming messages are checked, and nothing goes out after the guard's close."""
     closed = False
 
     async def checked_receive() -> Message:

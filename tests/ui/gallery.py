@@ -118,6 +118,6 @@ if __name__ == "__main__":
 elif "." not in __name__:  # imported by the server, not by a test
     from starlette.middleware import Middleware
 
-    from integrations.web.assets import Assets
+    from integrations.web.assets import AssetsMiddleware
 
-    app = st.App(__file__, middleware=[Middleware(Assets)])
+    app = st.App(__file__, middleware=[Middleware(AssetsMiddleware)])

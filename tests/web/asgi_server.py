@@ -16,7 +16,7 @@ from starlette.routing import Route
 from streamlit.runtime import Runtime
 
 from integrations.access import auth
-from integrations.web.route_guard import RouteGuard
+from integrations.web.route_guard import RouteGuardMiddleware
 from integrations.web.server import MIDDLEWARE, ROUTES
 
 APP = Path(__file__).parents[2] / "app.py"
@@ -41,8 +41,8 @@ class Server:
 
     def __init__(self, *extra: Route) -> None:
         routes = [*ROUTES, *extra]
-        guard = Middleware(RouteGuard, own={route.path for route in routes})
-        middleware = [guard if str(entry.cls) == str(RouteGuard) else entry for entry in MIDDLEWARE]
+        guard = Middleware(RouteGuardMiddleware, own={route.path for route in routes})
+        middleware = [guard if str(entry.cls) == str(RouteGuardMiddleware) else entry for entry in MIDDLEWARE]
         self.app = st.App(APP, routes=routes, middleware=middleware)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.host = f"127.0.0.1:{self._listener.getsockname()[1]}"

@@ -14,7 +14,7 @@ from starlette.datastructures import Headers
 from starlette.types import Message, Receive, Scope, Send
 
 from integrations.web import assets
-from integrations.web.headers import SecurityHeaders
+from integrations.web.headers import SecurityHeadersMiddleware
 
 Get = Callable[..., tuple[int, Headers, bytes]]
 JS = next((assets.directory() / "static" / "js").glob("index.*.js"))
@@ -29,7 +29,7 @@ async def elsewhere(scope: Scope, receive: Receive, send: Send) -> None:
 @pytest.fixture
 def get() -> Get:
     """GET a path from the middleware."""
-    app = assets.Assets(elsewhere)
+    app = assets.AssetsMiddleware(elsewhere)
 
     def ask(path: str, *, method: str = "GET", encoding: str = "gzip") -> tuple[int, Headers, bytes]:
         sent: list[Message] = []
@@ -126,7 +126,7 @@ def test_the_page_holds_our_style_sheet_and_script_and_the_policy_allows_no_othe
 
 def headers_of_the_panel() -> dict[str, str]:
     """What every answer of the panel carries."""
-    return SecurityHeaders(elsewhere)._headers
+    return SecurityHeadersMiddleware(elsewhere)._headers
 
 
 def test_a_page_of_streamlit_s_that_is_not_as_it_was_stops_the_start(

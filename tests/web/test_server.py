@@ -23,7 +23,7 @@ from websockets.typing import Origin
 
 from integrations.access import Principal, SignInRefused, auth
 from integrations.state import StateError, state
-from integrations.web.headers import SecurityHeaders
+from integrations.web.headers import SecurityHeadersMiddleware
 from integrations.web.route_guard import OPEN_FOLDERS, OPEN_PATHS
 from integrations.web.server import ROUTES, lifespan
 from tests.conftest import PASSWORD, AddUser
@@ -364,7 +364,7 @@ def test_without_https_there_is_no_hsts(monkeypatch: pytest.MonkeyPatch) -> None
         return {"type": "http.disconnect"}
 
     scope: dict[str, Any] = {"type": "http", "method": "GET", "path": "/", "headers": []}
-    run_async(SecurityHeaders(Response("page"))(scope, receive, send))
+    run_async(SecurityHeadersMiddleware(Response("page"))(scope, receive, send))
     headers = {name.decode() for name, _ in sent[0]["headers"]}
     assert "content-security-policy" in headers
     assert "strict-transport-security" not in headers

@@ -9,12 +9,12 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.WidgetStates_pb2 import WidgetState
 
 from integrations.access import Principal
-from integrations.web import descriptors, websocket_guard
+from integrations.web import websocket_guard
 from integrations.web.websocket_guard import (
     MAX_MESSAGE_BYTES,
     MAX_WIDGETS,
     Bucket,
-    WebsocketGuard,
+    WebsocketGuardMiddleware,
     fault_of,
     limit_per_client,
 )
@@ -97,7 +97,7 @@ def test_websockets_follow_from_the_descriptors(
     """Four for each, 256 kept, and never more than 2,000."""
     soft = resource.RLIM_INFINITY if descriptor_limit is None else descriptor_limit
     monkeypatch.setattr(resource, "getrlimit", lambda _which: (soft, soft))
-    assert descriptors.max_websockets() == websockets
+    assert websocket_guard.max_websockets() == websockets
 
 
 def test_one_client_gets_half_of_the_websockets() -> None:
@@ -120,47 +120,57 @@ def test_who_has_gone_no_longer_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     async def send(message: Message) -> None:
         sent.append(message)
 
-    guard = WebsocketGuard(app)
+    guard = WebsocketGuardMiddleware(app)
     for _ in range(5):
         with pytest.raises(RuntimeError, match="it ended"):
             run_async(guard({"type": "websocket", "client": ("192.0.2.7", 1), "headers": []}, receive, send))
     assert sent == []
-    assert not guard._open
+    assert websocket_guard.open_websockets.count == 0
 
 
-def buckets(*addresses: str) -> list[Bucket]:
-    """The bucket that a handshake from each of these addresses gets."""
+def buckets(*clients: tuple[str, str | None]) -> list[Bucket]:
+    """Return the bucket that each client gets, by address and, if signed in, session."""
 
     async def app(_scope: Scope, _receive: object, _send: object) -> None:
         raise AssertionError
 
     async def collect() -> list[Bucket]:
-        guard = WebsocketGuard(app)
-        handshake = HTTPConnection({"type": "websocket", "headers": []})
-        return [await guard._bucket(address, handshake) for address in addresses]
+        guard = WebsocketGuardMiddleware(app)
+        return [
+            await guard._bucket(
+                address, HTTPConnection({"type": "websocket", "headers": [], "session": session})
+            )
+            for address, session in clients
+        ]
 
     return run_async(collect())
 
 
-def test_who_is_not_signed_in_shares_a_bucket_with_all_of_that_address() -> None:
-    """To connect again brings no new burst; another address has its own."""
-    first, again, other = buckets("192.0.2.7", "192.0.2.7", "192.0.2.8")
+@pytest.fixture(autouse=True)
+def _sessions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A handshake's scope names its session, which is valid."""
+    principal = Principal("alice", "Alice", frozenset())
+    monkeypatch.setattr(websocket_guard, "session_id_of", lambda handshake: handshake.scope.get("session"))
+    monkeypatch.setattr(websocket_guard, "authenticate", lambda _handshake: principal)
+
+
+def test_anonymous_pages_of_one_address_share_a_bucket() -> None:
+    """A new connection brings no new burst; another address has its own."""
+    first, again, other = buckets(("192.0.2.7", None), ("192.0.2.7", None), ("192.0.2.8", None))
     assert first is again
     assert other is not first
 
 
-def test_who_is_signed_in_has_a_bucket_for_each_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An office behind one address is not held up by its own size."""
-    monkeypatch.setattr(websocket_guard, "session_id_of", lambda _handshake: "session")
-    monkeypatch.setattr(
-        websocket_guard, "authenticate", lambda _handshake: Principal("alice", "Alice", frozenset())
-    )
-    first, second = buckets("192.0.2.7", "192.0.2.7")
-    assert first is not second
+def test_pages_of_one_session_share_a_bucket() -> None:
+    """A new connection brings no new burst, and sessions behind one address do not disturb each other."""
+    first, again, other = buckets(("192.0.2.7", "a"), ("192.0.2.8", "a"), ("192.0.2.7", "b"))
+    assert first is again
+    assert other is not first
 
 
-def test_no_more_strangers_are_remembered_than_have_sent_lately(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An untouched bucket is as good as a new one, so it is dropped."""
-    monkeypatch.setattr(websocket_guard, "_STRANGERS_KEPT", 2)
-    first, _, _, again = buckets("192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.1")
+def test_full_buckets_are_dropped_when_there_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An untouched bucket is as good as a new one."""
+    monkeypatch.setattr(websocket_guard, "_BUCKETS_KEPT", 2)
+    addresses = ("192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.1")
+    first, _, _, again = buckets(*((address, None) for address in addresses))
     assert again is not first
