@@ -71,7 +71,7 @@ def test_streamlit_s_records_come_once_and_in_our_format(capsys: pytest.CaptureF
     """Those of loggers that it made before, and of those that it makes later."""
     log.set_up("INFO", "text")
     before = streamlit.logger.get_logger("streamlit.made_before")
-    server._hand_over_streamlit_s_log()
+    server._take_over_streamlit_log()
     before.warning("one\ntwo")
     streamlit.logger.get_logger("streamlit.made_later").warning("one\ntwo")
     assert lines(capsys) == [

@@ -1,1 +1,1 @@
-"""What the server answers beside the page."""
+"""The routes and middleware of the server, next to Streamlit's own."""

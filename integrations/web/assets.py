@@ -1,10 +1,10 @@
-"""The page and Streamlit's browser files, compressed once and served from memory, and told to the browser early.
+"""Serves the page and Streamlit's browser files from memory, compressed, with preload hints.
 
-A first visit takes some 70 of them and 2.7 MB. Streamlit opens each from disk for each visitor and sends it as it is;
-and it asks for the files of a button or a progress bar only when the first one is to be drawn.
+A first visit loads some 70 files, 2.7 MB. Streamlit reads each from disk for each visitor, uncompressed, and requests
+the scripts of a button or a progress bar only when the first one is drawn.
 
-The page is Streamlit's index.html with our style sheet and script in its head: there they cost no element of a run,
-no request, and nothing is drawn before they are.
+The page is Streamlit's index.html with our style sheet and script in its head: there they cost no element and no
+request, and are ready before anything is drawn.
 """
 
 import fnmatch
@@ -34,7 +34,7 @@ _NEEDED_SOON: Final = (
     "Form.*.js",
     "TextInput.*.js",
 )
-"""The parts that Streamlit would ask for last: those of the sign-in and of a card."""
+"""The scripts that Streamlit would request last: those of the sign-in and of a card."""
 _IMMUTABLE: Final = "public, immutable, max-age=31536000"
 _REVALIDATE: Final = "no-cache"
 _UI: Final = Path(__file__).resolve().parent.parent / "ui"
@@ -42,7 +42,7 @@ _UI: Final = Path(__file__).resolve().parent.parent / "ui"
 
 @cache
 def directory() -> Path:
-    """Where Streamlit's browser files are."""
+    """Return the folder of Streamlit's browser files."""
     spec = importlib.util.find_spec("streamlit")
     if spec is None or spec.origin is None:
         raise RuntimeError("Streamlit is not installed")
@@ -51,10 +51,10 @@ def directory() -> Path:
 
 @cache
 def index() -> str:
-    """The page: Streamlit's, with our title, icon, style sheet and script.
+    """Return Streamlit's page with our title, icon, style sheet and script.
 
     Raises:
-        RuntimeError: Streamlit's page is not as it was.
+        RuntimeError: this release of Streamlit has another page.
     """
     icon = b64encode((_UI / "images" / "icon.png").read_bytes()).decode()
     style = (_UI / "browser" / "panel.css").read_text(encoding="utf-8").replace("ICON", icon)
@@ -81,9 +81,9 @@ class _Asset:
 
 @cache
 def _files() -> dict[str, Path]:
-    """Every hashed file by its path below `static/`: what is not in here is not served from here."""
+    """Return the hashed files that are served, by their path below `static/`."""
     folder = directory() / "static"
-    # Later releases of Python leave out of `rglob` what they cannot read just then, and this list is kept for good.
+    # Unlike `rglob`, `walk` reports a folder that it cannot read; the list is kept for the life of the process.
     found = [Path(parent, name) for parent, _, names in os.walk(folder, onerror=_fail) for name in names]
     return {path.relative_to(folder).as_posix(): path for path in found}
 
@@ -108,7 +108,7 @@ def _page() -> _Asset:
 
 @cache
 def preload_links() -> str:
-    """The value of a Link header (RFC 8288) that names what the page will need."""
+    """Return a Link header (RFC 8288) that names what the page will need."""
     names = sorted(_files())
     scripts = [name for pattern in _NEEDED_SOON for name in fnmatch.filter(names, f"js/{pattern}")]
     fonts = fnmatch.filter(names, "media/MaterialSymbols-Rounded.*.woff2")
@@ -118,9 +118,9 @@ def preload_links() -> str:
 
 
 class AssetsMiddleware:
-    """Answers for the page and for Streamlit's hashed files, 404 where there is no such file; passes on all else.
+    """Serves the page and Streamlit's hashed files, with 404 for an unknown file; passes on everything else.
 
-    Streamlit itself answers with the page in the place of a file that is not there.
+    Streamlit itself would answer with the page instead of 404.
     """
 
     def __init__(self, app: ASGIApp) -> None:

@@ -1,4 +1,4 @@
-"""The headers that tell browsers what the page may do."""
+"""Security headers on every response."""
 
 import base64
 import hashlib
@@ -21,7 +21,7 @@ _SECONDS_OF_A_YEAR: Final = 31_536_000
 
 @cache
 def _content_security_policy() -> str:
-    """As strict as Streamlit works with: its styles are inline, and each inline script is named by hash."""
+    """Return the strictest policy that Streamlit works with: inline styles, and inline scripts named by hash."""
     scripts = re.findall(r"<script>(.*?)</script>", assets.index(), re.DOTALL)
     hashes = " ".join(
         f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
@@ -45,7 +45,7 @@ def _content_security_policy() -> str:
 
 
 class SecurityHeadersMiddleware:
-    """Sets the headers that tell browsers what the page may do, on every answer, a failure's too."""
+    """Sets the security headers on every response, and answers 500 without detail if the app fails."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -61,7 +61,7 @@ class SecurityHeadersMiddleware:
             self._headers["Strict-Transport-Security"] = f"max-age={_SECONDS_OF_A_YEAR}"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on and add the headers to the beginning of its answer."""
+        """Pass the request on and add the headers to its response."""
         begun = False
 
         async def send_with_headers(message: Message) -> None:
@@ -89,5 +89,5 @@ _START_MESSAGES: Final = frozenset(
 
 
 def _can_refuse(scope: Scope) -> bool:
-    """Whether the server lets a websocket's handshake be answered with a response of ours."""
+    """Whether the server supports an HTTP response to a websocket handshake."""
     return "websocket.http.response" in scope.get("extensions", {})

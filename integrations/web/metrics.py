@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 from starlette.endpoints import HTTPEndpoint
 from starlette.requests import Request
 from starlette.responses import Response
+from typing_extensions import override
 
 from integrations import accounts
 from integrations.access import INTEGRATION_READ, Denial, auth
@@ -21,8 +21,9 @@ from integrations.quota.errors import Status
 from integrations.quota.models import Reading
 from integrations.readings import fetch, shared, traffic
 from integrations.state import StateError
-from integrations.web.requester import bearer
-from integrations.web.usage import method_not_allowed, problem, read_all, refusal, stopped
+from integrations.web import problems
+from integrations.web.requester import authenticate_token
+from integrations.web.usage import read_all
 from integrations.web.websocket_guard import open_websockets
 
 if TYPE_CHECKING:
@@ -38,20 +39,20 @@ class MetricsEndpoint(HTTPEndpoint):
 
     async def get(self, request: Request) -> Response:
         """200 with the metrics, also of failed providers; 401, 403, 429 or 503 without."""
-        found = await anyio.to_thread.run_sync(bearer, request) or Denial.SIGNED_OUT
+        found = await anyio.to_thread.run_sync(authenticate_token, request) or Denial.SIGNED_OUT
         if isinstance(found, Denial):
-            return refusal(found)
+            return problems.denied(found)
         if not found.may(INTEGRATION_READ):
-            return problem(HTTPStatus.FORBIDDEN, "The permission integration:Read is needed.")
+            return problems.forbidden()
         if await read_all() is None:
-            return stopped()
+            return problems.stopping()
         openmetrics = _wants_openmetrics(request.headers.get("accept", ""))
         body, media_type = await anyio.to_thread.run_sync(_exposition, openmetrics)
         return Response(body, headers={"Cache-Control": "no-store", "Content-Type": media_type})
 
+    @override
     async def method_not_allowed(self, request: Request) -> Response:
-        """405, in the form of every other error."""
-        return method_not_allowed(request)
+        return problems.method_not_allowed(request)
 
 
 def _wants_openmetrics(accept: str) -> bool:

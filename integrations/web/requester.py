@@ -1,4 +1,4 @@
-"""Who asks: a session's cookie or a token; and the client's address: the trusted proxies' word, and nobody else's."""
+"""Who makes a request: the session's cookie, a token, and the client's address as trusted proxies report it."""
 
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import HTTPConnection
@@ -11,16 +11,16 @@ from integrations.settings import panel_settings
 
 
 class TrustedProxiesMiddleware(ProxyHeadersMiddleware):
-    """Takes the client's address and the scheme from X-Forwarded-For and -Proto where a trusted proxy sent them."""
+    """Takes the client's address and the scheme from X-Forwarded-For and -Proto if a trusted proxy sent them."""
 
     def __init__(self, app: ASGIApp) -> None:
         super().__init__(app, list(panel_settings().trusted_proxies))  # type: ignore[arg-type] # two spellings of ASGI
 
 
 class AllowedHostsMiddleware(TrustedHostMiddleware):
-    """400 for a Host that the operator did not name; without such a list every Host is answered.
+    """Answers 400 if Host is not in `PANEL_ALLOWED_HOSTS`; an empty list allows every Host.
 
-    A page whose own name suddenly leads to a loopback address ("DNS rebinding") sends that name as its Host.
+    It prevents DNS rebinding: a foreign page whose name resolves to a loopback address sends its own name as Host.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -28,21 +28,21 @@ class AllowedHostsMiddleware(TrustedHostMiddleware):
 
 
 def session_id_of(request: HTTPConnection) -> str | None:
-    """The session id in the request's cookie."""
+    """Return the session id in the request's cookie."""
     return auth().session_id_in(request.headers.getlist("cookie"))
 
 
 def client_of(request: HTTPConnection) -> str:
-    """The client's address, for the log."""
+    """Return the client's address, for the log."""
     return client_address(request.client.host if request.client else None)
 
 
-def bearer(request: HTTPConnection) -> Principal | Denial | None:
-    """The machine behind a bearer token (RFC 6750); None where none was sent."""
+def authenticate_token(request: HTTPConnection) -> Principal | Denial | None:
+    """Return the machine of a bearer token (RFC 6750); None if no token was sent."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     return auth().bearer(token.strip(), client=client_of(request)) if scheme.lower() == "bearer" else None
 
 
 def authenticate(request: HTTPConnection) -> Principal | Denial:
-    """The person behind the session's cookie."""
+    """Return the person of the session's cookie."""
     return auth().authenticate(session_id_of(request), client=client_of(request))

@@ -1,7 +1,7 @@
-"""Which requests reach Streamlit and our own routes; everything else is refused here.
+"""Decides which requests reach Streamlit and our own routes.
 
-Streamlit serves more than the panel uses (uploads that take 200 MB into memory, metrics, media files, its own sign-in),
-and a later release may add to it. So the list below says what is open; whatever is not in it answers 404.
+Streamlit serves more than the panel uses (uploads of 200 MB into memory, metrics, media files, its own sign-in), and a
+later release may add to it. So the list below names what is open; everything else is 404.
 """
 
 import logging
@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 log = logging.getLogger(__name__)
 
 STREAM: Final = "/_stcore/stream"
-"""Where the page's websocket is."""
+"""The path of the page's websocket."""
 
 OPEN_PATHS: Final = frozenset(
     {
@@ -26,23 +26,23 @@ OPEN_PATHS: Final = frozenset(
         "/_stcore/host-config",
     }
 )
-"""Streamlit's own addresses that the page needs."""
+"""Streamlit's own paths that the page needs."""
 
 OPEN_FOLDERS: Final = (
     "/static/",
     "/_stcore/bidi-components/integrations.browser/",  # the script that exchanges the sign-in ticket
 )
-"""Streamlit's own folders that the page needs files of."""
+"""Streamlit's own folders whose files the page needs."""
 
 
 class RouteGuardMiddleware:
-    """404 for what is not open; 403 for websockets that a page of another origin opens.
+    """Answers 404 if a path is not open, and 403 to websockets of pages of another origin.
 
-    Streamlit itself lets every page of localhost connect, whatever its port, where the browser sends our cookie; and
-    for any other origin it asks a host on the internet for the server's own address.
+    Streamlit itself accepts every page of localhost, whatever its port, although the browser sends our cookie with it;
+    for other origins it asks a host on the internet for the server's own address.
 
     Args:
-        app: what comes behind.
+        app: the next app.
         own: the paths of our own routes.
     """
 
@@ -72,7 +72,7 @@ class RouteGuardMiddleware:
 
 
 def _may_connect(request: HTTPConnection) -> bool:
-    # A browser sends Origin with every websocket. Who sends none is a script, and has no cookie of a person's browser.
+    # A browser sends Origin with every websocket; a script without it has no cookie of a person's browser.
     if "origin" not in request.headers or is_own_origin(request):
         return True
     log.warning(
@@ -89,9 +89,9 @@ _MAX_LOGGED: Final = 100
 
 
 def is_own_origin(request: HTTPConnection) -> bool:
-    """Whether the Origin header names the host that was asked, and no weaker scheme.
+    """Whether the Origin header names the requested host, and no weaker scheme.
 
-    A request over plain HTTP may have been HTTPS to a proxy that does not say so.
+    A request over plain HTTP may have been HTTPS up to a proxy that does not say so.
     """
     scheme, _, host = request.headers.get("origin", "").partition("://")
     return host == request.headers.get("host", "") and scheme in {"https", _scheme(request)}

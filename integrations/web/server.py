@@ -1,4 +1,4 @@
-"""The routes and headers that the page's server has beside Streamlit's own."""
+"""The routes, the middleware and the start of the server."""
 
 import gc
 import logging
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 
 async def to_page(request: Request) -> Response:
-    """Lead whoever typed `/integrations` to the page; relative, as a proxy may show the panel under a path."""
+    """Redirect `/integrations` to the page; relative, as a proxy may serve the panel under a path."""
     return RedirectResponse("../" if request.url.path.endswith("/") else "./")
 
 
@@ -59,8 +59,8 @@ _FEW_WEBSOCKETS: Final = 200
 
 @asynccontextmanager
 async def lifespan(_app: object) -> AsyncIterator[dict[str, Any]]:
-    """Answer at once, and meanwhile import what the first visitor would wait for."""
-    _hand_over_streamlit_s_log()
+    """Serve at once, and import in the background what the first visitor would wait for."""
+    _take_over_streamlit_log()
     websocket_guard.raise_limit()
     if (limit := websocket_guard.max_websockets()) < _FEW_WEBSOCKETS:
         log.warning("No more than %d pages can be open at once: raise the hard limit of open files", limit)
@@ -68,16 +68,16 @@ async def lifespan(_app: object) -> AsyncIterator[dict[str, Any]]:
     yield {}
 
 
-def _hand_over_streamlit_s_log() -> None:
-    """Streamlit gives each of its loggers a handler of its own, the later ones, too; ours writes their records."""
+def _take_over_streamlit_log() -> None:
+    """Let our log write the records of Streamlit's loggers, which each get a handler of their own, also later ones."""
     streamlit.logger.setup_formatter = log_output.hand_over
     streamlit.logger.update_formatter()
 
 
 def _warm_up() -> None:
-    """Load the page and the form, then spare all that is loaded from every later garbage collection.
+    """Load the page and the form, then exempt all that is loaded from garbage collection.
 
-    Python's own collector would else go through Streamlit's modules each time: 45 to 90 ms, without them about one.
+    Otherwise each full collection goes through Streamlit's modules: 45 to 90 ms instead of about one.
     """
     import integrations.transport.client  # noqa: F401, PLC0415 - for the first reading
     from integrations.ui import page, sign_in  # noqa: F401, PLC0415

@@ -1,4 +1,4 @@
-"""`/integrations/session`: exchanges the one-time sign-in ticket for the session's cookie."""
+"""`/integrations/session`: exchanges the one-time sign-in ticket for the session cookie."""
 
 from functools import partial
 from typing import Final
@@ -25,7 +25,7 @@ class _Exchange(BaseModel):
 
 
 async def exchange_ticket(request: Request) -> Response:
-    """`POST /integrations/session`: a one-time ticket for the session's cookie. From our own page only."""
+    """`POST /integrations/session`: exchange a ticket for the session cookie; from our own page only."""
     if not _same_origin(request):
         return Response(status_code=403)
     try:
@@ -60,7 +60,7 @@ def _with_cookie(session_id: str) -> Response:
 
 
 class _TooLargeError(Exception):
-    """The body is larger than any of our page's."""
+    """The body is larger than any that our page sends."""
 
 
 async def _body(request: Request) -> bytes:
@@ -73,10 +73,7 @@ async def _body(request: Request) -> bytes:
 
 
 async def check_session(request: Request) -> Response:
-    """`GET /integrations/session`: whether the browser kept the cookie.
-
-    204 if it did, 401 if not, 503 if there is no telling.
-    """
+    """`GET /integrations/session`: 204 if the browser kept the cookie, 401 if not, 503 if sign-in is unavailable."""
     principal = await anyio.to_thread.run_sync(authenticate, request)
     if isinstance(principal, Principal):
         return Response(status_code=204)
@@ -84,7 +81,7 @@ async def check_session(request: Request) -> Response:
 
 
 def _same_origin(request: Request) -> bool:
-    """Whether the request comes from a page of this very host: by headers that no script in a browser can set."""
+    """Whether the request comes from a page of this host, by headers that no script in a browser can set."""
     site = request.headers.get("sec-fetch-site")
     if site is not None and site != "same-origin":
         return False

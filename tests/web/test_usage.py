@@ -63,6 +63,14 @@ def test_a_person_and_a_machine_read_what_the_page_reads(server: Server, imai: S
     assert imai.calls == 1
 
 
+@pytest.mark.usefixtures("imai")
+def test_a_session_counts_although_a_proxy_adds_a_token_of_its_own(server: Server) -> None:
+    """A proxy for single sign-on sends `Authorization: Bearer …` with every request."""
+    for _ in range(2):
+        answer = server.ask(USAGE, cookie=cookie_of("alice"), authorization="Bearer of-the-proxy")
+        assert answer.status == 200
+
+
 def test_the_document_begins_with_the_design_documents_keys(server: Server, imai: Simulator) -> None:
     """Six keys in their order, then ours; numbers are numbers."""
     imai.credits = "7499.98"
