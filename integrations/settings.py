@@ -250,6 +250,10 @@ class PanelSettings(_Settings):
     https_proxy: Annotated[SecretStr | None, AfterValidator(lambda url: url and _proxy_url(url))] = Field(
         default=None, description="the proxy to the providers, as http://[user:password@]host:port; secret"
     )
+    no_proxy: Hosts = Field(
+        default=(),
+        description="host names that are reached without the proxy, with commas; *.example.com for all below",
+    )
     cookie_secure: bool = Field(
         default=True, description="true, or false for plain HTTP on a trusted network only"
     )

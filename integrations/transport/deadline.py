@@ -1,4 +1,4 @@
-"""One deadline for a whole fetch, held at the level of sockets."""
+"""One deadline for a whole fetch, enforced at the level of sockets."""
 
 import contextlib
 import socket
@@ -6,19 +6,21 @@ import threading
 import time
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.util.ssl_ import create_urllib3_context
 
+_LEAST_SECONDS: Final = 0.05
+
 
 class Deadline:
-    """The time that one fetch may take, and the sockets that are closed when it is over.
+    """The time that one fetch may take, and the sockets that are closed at its end.
 
-    Closing them ends the fetch wherever it hangs: connecting, in the TLS handshake, sending or receiving. A read
-    timeout of requests counts from byte to byte, so a server that drips would never reach it.
+    Closing them ends the fetch wherever it hangs: connecting, in the TLS handshake, sending or receiving. The read
+    timeout of requests counts from byte to byte, so a slow drip of bytes would never reach it.
 
     Args:
         seconds: from now on.
@@ -31,20 +33,20 @@ class Deadline:
         self._handles: list[socket.socket] = []
 
     def remaining(self) -> float:
-        """Seconds left; 0 once it is over."""
+        """Return the seconds left; 0 after the end."""
         return 0.0 if self._cut.is_set() else max(self._expires - time.monotonic(), 0.0)
 
     def wait(self, seconds: float) -> None:
-        """Sleep, but no longer than the deadline."""
+        """Sleep, but not beyond the deadline."""
         self._cut.wait(min(seconds, self.remaining()))
 
     def watch(self, connected: socket.socket) -> socket.socket:
-        """Close this connection, too, when the time is over; gives it back.
+        """Close this connection at the deadline, too; return it.
 
         Raises:
-            TimeoutError: the time is over already.
+            TimeoutError: the deadline has passed.
         """
-        # A duplicate shares the connection and stays valid when TLS takes the original over.
+        # A duplicate shares the connection, and stays valid when TLS takes over the original.
         with self._lock:
             if self.remaining() == 0:
                 connected.close()
@@ -53,7 +55,7 @@ class Deadline:
         return connected
 
     def cut(self) -> None:
-        """End the time now. Safe from any thread."""
+        """End the fetch now. Safe from any thread."""
         with self._lock:
             self._cut.set()
             for handle in self._handles:
@@ -63,22 +65,26 @@ class Deadline:
             self._handles.clear()
 
 
-class _PlainConnection(HTTPConnection):
+class _Watched(HTTPConnection):
+    """A connection that ends at the deadline; all addresses of a name share the time for connecting."""
+
     def __init__(self, *args: Any, deadline: Deadline, **kwargs: Any) -> None:  # noqa: ANN401 - urllib3's own
         super().__init__(*args, **kwargs)
         self._deadline = deadline
 
     def _new_conn(self) -> socket.socket:
+        with contextlib.suppress(OSError):  # told by the connection itself
+            addresses = socket.getaddrinfo(self._dns_host, self.port, type=socket.SOCK_STREAM)
+            self.timeout = max(self._deadline.remaining() / len(addresses), _LEAST_SECONDS)
         return self._deadline.watch(super()._new_conn())
 
 
-class _TlsConnection(HTTPSConnection):
-    def __init__(self, *args: Any, deadline: Deadline, **kwargs: Any) -> None:  # noqa: ANN401 - urllib3's own
-        super().__init__(*args, **kwargs)
-        self._deadline = deadline
+class _PlainConnection(_Watched):
+    pass
 
-    def _new_conn(self) -> socket.socket:
-        return self._deadline.watch(super()._new_conn())
+
+class _TlsConnection(_Watched, HTTPSConnection):
+    pass
 
 
 class _PlainPool(HTTPConnectionPool):
@@ -109,12 +115,12 @@ class DeadlineAdapter(HTTPAdapter):
         super().__init__(max_retries=0)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - requests' own
-        """Make a pool whose connections are watched."""
+        """Make a pool whose connections end at the deadline."""
         super().init_poolmanager(*args, **{**kwargs, **self._options})
         self.poolmanager.pool_classes_by_scheme = self._pools
 
     def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - requests' own
-        """Likewise for connections through a proxy."""
+        """Make such a pool for connections through a proxy."""
         manager = super().proxy_manager_for(*args, **{**kwargs, **self._options})
         manager.pool_classes_by_scheme = self._pools
         return manager

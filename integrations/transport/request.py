@@ -1,4 +1,4 @@
-"""What a provider is asked."""
+"""A request to a provider."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,13 +7,13 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request. Its repr shows the method alone, since a key may stand anywhere else.
+    """One request. Its repr shows the method alone, as a key may be anywhere else.
 
     Attributes:
-        url: where, with its query; no redirect is followed.
+        url: with its query; no redirect is followed.
         method: GET or POST.
-        headers: beside those that HTTP itself needs.
-        body: already encoded; None for none.
+        headers: in addition to those that HTTP itself needs.
+        body: encoded; None for none.
     """
 
     url: str

@@ -68,7 +68,7 @@ NO_UPGRADE = r"A plain request for /_stcore/stream came: the proxy must pass Upg
         pytest.param(rf"{HEADER} (Upgrade|Connection) .*\n", "", 426, NO_UPGRADE, id="no Upgrade"),
     ],
 )
-def test_what_nginx_does_not_pass_on_is_told_in_the_log(  # noqa: PLR0917 - a row of the table
+def test_what_nginx_does_not_pass_on_is_told_in_the_log(
     panel: Panel, tmp_path: Path, line: str, instead: str, status: int, says: str
 ) -> None:
     """The page would stay grey: one warning for one websocket, which says what the proxy must pass on."""

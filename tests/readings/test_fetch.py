@@ -354,7 +354,7 @@ def test_the_log_tells_a_crash_by_its_kind_and_innermost_place(caplog: pytest.Lo
 @pytest.mark.parametrize(
     ("path", "mode", "hint"), [("", "ok", True), ("/api", "not_found", True), ("/api", "http_500", False)]
 )
-def test_an_address_that_is_not_there_names_the_setting(  # noqa: PLR0917 - a row of the table
+def test_an_address_that_is_not_there_names_the_setting(
     hint: bool,  # noqa: FBT001 - pytest's way
     path: str,
     mode: str,

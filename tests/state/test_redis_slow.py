@@ -14,10 +14,10 @@ from typing import Any, Final, TypeVar
 
 import limits
 import pytest
+from bench.lineup import FIGURE
 from limits.strategies import MovingWindowRateLimiter
 
 from bench import lineup
-from bench.lineup import FIGURE
 from bench.measure import CLICK_PAUSE_SECONDS
 from integrations.access import SignInRefused, auth
 from integrations.state import State, StateError, redis

@@ -24,7 +24,7 @@ from integrations.quota.errors import ErrorCode, ProviderError
 from integrations.transport.client import MAX_ATTEMPTS, MAX_BODY_BYTES, Client
 from integrations.transport.deadline import Deadline
 from integrations.transport.response import Response
-from tests.providers.hostile import BOMB, Behaviour, answer, flooding, hostile
+from tests.providers.hostile import BOMB, Behaviour, answer, flooding, hostile, never_accepting
 
 HEADERS = {"Authorization": "test-key"}
 GOOD = answer(200, b'{"left": 1}')
@@ -205,15 +205,15 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path: Path) -> Non
     assert b"test-key" not in b"".join(heard)
 
 
-def self_signed(folder: Path) -> Path:
-    """A certificate for 127.0.0.1 and its key, in one file."""
+def self_signed(folder: Path, *, days: int = 1) -> Path:
+    """Write a certificate for 127.0.0.1, valid for this many days from now, and its key into one file."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
     certificate = (
         x509.CertificateBuilder(issuer_name=name, subject_name=name, public_key=key.public_key())
         .serial_number(1)
-        .not_valid_before(datetime.now(UTC) - timedelta(days=1))
-        .not_valid_after(datetime.now(UTC) + timedelta(days=1))
+        .not_valid_before(datetime.now(UTC) - timedelta(days=9))
+        .not_valid_after(datetime.now(UTC) + timedelta(days=days))
         .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
         .sign(key, hashes.SHA256())
     )
@@ -225,10 +225,10 @@ def self_signed(folder: Path) -> Path:
 
 
 @contextmanager
-def tls_server(folder: Path, body: bytes) -> Iterator[int]:
-    """An HTTPS server on 127.0.0.1 with a certificate of its own, `server.pem`; its port."""
+def tls_server(folder: Path, body: bytes, *, days: int = 1) -> Iterator[int]:
+    """Serve HTTPS on 127.0.0.1 with a certificate of its own, `server.pem`; yield the port."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(self_signed(folder))
+    context.load_cert_chain(self_signed(folder, days=days))
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve() -> None:
@@ -321,3 +321,34 @@ def test_a_proxy_that_hangs_ends_at_the_deadline(monkeypatch: pytest.MonkeyPatch
         assert time.monotonic() - began < 2
         cut.join()
     assert caught.value.code is ErrorCode.TIMEOUT
+
+
+def test_a_host_in_no_proxy_is_reached_without_the_proxy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A service inside the company is not asked through PANEL_HTTPS_PROXY."""
+    with tls_server(tmp_path, b"{}") as port:
+        monkeypatch.setenv("PANEL_CA_FILE", str(tmp_path / "server.pem"))
+        monkeypatch.setenv("PANEL_HTTPS_PROXY", "http://127.0.0.1:9")
+        monkeypatch.setenv("PANEL_NO_PROXY", "inside.example,127.0.0.1")
+        assert got(f"https://127.0.0.1:{port}/").status == 200
+
+
+def test_the_credentials_that_a_proxy_refuses_are_sent_once_and_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A second attempt could not help, and might lock the account."""
+    with hostile(answer(407)) as refusing:
+        monkeypatch.setenv("PANEL_HTTPS_PROXY", refusing.url)
+        failure = failure_of("https://provider.example/")
+        assert len(refusing.requests) == 1
+    assert (failure.code, "check PANEL_HTTPS_PROXY" in str(failure)) == (ErrorCode.NETWORK, True)
+
+
+def test_a_dead_address_leaves_time_for_the_next_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name with a silent first address, such as a broken IPv6 route, is reached by its second."""
+    with never_accepting() as dead, hostile(GOOD) as server:
+        ports = [int(url.rpartition(":")[2]) for url in (dead, server.url)]
+        addresses = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port)) for port in ports]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: addresses)
+        assert got("http://provider.example/", deadline=4).json() == {"left": 1}
