@@ -1,4 +1,4 @@
-"""What can be asked for its quota. A service that a definition describes needs no line here; one in Python has it."""
+"""The providers. Services with a definition need no line here; those written in Python do."""
 
 from collections.abc import Mapping
 from typing import Any, Final

@@ -1,4 +1,4 @@
-"""What a provider is: a label, settings, and how its answer becomes quotas."""
+"""The base class of providers: label, settings, and the mapping of an answer to quotas."""
 
 import hashlib
 from abc import ABC, abstractmethod
@@ -35,7 +35,7 @@ Amount = Annotated[
 
 
 class Payload(BaseModel):
-    """The fields of an answer that are read; the others are ignored, whatever they hold."""
+    """The fields that are read of an answer; all others are ignored."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="ignore", hide_input_in_errors=True)
 
@@ -48,18 +48,18 @@ Settings = TypeVar("Settings", bound=ProviderSettings)
 
 
 class Provider(ABC, Generic[Settings]):
-    """An account at a service whose quota is shown. A subclass is one file in this folder and one line in `PYTHON`.
+    """An account at a service. A subclass is one file in this folder and one line in `PYTHON`.
 
     Attributes:
         label: the provider's name for people, and `provider` in the JSON. Unique.
         icon: a Material symbol (`:material/…:`) for the card.
-        every: it is asked no more often than this, however often people click; None for no such limit.
+        every: the shortest time between two fetches, clicks included; None for no limit.
         settings_class: its settings, with a prefix of their own.
-        total_setting: the field that holds the total, where the provider's API does not tell it.
-        unit: what all its figures count, where that is known before any answer.
-        quota_count: how many quotas a good answer has at least, as far as that is known before any answer.
+        total_setting: the field that holds the total, if the provider's API does not state it.
+        unit: the unit of all figures, if it is known before any answer.
+        quota_count: the least number of quotas in a good answer.
         codes: the kind of failure behind each of the provider's own error codes.
-        status_codes: the kind of failure behind an HTTP status that means something else here than it usually does.
+        status_codes: the kind of failure behind an HTTP status with an unusual meaning.
     """
 
     label: str
@@ -73,14 +73,14 @@ class Provider(ABC, Generic[Settings]):
     status_codes: ClassVar[Mapping[int, ErrorCode]] = {}
 
     def __init__(self, name: str | None = None) -> None:
-        """One of several accounts at the service has a name: behind the label, and behind its variables' prefix."""
+        """Name one of several accounts; the name follows the label and the prefix of its variables."""
         if name is not None:
             self.label = f"{self.label} {name}"
             self.settings_class = self.settings_class.of_account(name)
 
     @cached_property
     def settings(self) -> Settings:
-        """The provider's settings, read once; see `reload_missing_keys`.
+        """The provider's settings, read once; `reload_missing_keys` reads them again.
 
         Raises:
             SettingsError: a value is wrong.
@@ -89,15 +89,11 @@ class Provider(ABC, Generic[Settings]):
 
     @cached_property
     def identity(self) -> str:
-        """A digest of what the figures depend on, secrets included: readings of another identity are another's."""
+        """A digest of all that the figures depend on, secrets included."""
         return hashlib.sha256("\n".join(self._traits()).encode()).hexdigest()
 
     def reload_missing_keys(self) -> None:
-        """Read the settings anew where a key is missing: it may have been added to `.env` by now.
-
-        With a key the account is another one (`identity`): look before its readings are looked up. What cannot be
-        read changes nothing.
-        """
+        """Read the settings again if a key is missing, as it may have been added to `.env`; this changes `identity`."""
         if not self.missing_variables:
             return
         with suppress(SettingsError):
@@ -105,7 +101,7 @@ class Provider(ABC, Generic[Settings]):
             vars(self).pop("identity", None)
 
     def _traits(self) -> list[str]:
-        """What tells this account from others at the service, as texts that are the same in every process."""
+        """Return what distinguishes this account, as texts that are the same in every process."""
         settings = self.settings
         values = {name: getattr(settings, name) for name in type(settings).model_fields}
         return [f"{name}={_plain(value)}" for name, value in values.items()]
@@ -117,7 +113,7 @@ class Provider(ABC, Generic[Settings]):
 
     @property
     def total_hint(self) -> str | None:
-        """What the operator sets to tell the total, where the provider's API does not: an environment variable."""
+        """The environment variable that states the total, if the provider's API does not."""
         return self.settings_class.variable(self.total_setting) if self.total_setting else None
 
     @property
@@ -138,31 +134,31 @@ class Provider(ABC, Generic[Settings]):
 
     @property
     def missing_variables(self) -> list[str]:
-        """Those of them that are not set."""
+        """The variables of the keys that are not set."""
         return [variable for variable, is_set in self.configured.items() if not is_set]
 
     @abstractmethod
     def fetch(self, http: "Client") -> Quota | Sequence[Quota]:
-        """Ask the provider once and map its answer.
+        """Fetch once and map the answer.
 
         Args:
-            http: carries the deadline; every call goes through it.
+            http: every call goes through it, as it holds the deadline.
 
         Raises:
-            ProviderError: the reading failed.
+            ProviderError: the fetch failed.
         """
 
     def vendor_code(self, document: Mapping[str, Any]) -> str | None:
-        """The provider's own error code in an answer, or None where the answer states no error.
+        """Return the provider's own error code in an answer, or None if it states no error.
 
         Args:
-            document: the answer, when it is a JSON object. Its values are whatever the provider sent.
+            document: the answer, a JSON object with values of any type.
         """
         del document
         return None
 
     def failure_in(self, response: Response) -> ProviderError | None:
-        """The failure that an answer states by its HTTP status and the provider's own code together."""
+        """Return the failure that the HTTP status and the provider's own code state together."""
         by_status = self.status_codes.get(response.status)
         stated = self._stated_in(response)
         if stated is None:

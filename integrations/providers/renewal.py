@@ -1,4 +1,4 @@
-"""Renewals that a contract fixes to a day of the month, where a service does not tell them."""
+"""Renewals on a day of the month, for services that do not state them."""
 
 import calendar
 from datetime import UTC, datetime, time
@@ -8,10 +8,10 @@ DECEMBER: Final = 12
 
 
 def time_of_day(text: object) -> time:
-    """A time in UTC from HH:MM.
+    """Parse a time in UTC, HH:MM.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not one.
     """
     if isinstance(text, time):
         return text
@@ -22,11 +22,11 @@ def time_of_day(text: object) -> time:
 
 
 def next_renewal(now: datetime, day: int, at: time) -> datetime:
-    """The first renewal after `now`; at the minute of a renewal, that is the following month's.
+    """Return the first renewal after `now`.
 
     Args:
-        now: with its zone.
-        day: of the month; in a shorter month the last day stands for it.
+        now: with a zone.
+        day: of the month; in a shorter month, the last day.
         at: in UTC.
     """
     now = now.astimezone(UTC)
