@@ -170,24 +170,39 @@ class WebsocketGuardMiddleware:
         by_client = open_websockets.by_client
         by_client[client] += 1
         try:
-            bucket = await self._bucket(client, HTTPConnection(scope))
-            await self._app(scope, *_watched(client, bucket, receive, send))
+            session_id = await _valid_session_id(HTTPConnection(scope))
+            bucket = self._bucket(f"session {session_id}" if session_id else f"client {client}")
+            known = scope if session_id else _without_page_id(scope)
+            await self._app(known, *_watched(client, bucket, receive, send))
         finally:
             by_client[client] -= 1
             if not by_client[client]:
                 del by_client[client]
 
-    async def _bucket(self, client: str, handshake: HTTPConnection) -> Bucket:
-        """Return the session's bucket, or the client's if nobody is signed in."""
-        key = f"client {client}"
-        session_id = session_id_of(handshake)
-        if session_id is not None:
-            found = await anyio.to_thread.run_sync(authenticate, handshake)
-            if isinstance(found, Principal):
-                key = f"session {session_id}"
+    def _bucket(self, key: str) -> Bucket:
         if len(self._buckets) >= _BUCKETS_KEPT:
             self._buckets = {name: bucket for name, bucket in self._buckets.items() if not bucket.is_full()}
         return self._buckets.setdefault(key, Bucket())
+
+
+async def _valid_session_id(handshake: HTTPConnection) -> str | None:
+    session_id = session_id_of(handshake)
+    if session_id is None:
+        return None
+    found = await anyio.to_thread.run_sync(authenticate, handshake)
+    return session_id if isinstance(found, Principal) else None
+
+
+def _without_page_id(scope: Scope) -> Scope:
+    """Return the scope of a handshake that does not resume a page: it might be drawing figures for its old session.
+
+    On reconnect Streamlit sends the id of its page as the third subprotocol.
+    """
+    headers = [
+        (name, b",".join(value.split(b",")[:2]) if name == b"sec-websocket-protocol" else value)
+        for name, value in scope["headers"]
+    ]
+    return {**scope, "headers": headers}
 
 
 def _has_room(client: str) -> bool:

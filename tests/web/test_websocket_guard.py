@@ -8,7 +8,7 @@ from starlette.types import Message, Scope
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.WidgetStates_pb2 import WidgetState
 
-from integrations.access import Principal
+from integrations.access import Denial, Principal
 from integrations.web import websocket_guard
 from integrations.web.websocket_guard import (
     MAX_MESSAGE_BYTES,
@@ -128,49 +128,66 @@ def test_who_has_gone_no_longer_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     assert websocket_guard.open_websockets.count == 0
 
 
-def buckets(*clients: tuple[str, str | None]) -> list[Bucket]:
-    """Return the bucket that each client gets, by address and, if signed in, session."""
+class _Inside:
+    """What stands behind the guard: notes the handshakes, and closes."""
 
-    async def app(_scope: Scope, _receive: object, _send: object) -> None:
-        raise AssertionError
+    def __init__(self) -> None:
+        self.protocols: list[bytes] = []
 
-    async def collect() -> list[Bucket]:
-        guard = WebsocketGuardMiddleware(app)
-        return [
-            await guard._bucket(
-                address, HTTPConnection({"type": "websocket", "headers": [], "session": session})
-            )
-            for address, session in clients
-        ]
+    async def __call__(self, scope: Scope, _receive: object, _send: object) -> None:
+        self.protocols.append(dict(scope["headers"])[b"sec-websocket-protocol"])
 
-    return run_async(collect())
+
+def connect(*clients: tuple[str, str | None]) -> tuple[list[bytes], list[Bucket]]:
+    """Open a page from each client, an address and, if signed in, a session; return protocols and buckets."""
+    inside = _Inside()
+    guard = WebsocketGuardMiddleware(inside)
+
+    async def end(*_: object) -> Message:
+        return {"type": "websocket.disconnect"}
+
+    async def run() -> None:
+        for address, session in clients:
+            headers = [(b"sec-websocket-protocol", b"streamlit,token,page-id")]
+            scope = {"type": "websocket", "client": (address, 1), "headers": headers, "session": session}
+            await guard(scope, end, end)  # type: ignore[arg-type] # nothing is sent
+
+    run_async(run())
+    return inside.protocols, list(guard._buckets.values())
 
 
 @pytest.fixture(autouse=True)
 def _sessions(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A handshake's scope names its session, which is valid."""
-    principal = Principal("alice", "Alice", frozenset())
+    """A handshake's scope names its session, which is valid unless it is "ended"."""
+
+    def authenticate(handshake: HTTPConnection) -> Principal | Denial:
+        ended = handshake.scope["session"] == "ended"
+        return Denial.SIGNED_OUT if ended else Principal("alice", "Alice", frozenset())
+
     monkeypatch.setattr(websocket_guard, "session_id_of", lambda handshake: handshake.scope.get("session"))
-    monkeypatch.setattr(websocket_guard, "authenticate", lambda _handshake: principal)
+    monkeypatch.setattr(websocket_guard, "authenticate", authenticate)
+
+
+def test_only_a_valid_session_resumes_its_page() -> None:
+    """A page that was lost while it drew must not send its figures to somebody whose session has ended."""
+    protocols, _ = connect(("192.0.2.7", "a"), ("192.0.2.7", "ended"), ("192.0.2.7", None))
+    assert protocols == [b"streamlit,token,page-id", b"streamlit,token", b"streamlit,token"]
 
 
 def test_anonymous_pages_of_one_address_share_a_bucket() -> None:
     """A new connection brings no new burst; another address has its own."""
-    first, again, other = buckets(("192.0.2.7", None), ("192.0.2.7", None), ("192.0.2.8", None))
-    assert first is again
-    assert other is not first
+    _, buckets = connect(("192.0.2.7", None), ("192.0.2.7", None), ("192.0.2.8", None))
+    assert len(buckets) == 2
 
 
 def test_pages_of_one_session_share_a_bucket() -> None:
     """A new connection brings no new burst, and sessions behind one address do not disturb each other."""
-    first, again, other = buckets(("192.0.2.7", "a"), ("192.0.2.8", "a"), ("192.0.2.7", "b"))
-    assert first is again
-    assert other is not first
+    _, buckets = connect(("192.0.2.7", "a"), ("192.0.2.8", "a"), ("192.0.2.7", "b"))
+    assert len(buckets) == 2
 
 
 def test_full_buckets_are_dropped_when_there_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
     """An untouched bucket is as good as a new one."""
     monkeypatch.setattr(websocket_guard, "_BUCKETS_KEPT", 2)
-    addresses = ("192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.1")
-    first, _, _, again = buckets(*((address, None) for address in addresses))
-    assert again is not first
+    _, buckets = connect(*((f"192.0.2.{number}", None) for number in range(5)))
+    assert len(buckets) <= 2
