@@ -1,4 +1,4 @@
-"""The command `integrations`: its subcommands, and what a wrong setting or store looks like in each."""
+"""The command `integrations`: its subcommands, and one form for the errors of all of them."""
 
 import sys
 from collections.abc import Sequence
@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import click
+from typing_extensions import override
 
 from integrations.access.passwords import PasswordError
 from integrations.access.store import StoreError
 from integrations.checks import StartError
-from integrations.cli import nagios, output
+from integrations.cli import nagios
 from integrations.cli.check import check
 from integrations.cli.demo import demo
 from integrations.cli.providers import providers
@@ -26,25 +27,18 @@ from integrations.state import StateError
 
 
 class _Group(click.Group):
-    """Turns what an operator can mend into its line and exit 1; for Nagios, whatever goes wrong into its own form."""
+    """Shows an operator's errors as one line and exit 1; with --nagios, any failure as Nagios expects it."""
 
-    def main(self, args: Sequence[str] | None = None, *more: Any, **extra: Any) -> Any:  # noqa: ANN401 - click's
-        """Run the command line."""
+    @override
+    def main(self, args: Sequence[str] | None = None, *more: Any, **extra: Any) -> Any:
         arguments = sys.argv[1:] if args is None else list(args)
         if "--nagios" in arguments:
-            extra["standalone_mode"] = False  # click does not end the process, but raises what is wrong
+            extra["standalone_mode"] = False  # click then raises its errors instead of ending the process
             nagios.run(lambda: super(_Group, self).main(arguments, *more, **extra))
-        try:
-            return super().main(args, *more, **extra)
-        except OSError as error:
-            if not output.is_lost(error):
-                raise
-            output.drop()
-            click.echo(f"Error: What is printed cannot be written: {error.strerror}.", err=True)
-            sys.exit(1)
+        return super().main(args, *more, **extra)
 
+    @override
     def invoke(self, ctx: click.Context) -> object:
-        """Run the subcommand."""
         try:
             return super().invoke(ctx)
         except (StartError, StoreError, PasswordError, SettingsError, StateError) as error:

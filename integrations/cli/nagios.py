@@ -12,7 +12,6 @@ from typing import Final, NoReturn
 
 import click
 
-from integrations.cli import output
 from integrations.quota import words
 from integrations.quota.errors import ErrorCode
 from integrations.quota.models import Level, Reading, Thresholds, UsageReport
@@ -70,13 +69,9 @@ def run(command: Callable[[], object]) -> NoReturn:
     except click.Abort:
         text = "interrupted"
     except Exception as error:  # noqa: BLE001 - of whatever kind
-        if not output.is_lost(error):
-            traceback.print_exc()
+        traceback.print_exc()
         text = f"the command failed: {type(error).__name__}"
-    try:
-        click.echo(line_of(State.UNKNOWN, text))
-    except OSError:
-        output.drop()
+    click.echo(line_of(State.UNKNOWN, text))
     sys.exit(State.UNKNOWN)
 
 

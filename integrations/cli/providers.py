@@ -12,7 +12,7 @@ import click
 from integrations import accounts, checks, command
 from integrations.accounts import catalogue
 from integrations.accounts.file import ProvidersFile
-from integrations.cli import table
+from integrations.cli._shared import columns
 from integrations.files import yaml_file
 from integrations.files.yaml_file import YamlFileError
 from integrations.files.yaml_model import did_you_mean, schema_of
@@ -65,7 +65,7 @@ def list_(*, as_json: bool) -> None:
     known += [
         (entry["name"], entry["label"], ", ".join(entry["keys"]), entry["checked"]) for entry in services
     ]
-    click.echo("\n".join([*table.lines(rows), "", *table.lines(known)]))
+    click.echo("\n".join([*columns(rows), "", *columns(known)]))
 
 
 def _account(provider: Provider[Any]) -> dict[str, Any]:
@@ -150,7 +150,7 @@ def _traced(provider: Declared) -> tuple[Quota, ...]:
     found = list(places(provider.definition, response, now=datetime.now(UTC), secrets=provider.secrets()))
     for quota, group in groupby(found, key=lambda place: place.quota):
         rows = [(f"  {place.what}", place.where, place.found, place.read) for place in group]
-        click.echo("\n".join([quota or provider.label, *table.lines(rows), ""]))
+        click.echo("\n".join([quota or provider.label, *columns(rows), ""]))
     return provider.quotas_in(response)
 
 

@@ -1,14 +1,15 @@
-"""`integrations sessions …`: who is signed in."""
+"""`integrations sessions …`: the sign-ins."""
 
 from datetime import UTC, datetime
+from typing import Final
 
 import click
 
-from integrations import checks
 from integrations.access import auth
 from integrations.access.store import normal_name
-from integrations.settings import PanelSettings
-from integrations.state import file_of
+from integrations.cli._shared import columns, require_panels_state
+
+_KNOWN: Final = "who is signed in; a restart ends all sign-ins"
 
 
 @click.group()
@@ -19,13 +20,13 @@ def sessions() -> None:
 @sessions.command("list")
 def list_() -> None:
     """Show who is signed in, since when, and when the sign-in was last used."""
-    require_panels_state("who is signed in; a restart ends all sign-ins")
-    found = auth().sessions.all()
-    width = max((len(session.user) for session in found), default=0)
-    for session in found:
-        click.echo(
-            f"{session.user:<{width}}  since {_time(session.started)}  last used {_time(session.used)}"
-        )
+    require_panels_state(_KNOWN)
+    rows = [
+        (session.user, f"since {_time(session.started)}", f"last used {_time(session.used)}")
+        for session in auth().sessions.all()
+    ]
+    for line in columns(rows):
+        click.echo(line)
 
 
 @sessions.command()
@@ -36,33 +37,9 @@ def end(user: str | None, *, everybody: bool) -> None:
     if everybody == (user is not None):
         raise click.UsageError("Say --user NAME or --all.")
     name = None if user is None else normal_name(user)
-    require_panels_state("who is signed in; a restart ends all sign-ins")
+    require_panels_state(_KNOWN)
     ended = auth().end_sessions(name)
     click.echo(f"Ended {ended} sign-in{'' if ended == 1 else 's'}.")
-
-
-def require_panels_state(known: str) -> PanelSettings:
-    """Look for the state that the panel uses, for a command that is about what is kept in it; gives the settings.
-
-    Args:
-        known: what with memory:// the panel alone knows, and what helps then.
-
-    Raises:
-        ClickException: it is the memory of the panel, or a file that is not there: nothing would be done.
-        StartError: settings are wrong.
-    """
-    settings = checks.check_settings()
-    checks.prepare_log(settings)
-    url = settings.state_url.get_secret_value()
-    if url == "memory://":
-        raise click.ClickException(f"PANEL_STATE_URL: with memory:// only the panel itself knows {known}.")
-    file = file_of(url)
-    if file is not None and not file.exists():
-        raise click.ClickException(
-            f"PANEL_STATE_URL: {file.absolute()}: there is no such file. "
-            "Run the command as the panel runs: in its folder, with its --env-file."
-        )
-    return settings
 
 
 def _time(seconds: float) -> str:

@@ -1,6 +1,7 @@
-"""`integrations tokens …`: machines that read the endpoint."""
+"""`integrations tokens …`: access for scripts and monitors."""
 
 import secrets
+from typing import Final
 
 import click
 
@@ -8,15 +9,15 @@ from integrations import command
 from integrations.access import store, store_edit
 from integrations.access.authenticator import token_digest
 from integrations.access.store import StoreContent, Token
-from integrations.cli.users import name_argument
+from integrations.cli._shared import columns, name_argument
 from integrations.settings import panel_settings
 
-_RANDOM_BYTES = 32
+_RANDOM_BYTES: Final = 32
 
 
 @click.group()
 def tokens() -> None:
-    """Tokens for scripts and monitors, good for GET /integrations/usage and GET /metrics alone."""
+    """Tokens for scripts and monitors; they open only GET /integrations/usage and GET /metrics."""
 
 
 @tokens.command()
@@ -25,7 +26,7 @@ def tokens() -> None:
     "--role", "roles", multiple=True, required=True, help="A role of the store; may be given several times."
 )
 def add(name: str, roles: tuple[str, ...]) -> None:
-    """Make a token and print it, once: the store keeps its hash."""
+    """Make a token and print it once; the store keeps only its hash."""
     token = secrets.token_urlsafe(_RANDOM_BYTES)
     kept = Token(sha256=token_digest(token), roles=list(roles))
 
@@ -35,26 +36,22 @@ def add(name: str, roles: tuple[str, ...]) -> None:
         return content.model_copy(update={"tokens": {**content.tokens, name: kept}})
 
     store_edit.change(panel_settings().auth_file, edit)
-    try:
-        click.echo(token)
-    except OSError:
-        # Nobody has seen it.
-        store_edit.change(panel_settings().auth_file, lambda content: store_edit.without_token(content, name))
-        raise
+    click.echo(token)
     click.echo(f"This is the only time that the token of {name} is shown.", err=True)
 
 
 @tokens.command("list")
 def list_() -> None:
     """Show names and roles."""
-    for name, token in sorted(store.read(panel_settings().auth_file).tokens.items()):
-        click.echo(f"{name}  {', '.join(token.roles) or '(no role)'}")
+    found = sorted(store.read(panel_settings().auth_file).tokens.items())
+    for line in columns([(name, ", ".join(token.roles) or "(no role)") for name, token in found]):
+        click.echo(line)
 
 
 @tokens.command()
 @name_argument
 def remove(name: str) -> None:
-    """Remove a token; it is refused from the next call on."""
+    """Remove a token; the next call with it is refused."""
 
     def edit(content: StoreContent) -> StoreContent:
         if name not in content.tokens:

@@ -8,7 +8,7 @@ import click
 
 from integrations import checks
 from integrations.cli import nagios
-from integrations.cli.table import lines
+from integrations.cli._shared import columns
 from integrations.providers.base import Provider
 from integrations.quota import words
 from integrations.quota.models import Level, Thresholds, UsageReport, usage_schema
@@ -107,4 +107,4 @@ def _table(found: UsageReport) -> str:
     failures = [
         f"{reading.provider}: {reading.error.message}" for reading in found.integrations if reading.error
     ]
-    return "\n".join([*lines(rows), *failures])
+    return "\n".join([*columns(rows), *failures])

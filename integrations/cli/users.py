@@ -1,4 +1,4 @@
-"""`integrations users …`: the people in the store."""
+"""`integrations users …`: the users in the store."""
 
 import sys
 from typing import Final
@@ -9,7 +9,7 @@ from integrations import command
 from integrations.access import auth, store, store_edit
 from integrations.access.passwords import MIN_CHARACTERS, hash_password
 from integrations.access.store import StoreContent, User
-from integrations.cli.sessions import require_panels_state
+from integrations.cli._shared import columns, name_argument, require_panels_state
 from integrations.settings import panel_settings
 
 _ROLE_HELP: Final = "A role of the store; may be given several times."
@@ -17,11 +17,7 @@ _ROLE_HELP: Final = "A role of the store; may be given several times."
 
 @click.group()
 def users() -> None:
-    """The people who may sign in."""
-
-
-def _normal(_context: click.Context, _parameter: click.Parameter, name: str) -> str:
-    return store.normal_name(name)
+    """The users who may sign in."""
 
 
 def _password(*, from_stdin: bool) -> str:
@@ -34,13 +30,12 @@ def _password(*, from_stdin: bool) -> str:
     )
 
 
-def _known(content: StoreContent, name: str) -> User:
+def _require_user(content: StoreContent, name: str) -> User:
     if name not in content.users:
         raise click.ClickException(f"There is no user {name!r}. See: {command.name()} users list")
     return content.users[name]
 
 
-name_argument = click.argument("name", callback=_normal)
 _password_stdin = click.option(
     "--password-stdin", is_flag=True, help="Read the password from standard input's first line."
 )
@@ -56,9 +51,9 @@ _password_stdin = click.option(
 def add(
     name: str, roles: tuple[str, ...], email: str, first_name: str, last_name: str, *, password_stdin: bool
 ) -> None:
-    """Add a user; makes the store where there is none yet."""
+    """Add a user; makes the store if there is none yet."""
     hashed = hash_password(_password(from_stdin=password_stdin))
-    user = User.model_construct(  # checked, with all the store, before it is written
+    user = User.model_construct(  # the whole store is checked before it is written
         email=email, first_name=first_name, last_name=last_name, password=hashed, roles=list(roles)
     )
 
@@ -75,19 +70,18 @@ def add(
 @users.command("list")
 def list_() -> None:
     """Show names, roles and e-mail addresses."""
-    content = store.read(panel_settings().auth_file)
-    width = max((len(name) for name in content.users), default=0)
-    for name, user in sorted(content.users.items()):
-        click.echo(f"{name:<{width}}  {', '.join(user.roles) or '(no role)'}  {user.email}".rstrip())
+    found = sorted(store.read(panel_settings().auth_file).users.items())
+    for line in columns([(name, ", ".join(user.roles) or "(no role)", user.email) for name, user in found]):
+        click.echo(line)
 
 
 @users.command()
 @name_argument
 def remove(name: str) -> None:
-    """Remove a user; an open sign-in of theirs ends at its next use."""
+    """Remove a user; their open sign-ins end at the next use."""
 
     def edit(content: StoreContent) -> StoreContent:
-        _known(content, name)
+        _require_user(content, name)
         return store_edit.without_user(content, name)
 
     store_edit.change(panel_settings().auth_file, edit)
@@ -98,11 +92,11 @@ def remove(name: str) -> None:
 @name_argument
 @_password_stdin
 def set_password(name: str, *, password_stdin: bool) -> None:
-    """Set a new password; every open sign-in of the user ends."""
+    """Set a new password; the user's open sign-ins end."""
     hashed = hash_password(_password(from_stdin=password_stdin))
 
     def edit(content: StoreContent) -> StoreContent:
-        changed = _known(content, name).model_copy(update={"password": hashed})
+        changed = _require_user(content, name).model_copy(update={"password": hashed})
         return store_edit.with_user(content, name, changed)
 
     store_edit.change(panel_settings().auth_file, edit)
@@ -113,10 +107,10 @@ def set_password(name: str, *, password_stdin: bool) -> None:
 @name_argument
 @click.argument("roles", nargs=-1, required=True)
 def set_roles(name: str, roles: tuple[str, ...]) -> None:
-    """Give a user these roles and no others; every open sign-in of the user ends."""
+    """Replace a user's roles; the user's open sign-ins end."""
 
     def edit(content: StoreContent) -> StoreContent:
-        changed = _known(content, name).model_copy(update={"roles": list(roles)})
+        changed = _require_user(content, name).model_copy(update={"roles": list(roles)})
         return store_edit.with_user(content, name, changed)
 
     store_edit.change(panel_settings().auth_file, edit)
@@ -126,8 +120,8 @@ def set_roles(name: str, roles: tuple[str, ...]) -> None:
 @users.command()
 @name_argument
 def unlock(name: str) -> None:
-    """Let a user sign in who is locked after 5 wrong passwords; the limit of all users together stays."""
+    """Unlock a user after 5 wrong passwords; the limit for all users together stays."""
     settings = require_panels_state("who is locked; a restart unlocks all")
-    _known(store.read(settings.auth_file), name)
+    _require_user(store.read(settings.auth_file), name)
     auth().unlock(name)
     click.echo(f"Unlocked {name}.")

@@ -1,283 +1,233 @@
-"""`integrations serve --workers`: several processes behind one port, as one panel."""
+"""`integrations serve`, as a process where it serves and in this one where it does not start."""
 
-import json
+import asyncio
 import os
 import re
-import signal
+import shlex
 import socket
+import subprocess
 import sys
 import time
-import urllib.request
-from collections.abc import Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, AsyncExitStack
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
-from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import ClientConnection, connect
-from websockets.typing import Origin, Subprotocol
+from click.testing import CliRunner, Result
+from cryptography.hazmat.primitives import serialization
 
+from integrations import command
 from integrations.cli.main import main
-from integrations.demo.server import Simulator
-from tests.conftest import AddUser
-from tests.support.processes import (
-    COMMAND,
-    Server,
-    accepts,
-    free_port,
-    is_healthy,
-    run_async,
-    serve,
-    wait_for,
-    workers_of,
-)
-from tests.support.viewer import Viewer
+from integrations.cli.serve import _listen
+from tests.conftest import PASSWORD, AddUser
+from tests.support.processes import COMMAND, clean_environment
+from tests.support.terminal import at_a_terminal
+from tests.transport.test_client import self_signed
 
 
-@pytest.fixture(autouse=True)
-def _file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, add_user: AddUser) -> None:
-    monkeypatch.setenv("PANEL_STATE_URL", f"sqlite:///{tmp_path}/state.sqlite3")
-    monkeypatch.setenv("PANEL_COOKIE_SECURE", "false")
-    add_user("alice", roles=["admin"])
+@pytest.fixture
+def taken() -> Iterator[int]:
+    """A port on which somebody listens already."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener.getsockname()[1]
 
 
-def impatient(seconds: str) -> list[str]:
-    """The command, with shorter times in its supervisor: a test kills workers that have only begun to serve."""
-    return [sys.executable, "-c", f"from integrations.cli import main, supervisor; {seconds}; main.main()"]
+def serve(*arguments: str) -> Result:
+    """The command in this process, where it does not get as far as serving."""
+    return CliRunner().invoke(main, ["serve", *arguments])
 
 
-PAUSE = "supervisor._PAUSE_SECONDS = 1"
+@contextmanager
+def serving(
+    folder: Path, *arguments: str, before: tuple[str, ...] = ()
+) -> Iterator[tuple["subprocess.Popen[bytes]", Path]]:
+    """The command as a process in this folder, and its log; killed at the end if it is still there.
 
-
-def two_workers(folder: Path, command: Sequence[str] = COMMAND) -> AbstractContextManager[Server]:
-    """The panel with the settings of this process, served by two; once one of them answers."""
-    port = free_port()
-    settings = {name: value for name, value in os.environ.items() if name.startswith(("IMAI_", "PANEL_"))}
-    return serve([*command, "serve", "--port", str(port), "--workers", "2"], port, folder, settings)
-
-
-def serving(server: Server) -> list[int]:
-    """The ids of both workers, once they serve."""
-    server.process.wait_for(lambda: len(re.findall(r"Worker \d+ serves", server.process.log)) == 2)
-    return sorted(workers_of(server.process.running.pid))
-
-
-def seconds_to_end(server: Server) -> float:
-    """How long it takes from SIGTERM to its end, with exit 0."""
-    begun = time.monotonic()
-    server.process.running.terminate()
-    assert server.process.running.wait(timeout=20) == 0
-    return time.monotonic() - begun
-
-
-def is_there(pid: int) -> bool:
-    """Whether a process has not ended."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def counting(url: str, token: str) -> set[int]:
-    """The processes whose own counts twenty scrapes at once show."""
-    request = urllib.request.Request(f"{url}/metrics", headers={"Authorization": f"Bearer {token}"})
-
-    def scrape(_: int) -> list[str]:
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return re.findall(r'process="(\d+)"', answer.read().decode())
-
-    with ThreadPoolExecutor(20) as pool:
-        return {int(number) for found in pool.map(scrape, range(20)) for number in found}
-
-
-def test_workers_share_a_port_and_one_that_dies_is_replaced(tmp_path: Path, imai: Simulator) -> None:
-    """All are asked and count, one call is made; a kill is healed and logged; SIGHUP replaces all, SIGTERM ends all."""
-    token = CliRunner().invoke(main, ["tokens", "add", "monitor", "--role", "admin"]).stdout.strip()
-    with two_workers(tmp_path, impatient(PAUSE)) as server:
-        supervisor = server.process.running
-        serving(server)
-        request = urllib.request.Request(
-            f"{server.url}/integrations/usage", headers={"Authorization": f"Bearer {token}"}
+    Args:
+        folder: where it runs.
+        arguments: of `serve`.
+        before: what stands before `serve`.
+    """
+    log = folder / "serve.log"
+    with log.open("wb") as output:
+        running = subprocess.Popen(
+            [sys.executable, "-m", "integrations.cli", *before, "serve", *arguments],
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stderr=output,
         )
-
-        def read(_: int) -> bytes:
-            with urllib.request.urlopen(request, timeout=30) as answer:
-                return bytes(answer.read())
-
-        with ThreadPoolExecutor(20) as pool:
-            assert len(set(pool.map(read, range(40)))) == 1
-        wait_for(lambda: counting(server.url, token) == workers_of(supervisor.pid), "counts of each worker")
-        assert imai.calls == 1
-        first, second = workers_of(supervisor.pid)
-        os.kill(first, signal.SIGKILL)
-        wait_for(lambda: len(workers_of(supervisor.pid) - {first}) == 2, "another worker", seconds=90)
-        assert second in workers_of(supervisor.pid)
-        assert read(0)
-        assert imai.calls == 1
-        before = workers_of(supervisor.pid)
-        supervisor.send_signal(signal.SIGHUP)
-        wait_for(
-            lambda: len(workers_of(supervisor.pid)) == 2 and not workers_of(supervisor.pid) & before,
-            "new workers",
-            seconds=90,
-        )
-        assert read(0)
-        workers = workers_of(supervisor.pid)
-        assert seconds_to_end(server) < 5
-        log = server.process.log
-    assert not any(map(is_there, workers))
-    assert f"Worker {first} died and is replaced" in log
-    assert "Traceback" not in log
-    assert token not in log
+        try:
+            yield running, log
+        finally:
+            running.kill()
+            running.wait()
 
 
-def test_a_worker_that_hangs_delays_no_end(tmp_path: Path) -> None:
-    """SIGTERM ends all within 5 seconds, the one that answers nothing, too."""
-    with two_workers(tmp_path) as server:
-        hung, other = serving(server)
-        os.kill(hung, signal.SIGSTOP)
-        assert seconds_to_end(server) < 5
-    assert not is_there(hung)
-    assert not is_there(other)
-    assert f"Worker {hung} does not end and is killed" in server.process.log
+def wait_for(log: Path, pattern: str) -> "re.Match[str]":
+    """What the log says, once it does."""
+    end = time.monotonic() + 30
+    while not (found := re.search(pattern, log.read_text())):
+        assert time.monotonic() < end, log.read_text()
+        time.sleep(0.05)
+    return found
 
 
-def test_a_worker_that_hangs_is_replaced(tmp_path: Path) -> None:
-    """After half a minute without an answer; here after three seconds."""
-    with two_workers(tmp_path, impatient(f"supervisor._SILENT_SECONDS = 3; {PAUSE}")) as server:
-        hung, other = serving(server)
-        os.kill(hung, signal.SIGSTOP)
-        server.process.wait_for(lambda: server.process.log.count("serves") == 3)
-        assert other in workers_of(server.process.running.pid)
-        assert not is_there(hung)
-    assert f"Worker {hung} does not answer and is killed" in server.process.log
-
-
-def test_a_worker_that_cannot_start_delays_no_end_and_ends_no_other(tmp_path: Path) -> None:
-    """Those that serve go on while no new one starts, and SIGTERM is obeyed meanwhile."""
-    with two_workers(tmp_path, impatient(PAUSE)) as server:
-        killed, other = serving(server)
-        (tmp_path / "state.sqlite3").chmod(0o644)
-        os.kill(killed, signal.SIGKILL)
-        server.process.wait_for(lambda: "did not start" in server.process.log)
-        assert workers_of(server.process.running.pid) == {other}
-        assert is_healthy(server.url)
-        server.process.running.send_signal(signal.SIGHUP)
-        server.process.wait_for(lambda: server.process.log.count("did not start") == 2)
-        assert workers_of(server.process.running.pid) == {other}
-        (tmp_path / "state.sqlite3").chmod(0o600)
-        server.process.wait_for(lambda: server.process.log.count("serves") == 3)
-        assert seconds_to_end(server) < 5
-
-
-def test_where_no_worker_can_start_the_panel_ends(tmp_path: Path) -> None:
-    """With exit 1, and the reason in the log: a service manager then sees it."""
-    with two_workers(tmp_path, impatient(PAUSE)) as server:
-        workers = serving(server)
-        (tmp_path / "state.sqlite3").chmod(0o644)
-        for worker in workers:
-            os.kill(worker, signal.SIGKILL)
-        assert server.process.running.wait(timeout=30) == 1
-    assert "others may access it (mode 0644)" in server.process.log
-    assert server.process.log.splitlines()[-1].endswith("ERROR integrations: No worker can start")
-
-
-def test_workers_end_with_their_supervisor(tmp_path: Path) -> None:
-    """Killed, it leaves nobody behind who holds the port: the next start has it."""
-    with two_workers(tmp_path) as server:
-        workers = serving(server)
-        port = int(server.url.rpartition(":")[2])
-        server.process.running.kill()
-        wait_for(lambda: not any(map(is_there, workers)), "the end of the workers", seconds=5)
-        assert not accepts(port)
-        socket.create_server(("127.0.0.1", port)).close()
-
-
-def test_open_pages_are_shared_out_among_the_workers(tmp_path: Path) -> None:
-    """Of sixteen that come one after the other each has a fair share; the kernel alone wakes one of them mostly."""
-
-    async def shares() -> list[int]:
-        async with AsyncExitStack() as pages:
-            for _ in range(16):
-                page = await pages.enter_async_context(Viewer(server.url))
-                await page.first_visit()
-            return [connections_of(worker) for worker in workers]
-
-    with two_workers(tmp_path) as server:
-        workers = serving(server)
-        found = run_async(shares())
-    assert sum(found) == 16
-    assert min(found) >= 4
-
-
-def open_page(url: str) -> ClientConnection:
-    """The websocket of a page."""
-    protocols = [Subprotocol("streamlit"), Subprotocol("PLACEHOLDER_AUTH_TOKEN")]
-    address = f"{url.replace('http', 'ws')}/_stcore/stream"
-    return connect(address, origin=Origin(url), subprotocols=protocols, proxy=None)
-
-
-def connections_of(pid: int) -> int:
-    """How many connections a process holds, by the system's table of those."""
-    lines = Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()
-    established = {f"socket:[{line.split()[9]}]" for line in lines if line.split()[3] == "01"}
-    return sum(str(file.readlink()) in established for file in Path(f"/proc/{pid}/fd").iterdir())
-
-
-def test_an_open_page_is_told_of_the_end(tmp_path: Path) -> None:
-    """SIGTERM closes its websocket with a code that says so, and not by cutting it off."""
-    with two_workers(tmp_path) as server:
-        serving(server)
-        with open_page(server.url) as page:
-            assert seconds_to_end(server) < 5
-            with pytest.raises(ConnectionClosed) as closed:
-                page.recv(timeout=5)
-    assert closed.value.rcvd is not None
-    assert closed.value.rcvd.code == 1012
-
-
-def test_what_stops_a_new_worker_is_in_the_log_as_all_else_is(
+def test_the_start_says_where_it_serves_and_ends_with_the_command_that_helps(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With PANEL_LOG_FORMAT=json each line is JSON, that of a defect met at SIGHUP, too."""
-    file = tmp_path / "providers.yaml"
-    file.write_text("accounts: [{service: imai}]", encoding="utf-8")
-    monkeypatch.setenv("PANEL_PROVIDERS_FILE", str(file))
-    monkeypatch.setenv("PANEL_LOG_FORMAT", "json")
-    with two_workers(tmp_path) as server:
-        serving(server)
-        file.write_text("accounts: [{service: nobody}]", encoding="utf-8")
-        server.process.running.send_signal(signal.SIGHUP)
-        server.process.wait_for(lambda: "did not start" in server.process.log)
-        assert seconds_to_end(server) < 5
-        written = [json.loads(line) for line in server.process.log.splitlines()]
-    told = next(line for line in written if str(file) in line["message"])
-    assert (told["level"], told["logger"]) == ("ERROR", "integrations")
-    assert told["message"].startswith(f"Not started: {file}:1: accounts[0].service: unknown service")
+    """Without users its last line has a command that makes the first, as it stands there."""
+    monkeypatch.delenv("PANEL_AUTH_FILE")
+    with serving(tmp_path, "--port", "0") as (_, log):
+        hint = wait_for(log, r"Make the first user: (.+)\n")[1]
+        first, second, third = log.read_text().splitlines()
+    assert re.search(r" INFO integrations: Serving on http://127\.0\.0\.1:\d+$", first)
+    assert f"there is no {tmp_path}/.env; users from {tmp_path}/.streamlit/auth.yaml" in second
+    assert f"ERROR integrations: Nobody can sign in yet: {tmp_path}/.streamlit/auth.yaml: " in third
+    typed = [*shlex.split(hint.replace("NAME", "alice")), "--password-stdin"]
+    added = subprocess.run(typed, cwd=tmp_path, input=PASSWORD, capture_output=True, text=True, check=False)
+    assert (added.returncode, added.stdout) == (0, f"Added alice to {tmp_path}/.streamlit/auth.yaml.\n")
+    assert (tmp_path / ".streamlit" / "auth.yaml").is_file()
 
 
-@pytest.mark.parametrize(
-    ("variable", "value", "says"),
-    [
-        ("PANEL_STATE_URL", "memory://", "PANEL_STATE_URL: 2 workers share nothing in memory://."),
-        (
-            "PANEL_STATE_URL",
-            "sqlite:///missing/state.sqlite3",
-            "PANEL_STATE_URL: .*No such file or directory",
-        ),
-        ("PANEL_STATE_URL", "redis://:test-password@host:port", "PANEL_STATE_URL: not the place of a state"),
-        ("PANEL_DEADLINE_SECONDS", "0", "PANEL_DEADLINE_SECONDS: "),
-    ],
-)
-def test_what_would_stop_every_worker_stops_the_start(
-    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, says: str
+def test_the_command_that_helps_reads_the_settings_that_the_panel_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With one line and exit 1, before a worker is started and stopped again and again."""
-    monkeypatch.setenv(variable, value)
-    stopped = CliRunner().invoke(main, ["serve", "--workers", "2"])
-    assert stopped.exit_code == 1
-    assert re.search(says, stopped.stderr)
-    assert len(stopped.stderr.splitlines()) == 1
-    assert "test-password" not in stopped.stderr
+    """With another file of settings it makes the user in that one's store, from whatever folder."""
+    monkeypatch.delenv("PANEL_AUTH_FILE")
+    elsewhere, settings = tmp_path / "else where", tmp_path / "the env"
+    elsewhere.mkdir()
+    settings.write_text(f"PANEL_AUTH_FILE={tmp_path}/srv/auth.yaml\n", encoding="utf-8")
+    (tmp_path / "srv").mkdir()
+    with serving(tmp_path, "--port", "0", before=("--env-file", "the env")) as (_, log):
+        hint = wait_for(log, r"Make the first user: (.+)\n")[1]
+    typed = [*shlex.split(hint.replace("NAME", "alice")), "--password-stdin"]
+    added = subprocess.run(typed, cwd=elsewhere, input=PASSWORD, capture_output=True, text=True, check=False)
+    assert (added.returncode, added.stdout) == (0, f"Added alice to {tmp_path}/srv/auth.yaml.\n"), (
+        added.stderr
+    )
+
+
+def test_small_messages_are_sent_at_once() -> None:
+    """A connection does not wait for the acknowledgement of one message before it sends the next."""
+
+    async def no_delay() -> int:
+        accepted: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+        def look(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            connection = writer.get_extra_info("socket")
+            accepted.set_result(connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            writer.close()
+
+        with _listen("127.0.0.1", 0) as listener:
+            async with await asyncio.start_server(look, sock=listener):
+                _, writer = await asyncio.open_connection(*listener.getsockname())
+                writer.close()
+                return await accepted
+
+    with ThreadPoolExecutor() as pool:  # in a thread of its own: Playwright keeps a loop in the main one
+        assert pool.submit(asyncio.run, no_delay()).result()
+
+
+def test_a_port_in_use_is_one_line(taken: int) -> None:
+    """It names the port and what to write; nothing is served."""
+    result = serve("--port", str(taken))
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == (
+        f"Error: Cannot listen on 127.0.0.1, port {taken}: Address already in use. "
+        "Choose another with --port (or PANEL_PORT) and --host (or PANEL_HOST).\n"
+    )
+
+
+def test_host_and_port_may_be_settings(taken: int, tmp_path: Path) -> None:
+    """From `.env`, too; an option goes first."""
+    (tmp_path / ".env").write_text(f"PANEL_PORT={taken}\nPANEL_HOST=127.0.0.1\n", encoding="utf-8")
+    assert f"Cannot listen on 127.0.0.1, port {taken}: " in serve().stderr
+    assert "Cannot listen on 192.0.2.1, port " in serve("--host", "192.0.2.1").stderr
+
+
+@pytest.mark.parametrize("host", ["no host", "ü..b", "[::1]", "http://127.0.0.1", "127.0.0.1:80"])
+def test_a_host_that_nobody_knows_is_one_line(host: str) -> None:
+    """With a reason in words; no traceback of the resolver, nor its number."""
+    result = serve("--host", host)
+    assert (result.exit_code, result.stdout) == (1, "")
+    said = re.fullmatch(
+        rf"Error: Cannot listen on {re.escape(host)}, port 8501: (.+)\. Choose .+\n", result.stderr
+    )
+    assert said
+    assert "rror" not in said[1]
+
+
+def test_a_certificate_without_its_key_is_one_line(tmp_path: Path) -> None:
+    """Told before anything is loaded, with the option that is missing; a file with both needs no second."""
+    both = self_signed(tmp_path)
+    alone = tmp_path / "alone.pem"
+    alone.write_text(
+        both.read_text().partition("-----BEGIN CERTIFICATE")[2].join(["-----BEGIN CERTIFICATE", ""])
+    )
+    result = serve("--ssl-certfile", str(alone))
+    assert result.exit_code == 1
+    assert result.stderr == (
+        f"Error: --ssl-certfile {alone}: certificate and key cannot be used (no PEM certificate and key in it). "
+        "Give its key with --ssl-keyfile.\n"
+    )
+    assert (
+        serve("--ssl-keyfile", str(both)).stderr == "Error: --ssl-keyfile needs --ssl-certfile beside it.\n"
+    )
+    assert "Cannot listen" in serve("--ssl-certfile", str(both), "--host", "192.0.2.1").stderr
+
+
+def test_an_encrypted_key_is_refused_and_nobody_is_asked_for_its_password(tmp_path: Path) -> None:
+    """One line with the cure, though a terminal is there to ask; in a file of its own or beside the certificate."""
+    both = self_signed(tmp_path)
+    key = serialization.load_pem_private_key(both.read_bytes(), None)
+    encryption = serialization.BestAvailableEncryption(b"test-password-not-secret")
+    encrypted = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)
+    certificate = both.read_bytes().partition(b"-----BEGIN CERTIFICATE")[2]
+    both.write_bytes(encrypted + b"-----BEGIN CERTIFICATE" + certificate)
+    (tmp_path / "key.pem").write_bytes(encrypted)
+    own = clean_environment({"PANEL_STATE_URL": "memory://"})
+    for options in ([], ["--ssl-keyfile", str(tmp_path / "key.pem")]):
+        command = [*COMMAND, "serve", "--port", "0", "--ssl-certfile", str(both), *options]
+        with at_a_terminal(command, tmp_path / "serve.log", own) as (running, _):
+            assert running.running.wait(timeout=15) == 1
+            assert running.log == (
+                f"Error: --ssl-certfile {both}: certificate and key cannot be used (the key is encrypted). "
+                "Take its password off: openssl pkey -in KEY -out PLAIN_KEY, then chmod 600 PLAIN_KEY.\n"
+            )
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o604])
+def test_a_store_for_everybody_stops_the_start(add_user: AddUser, tmp_path: Path, mode: int) -> None:
+    """Exit 1 and a line with the cure."""
+    add_user("alice", roles=["admin"])
+    (tmp_path / "auth.yaml").chmod(mode)
+    result = serve()
+    assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+    assert f"Run: chmod 600 {tmp_path / 'auth.yaml'}" in result.stderr
+
+
+def test_plain_http_for_other_machines_is_warned_of(tmp_path: Path, add_user: AddUser) -> None:
+    """Browsers there keep no Secure cookie; the line names both ways out."""
+    add_user("alice", roles=["admin"])
+    with serving(tmp_path, "--host", "0.0.0.0", "--port", "0") as (_, log):  # noqa: S104 - what it warns of
+        line = wait_for(log, r"WARNING integrations: (Without HTTPS.+)\n")[1]
+    assert "--ssl-certfile" in line
+    assert "PANEL_COOKIE_SECURE=false" in line
+
+
+def test_the_command_is_named_as_it_can_be_called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its word on the PATH, by its path below the working directory, by its whole path, or by its module."""
+    folder = tmp_path / ".venv" / "bin"
+    folder.mkdir(parents=True)
+    (folder / "integrations").touch(mode=0o755)
+    monkeypatch.setattr(sys, "executable", str(folder / "python"))
+    monkeypatch.setenv("PATH", os.defpath)
+    assert command.name() == ".venv/bin/integrations"
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert command.name() == str(folder / "integrations")
+    monkeypatch.setenv("PATH", str(folder))
+    assert command.name() == "integrations"
+    (folder / "integrations").unlink()
+    assert command.name() == f"{folder / 'python'} -m integrations.cli"
