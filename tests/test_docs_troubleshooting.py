@@ -1,4 +1,4 @@
-"""docs/troubleshooting.md: each slip is made, and the panel says what the table says."""
+"""docs/troubleshooting.md: each mistake is made, and the panel shows the message of the table."""
 
 import errno
 import os
@@ -20,7 +20,7 @@ from integrations.readings import fetch
 from integrations.settings import panel_settings
 from tests.access.test_store import as_nobody_special
 from tests.conftest import PASSWORD, AddUser
-from tests.transport.test_client import self_signed
+from tests.support.certificate import self_signed
 
 ROOT = Path(__file__).parents[1]
 TABLE = re.findall(
@@ -31,7 +31,7 @@ TABLE = re.findall(
 
 
 class Place:
-    """Where slips are made: what each needs, and what the panel says of it."""
+    """A folder with a panel to make mistakes in, and the messages that follow."""
 
     def __init__(
         self, folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
@@ -42,25 +42,27 @@ class Place:
         self.log = caplog
 
     def run(self, *arguments: str, **variables: str) -> str:
-        """What a command says with these variables."""
+        """Run a command with these variables; return its output."""
         for name, value in variables.items():
             self.monkeypatch.setenv(name, value)
         return CliRunner().invoke(main, arguments, input=f"{PASSWORD}\n").output
 
     def start(self) -> str:
-        """What the log says at the start."""
-        self.monkeypatch.setattr(checks, "prepare_log", lambda _: None)  # the test hears the log as it is
+        """Prepare the panel; return the log."""
+        self.monkeypatch.setattr(
+            checks, "prepare_log", lambda _: None
+        )  # it would take the log away from caplog
         checks.prepare()
         return self.log.text
 
     def with_store(self, text: str, mode: int = 0o600) -> str:
-        """What `check` says of a store."""
+        """Write a store; return the output of `check`."""
         self.store.write_text(text, encoding="utf-8")
         self.store.chmod(mode)
         return self.run("check", "--offline")
 
     def add_user(self) -> str:
-        """What `users add` says."""
+        """Run `users add`; return its output."""
         return self.run("users", "add", "bob", "--role", "admin", "--password-stdin")
 
 
@@ -144,8 +146,8 @@ def _certificate_alone(place: Place) -> str:
 
 
 def _plain_http(place: Place) -> str:
-    with socket.create_server(("0.0.0.0", 0)) as listener:  # noqa: S104 - the slip
-        serve_module._announce(listener, "", panel_settings(), encrypted=False)
+    with socket.create_server(("0.0.0.0", 0)) as listener:  # noqa: S104 - the mistake
+        serve_module._announce(listener, "", encrypted=False)
     return place.log.text
 
 
@@ -173,9 +175,9 @@ def _old_python(place: Place) -> str:
 
 
 GOOD_USERS = "credentials: {usernames: {}}\n"
-SLIPS: dict[str, Callable[[Place], str]] = {
+MISTAKES: dict[str, Callable[[Place], str]] = {
     "a total with commas": lambda place: place.run("usage", IMAI_TOTAL_CREDITS="10,000"),
-    "a total that reads differently from country to country": lambda place: place.run(
+    "a total with a point that may separate thousands": lambda place: place.run(
         "usage", IMAI_TOTAL_CREDITS="10.000"
     ),
     "quotes inside a value, as `docker --env-file` leaves them": lambda place: place.run(
@@ -185,18 +187,18 @@ SLIPS: dict[str, Callable[[Place], str]] = {
     "a misspelt name": _misspelt,
     "`.env` saved as Latin-1": _latin_1,
     "a line of `.env` with a colon, or with one quote alone": _unreadable_line,
-    "a directory called `.env`, as Docker makes one where it finds no file to mount": _directory,
+    "a directory called `.env`; Docker makes one if there is no file to mount": _directory,
     "another working directory": _elsewhere,
     "sign-ins listed or ended in another folder than the panel's": lambda place: place.run(
         "sessions", "end", "--all", PANEL_STATE_URL=f"sqlite:///{place.folder}/elsewhere/state.sqlite3"
     ),
-    "`--env-file` with a pipe of the shell": lambda place: place.run("--env-file", "/dev/fd/1", "usage"),
+    "`--env-file` with a shell's pipe": lambda place: place.run("--env-file", "/dev/fd/1", "usage"),
     "a base URL without its path": _without_path,
     "a base URL with http": lambda place: place.run("usage", IMAI_API_BASE_URL="http://imai.co/api"),
     "a wrong key": lambda place: place.run("check", IMAI_API_KEY="another-test-key"),
     "no user yet": _no_user,
     "five wrong passwords": _wrong_passwords,
-    "a store for everybody": _for_everybody,
+    "a store that others may read": _for_everybody,
     "a store with tabs": lambda place: place.with_store("roles:\n\tadmin: []\n"),
     "a star without quotes in the store": lambda place: place.with_store("roles:\n  admin: [*]\n"),
     "streamlit-authenticator's own file as the store": lambda place: place.with_store(
@@ -216,23 +218,25 @@ SLIPS: dict[str, Callable[[Place], str]] = {
 
 
 def test_every_row_is_tried() -> None:
-    """The table has the slips that are made here, in their order, and no other."""
-    assert [slip for slip, _ in TABLE] == list(SLIPS)
+    """The table has the mistakes of this file, in their order, and no others."""
+    assert [mistake for mistake, _ in TABLE] == list(MISTAKES)
 
 
 @pytest.fixture
 def place(
     add_user: AddUser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> Place:
-    """A panel on which all is well yet."""
+    """A panel without a mistake yet."""
     add_user("alice", roles=["admin"])
     return Place(tmp_path, monkeypatch, caplog)
 
 
-@pytest.mark.parametrize(("slip", "documented"), TABLE)
-def test_a_slip_is_told_as_the_table_says(slip: str, documented: str, place: Place, imai: Simulator) -> None:
-    """In one line, without a traceback and without a secret."""
-    said = SLIPS[slip](place)
+@pytest.mark.parametrize(("mistake", "documented"), TABLE)
+def test_a_mistake_gives_the_message_of_the_table(
+    mistake: str, documented: str, place: Place, imai: Simulator
+) -> None:
+    """The message is one line, without a traceback and without a secret."""
+    said = MISTAKES[mistake](place)
     pattern = ".+".join(map(re.escape, documented.split("…")))
     assert re.search(pattern, said), said
     assert "Traceback" not in said

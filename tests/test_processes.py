@@ -1,100 +1,111 @@
-"""Two processes of the panel, as real ones, behind no stickiness: one panel, with a file as with Redis."""
+"""Two real processes that share a store and a state behave as one panel, with a file and with Redis."""
 
 import asyncio
 import json
 import signal
-import subprocess
 import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, ExitStack, suppress
-from dataclasses import dataclass, field
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
 
 from tests.state.redis_server import RedisServer
 from tests.support.processes import (
-    COMMAND,
     PASSWORD,
     Panel,
     Server,
     SimulatorProcess,
-    free_port,
+    run_another_process,
     run_async,
     run_panel,
     run_simulator,
-    serve,
+    wait_for,
 )
 from tests.support.viewer import Viewer
 
 FIGURE = "Remaining: **7,500** credits"
-VIEWERS = 50
 
 
-@dataclass
 class Pair:
-    """Two panels with one store and one state."""
+    """Two processes of a panel.
 
-    panel: Panel
-    folder: Path
-    settings: dict[str, str]
-    stack: ExitStack
-    servers: list[Server] = field(default_factory=list)
+    Args:
+        panel: the first process. Its settings of IMAI are in `.env`.
+        stack: ends the others.
+    """
+
+    def __init__(self, panel: Panel, stack: ExitStack) -> None:
+        self.panel, self._stack = panel, stack
+        self.servers = [panel.server, stack.enter_context(run_another_process(panel))]
+        self._accounts = 0
 
     @property
     def simulator(self) -> SimulatorProcess:
-        """Whom both ask."""
+        """The provider that both ask."""
         return self.panel.simulator
 
     @property
     def urls(self) -> list[str]:
-        """Of both."""
+        """The URLs of both."""
         return [server.url for server in self.servers]
 
-    def start(self) -> str:
-        """One process more; its URL."""
-        port = free_port()
-        command = [*COMMAND, "serve", "--port", str(port)]
-        self.servers.append(self.stack.enter_context(serve(command, port, self.folder, self.settings)))
-        return self.servers[-1].url
+    def reset(self) -> None:
+        """Start a killed process again, and let both forget every reading by giving them another account."""
+        self.simulator.control(reset=True)
+        for number, server in enumerate(self.servers):
+            if server.process.running.poll() is not None:
+                port = int(server.url.rpartition(":")[2])
+                self.servers[number] = self._stack.enter_context(run_another_process(self.panel, port))
+        self._accounts += 1
+        write_settings(self.panel.folder, self.simulator, total=10_000 + self._accounts)
+        for server in self.servers:
+            reload(server)
 
 
-@pytest.fixture(params=["file", "redis"])
-def state_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """Where both keep their state."""
-    if request.param == "file":
-        yield f"sqlite:///{tmp_path}/state.sqlite3"
-    else:
-        (tmp_path / "redis").mkdir()
-        with RedisServer(tmp_path / "redis") as server:
-            yield server.url
+def write_settings(folder: Path, simulator: SimulatorProcess, *, total: int) -> None:
+    """Write `.env`. A reading of another total counts as another account's."""
+    variables = {"API_BASE_URL": simulator.url, "API_KEY": simulator.key, "TOTAL_CREDITS": total}
+    lines = (f"IMAI_{name}={value}\n" for name, value in variables.items())
+    (folder / ".env").touch(mode=0o600)
+    (folder / ".env").write_text("".join(lines), encoding="utf-8")
 
 
-@pytest.fixture
-def ttl() -> int:
-    """How long readings are good."""
-    return 300
+def reload(server: Server) -> None:
+    """Let a process read its accounts again."""
+    before = server.process.log.count("Accounts read anew")
+    server.process.running.send_signal(signal.SIGHUP)
+    server.process.wait_for(lambda: server.process.log.count("Accounts read anew") > before)
 
 
-@pytest.fixture
-def pair(tmp_path: Path, state_url: str, ttl: int) -> Iterator[Pair]:
-    """Two panels, once they answer."""
+@pytest.fixture(scope="module", params=["file", "redis"])
+def both(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    """Run one pair for this file and each kind of state."""
+    folder = tmp_path_factory.mktemp("pair")
     with ExitStack() as stack:
-        simulator = stack.enter_context(run_simulator(tmp_path))
-        settings = {"PANEL_STATE_URL": state_url, "PANEL_CACHE_TTL_SECONDS": str(ttl)}
-        panel = stack.enter_context(run_panel(tmp_path, simulator, **settings))
-        own = {name: text for name, text in panel.environment.items() if name.startswith(("IMAI_", "PANEL_"))}
-        both = Pair(panel, tmp_path, own, stack, [panel.server])
-        both.start()
-        yield both
+        settings = {"IMAI_API_BASE_URL": "", "IMAI_API_KEY": "", "IMAI_TOTAL_CREDITS": ""}
+        if request.param == "redis":
+            (folder / "redis").mkdir()
+            settings["PANEL_STATE_URL"] = stack.enter_context(RedisServer(folder / "redis")).url
+        simulator = stack.enter_context(run_simulator(folder))
+        write_settings(folder, simulator, total=10_000)
+        panel = stack.enter_context(run_panel(folder, simulator, **settings))
+        yield Pair(panel, stack)
+
+
+@pytest.fixture
+def pair(both: Pair) -> Pair:
+    """Return the pair without any reading."""
+    both.reset()
+    return both
 
 
 def ask(url: str, path: str, *, cookie: str = "", ticket: str | None = None) -> tuple[int, str, str]:
-    """Status, body and cookie of an answer."""
+    """Return the status, the body and the cookie of an answer."""
     request = urllib.request.Request(f"{url}{path}", headers={"Cookie": cookie, "Origin": url})
     if ticket is not None:
         request.data = json.dumps({"ticket": ticket}).encode()
@@ -106,11 +117,11 @@ def ask(url: str, path: str, *, cookie: str = "", ticket: str | None = None) -> 
         return error.code, "", ""
 
 
-async def try_password(url: str, password: str) -> tuple[str, list[str]]:
-    """The ticket that the form gives, if it does, and what it says."""
+async def try_password(url: str, name: str, password: str) -> tuple[str, list[str]]:
+    """Return the ticket of the form, if there is one, and the texts of the page."""
     async with Viewer(url, timeout=60) as form:
         await form.first_visit()
-        form.fill("Username", "alice")
+        form.fill("Username", name)
         form.fill("Password", password)
         await form.click("Login")
         found = [item for item in form.screen.items() if item.kind == "bidi_component"]
@@ -118,34 +129,34 @@ async def try_password(url: str, password: str) -> tuple[str, list[str]]:
 
 
 def signed_in(form: str, exchange: str) -> str:
-    """The cookie of a sign-in whose form one process drew and whose ticket another one exchanges."""
-    ticket, _ = run_async(try_password(form, PASSWORD))
+    """Return the cookie of alice, who gets her ticket from one process and exchanges it at another."""
+    ticket, _ = run_async(try_password(form, "alice", PASSWORD))
     status, _, cookie = ask(exchange, "/integrations/session", ticket=ticket)
     assert status == 204
-    assert ask(exchange, "/integrations/session", ticket=ticket)[0] == 401
-    assert ask(form, "/integrations/session", ticket=ticket)[0] == 401
     return cookie
 
 
-async def page(url: str, cookie: str, *, text: str, press: str | None = None) -> list[str]:
-    """What a page reads once the text stands on it, and after a click."""
+async def page(url: str, cookie: str, *, press: str | None = None) -> None:
+    """Open the page, wait for the figure, and press a button if one is given."""
     async with Viewer(url, cookie, timeout=60) as viewer:
         await viewer.open()
-        await viewer.until(text)
+        await viewer.until(FIGURE)
         await viewer.finished()
         if press is not None:
             await viewer.click(press)
-        return viewer.texts()
 
 
-def test_a_sign_in_is_good_in_both_and_ends_in_both(pair: Pair) -> None:
-    """Form, ticket, check and page may each meet another process; so may log-out, and a change of the roles."""
+def test_a_sign_in_is_valid_in_both_and_ends_in_both(pair: Pair) -> None:
+    """Form, ticket, check and page may each meet another process; so may a log-out and a change of the roles."""
     one, other = pair.urls
-    cookie = signed_in(one, other)
+    ticket, _ = run_async(try_password(one, "alice", PASSWORD))
+    status, _, cookie = ask(other, "/integrations/session", ticket=ticket)
+    assert status == 204
     for url in (one, other):
+        assert ask(url, "/integrations/session", ticket=ticket)[0] == 401
         assert ask(url, "/integrations/session", cookie=cookie)[0] == 204
-        assert any(FIGURE in text for text in run_async(page(url, cookie, text=FIGURE)))
-    run_async(page(one, cookie, text=FIGURE, press="Log out"))
+        run_async(page(url, cookie))
+    run_async(page(one, cookie, press="Log out"))
     for url in (other, one):
         assert ask(url, "/integrations/usage", cookie=cookie)[0] == 401
     cookie = signed_in(other, one)
@@ -154,167 +165,57 @@ def test_a_sign_in_is_good_in_both_and_ends_in_both(pair: Pair) -> None:
         assert ask(url, "/integrations/usage", cookie=cookie)[0] == 401
 
 
-def sessions_end(pair: Pair, *whose: str) -> str:
-    """What `integrations sessions end` says, run beside both."""
-    command = [*COMMAND, "sessions", "end", *whose]
-    done = subprocess.run(
-        command, env=pair.panel.environment, cwd=pair.folder, capture_output=True, text=True, check=True
-    )
-    return done.stdout
-
-
-async def open_page_of_each(pair: Pair, cookie: str, change: Callable[[], object]) -> list[list[str]]:
-    """What an open page of each process reads at its next look after a change."""
-    async with AsyncExitStack() as stack:
-        viewers = [await stack.enter_async_context(Viewer(url, cookie, timeout=60)) for url in pair.urls]
-        for viewer in viewers:
-            await viewer.open()
-            await viewer.until(FIGURE)
-            await viewer.finished()
-        await asyncio.to_thread(change)
-        for viewer in viewers:
-            await viewer.rerun()
-        return [viewer.texts() for viewer in viewers]
-
-
-@pytest.mark.parametrize("how", ["password", "command"])
-def test_a_change_from_outside_ends_a_session_in_both(pair: Pair, how: str) -> None:
-    """A new password, and `sessions end`: open pages of both fall back to the form, and their cookie reads nothing."""
-    cookie = signed_in(*pair.urls)
-
-    def change() -> None:
-        if how == "password":
-            pair.panel.users("password", "alice", "--password-stdin")
-        else:
-            assert sessions_end(pair, "--user", "alice") == "Ended 1 sign-in.\n"
-
-    for texts in run_async(open_page_of_each(pair, cookie, change)):
-        assert "Username" in texts
-        assert not any(FIGURE in text for text in texts)
-    for url in pair.urls:
-        assert ask(url, "/integrations/usage", cookie=cookie)[0] == 401
-        assert ask(url, "/integrations/session", cookie=cookie)[0] == 401
-
-
 def test_guesses_are_counted_over_both(pair: Pair) -> None:
-    """Five, wherever; then the right password is refused by both."""
+    """After five wrong passwords, some at each, both refuse the right one."""
 
     async def guess() -> list[list[str]]:
-        return [(await try_password(pair.urls[number % 2], f"wrong {number}"))[1] for number in range(5)]
+        return [
+            (await try_password(pair.urls[number % 2], "victor", f"wrong {number}"))[1] for number in range(5)
+        ]
 
     for texts in run_async(guess()):
         assert "Username or password is incorrect." in texts
     for url in pair.urls:
-        ticket, texts = run_async(try_password(url, PASSWORD))
+        ticket, texts = run_async(try_password(url, "victor", PASSWORD))
         assert not ticket
         assert "Too many attempts. Try again later." in texts
 
 
-def test_fifty_viewers_of_each_make_one_call(pair: Pair) -> None:
-    """All at once, with nothing kept; after Refresh on one, the other shows what it gave."""
+def test_a_crowd_at_both_makes_one_call(pair: Pair) -> None:
+    """Twenty-five open pages and twenty-five readers of the JSON at each share one call, as there is no reading yet."""
     cookie = signed_in(*pair.urls)
     pair.simulator.control(latency_seconds=1)
 
     async def crowd() -> None:
-        pages = (page(url, cookie, text=FIGURE) for url in pair.urls for _ in range(VIEWERS))
-        await asyncio.gather(*pages)
+        await asyncio.gather(*(page(url, cookie) for url in pair.urls * 25))
 
-    run_async(crowd())
-    assert pair.simulator.calls() == 1
-    pair.simulator.control(spend="100", latency_seconds=0)
-    time.sleep(2)  # clicks at once after a call ask nothing, and the processes have clocks of their own
-    run_async(page(pair.urls[0], cookie, text=FIGURE, press="Refresh"))
-    assert "7400" in ask(pair.urls[1], "/integrations/usage", cookie=cookie)[1]
-    assert pair.simulator.calls() == 2
+    def read(url: str) -> str:
+        return ask(url, "/integrations/usage", cookie=cookie)[1]
 
-
-def test_a_crowd_shares_a_failure(pair: Pair) -> None:
-    """Good or bad: one call."""
-    cookie = signed_in(*pair.urls)
-    pair.simulator.control(mode="internal_server_error", latency_seconds=0.5)
-    bodies: list[str] = []
-
-    def read(url: str) -> None:
-        bodies.append(ask(url, "/integrations/usage", cookie=cookie)[1])
-
-    threads = [threading.Thread(target=read, args=(url,)) for url in pair.urls * 25]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(bodies) == 50
-    assert all('"provider_unavailable"' in body for body in bodies)
+    with ThreadPoolExecutor(50) as pool:
+        bodies = pool.map(read, pair.urls * 25)
+        run_async(crowd())
+        assert all('"remainingQuota":7500' in body for body in bodies)
     assert pair.simulator.calls() == 1
 
 
-def test_an_outage_that_another_process_ends_is_over_in_the_log(pair: Pair) -> None:
-    """The one that met it tells its end, once it gives the other's reading."""
-    cookie = signed_in(*pair.urls)
-    pair.simulator.control(mode="internal_server_error")
-    ask(pair.urls[0], "/integrations/usage", cookie=cookie)
-    pair.simulator.control(mode="ok")
-    time.sleep(2)  # clicks at once after a call ask nothing
-    run_async(page(pair.urls[1], cookie, text="Unable to fetch quota.", press="Retry"))
-    assert '"remainingQuota":7500' in ask(pair.urls[0], "/integrations/usage", cookie=cookie)[1]
-    met, other = (server.process.log for server in pair.servers)
-    assert [met.count("IMAI: no reading"), met.count("IMAI: reading again after")] == [1, 1]
-    assert "IMAI: " not in other
-    assert pair.simulator.calls() == 2
-
-
-def test_when_the_asking_process_is_killed_another_one_asks(pair: Pair) -> None:
-    """The others have the figure within the deadline."""
+def test_if_the_asking_process_is_killed_the_other_one_asks(pair: Pair) -> None:
+    """The other one has the figure within the deadline."""
     cookie = signed_in(*pair.urls)
     pair.simulator.control(latency_seconds=2)
-    asking = threading.Thread(target=lambda: _quietly(pair.urls[0], cookie))
+
+    def ask_in_vain() -> None:
+        with suppress(OSError):  # its process is killed
+            ask(pair.urls[0], "/integrations/usage", cookie=cookie)
+
+    asking = threading.Thread(target=ask_in_vain)
     asking.start()
-    while pair.simulator.calls() == 0:
-        time.sleep(0.01)
+    wait_for(pair.simulator.calls, "the call of the first process")
     begun = time.monotonic()
-    pair.servers[0].process.running.send_signal(signal.SIGKILL)
+    pair.servers[0].process.running.kill()
+    pair.servers[0].process.running.wait()
     status, body, _ = ask(pair.urls[1], "/integrations/usage", cookie=cookie)
     assert (status, '"remainingQuota":7500' in body) == (200, True)
     assert time.monotonic() - begun < 10
     assert pair.simulator.calls() == 2
     asking.join()
-
-
-@pytest.mark.parametrize("ttl", [2])
-def test_both_together_ask_once_when_the_time_of_a_reading_is_over(pair: Pair, ttl: int) -> None:
-    """However many read in both at that moment: one call, whose figure all have."""
-    cookie = signed_in(*pair.urls)
-
-    def read(number: int) -> str:
-        return ask(pair.urls[number % 2], "/integrations/usage", cookie=cookie)[1]
-
-    read(0)
-    pair.simulator.control(latency_seconds=0.3)
-    for calls, left in ((2, 7400), (3, 7300)):
-        pair.simulator.control(spend="100")
-        time.sleep(ttl)
-        with ThreadPoolExecutor(20) as pool:
-            assert all(f'"remainingQuota":{left}' in body for body in pool.map(read, range(20)))
-        assert pair.simulator.calls() == calls
-
-
-def _quietly(url: str, cookie: str) -> None:
-    with suppress(OSError):  # its process was killed
-        ask(url, "/integrations/usage", cookie=cookie)
-
-
-@pytest.mark.parametrize("ttl", [1])
-def test_a_restart_with_the_provider_down_shows_the_last_good_figures(pair: Pair, ttl: int) -> None:
-    """At once and marked; nobody has to sign in anew, and nothing of it is a traceback."""
-    cookie = signed_in(*pair.urls)
-    run_async(page(pair.urls[0], cookie, text=FIGURE))
-    for server in pair.servers:
-        server.process.running.send_signal(signal.SIGTERM)
-        server.process.running.wait(timeout=20)
-    pair.simulator.control(mode="internal_server_error")
-    url = pair.start()
-    texts = "\n".join(run_async(page(url, cookie, text=FIGURE)))
-    assert "Last good reading" in texts
-    assert "Unable to fetch quota. Please try again." in texts
-    for server in pair.servers:
-        assert "Traceback" not in server.process.log
-        assert "fails" not in server.process.log

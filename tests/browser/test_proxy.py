@@ -12,7 +12,7 @@ from websockets.sync.client import connect
 from websockets.typing import Origin
 
 from tests.browser.conftest import refresh_after_spending, sign_in
-from tests.browser.test_deploy import CONFIGURATION, nginx
+from tests.support.nginx import CONFIGURATION, nginx
 from tests.support.processes import ROOT, Panel, SimulatorProcess, run_panel
 
 

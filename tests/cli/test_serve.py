@@ -21,9 +21,9 @@ from integrations import command
 from integrations.cli.main import main
 from integrations.cli.serve import _listen
 from tests.conftest import PASSWORD, AddUser
+from tests.support.certificate import self_signed
 from tests.support.processes import COMMAND, clean_environment
 from tests.support.terminal import at_a_terminal
-from tests.transport.test_client import self_signed
 
 
 @pytest.fixture

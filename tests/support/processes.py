@@ -353,6 +353,20 @@ def run_panel(
         yield Panel(server.url, folder, clean_environment(environment), simulator, server)
 
 
+@contextmanager
+def run_another_process(panel: Panel, port: int | None = None) -> Iterator[Server]:
+    """Run one more process of a panel, with its settings, store and state; yield it once it answers.
+
+    Args:
+        panel: the first process.
+        port: of the new process; a free one by default.
+    """
+    port = port or free_port()
+    own = {name: text for name, text in panel.environment.items() if name.startswith(_CONFIGURING)}
+    with serve([*COMMAND, "serve", "--port", str(port)], port, panel.folder, own) as server:
+        yield server
+
+
 def _users(environment: Mapping[str, str], *arguments: str) -> None:
     subprocess.run(
         [*COMMAND, "users", *arguments],

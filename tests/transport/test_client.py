@@ -10,21 +10,17 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from integrations.quota.errors import ErrorCode, ProviderError
 from integrations.transport.client import MAX_ATTEMPTS, MAX_BODY_BYTES, Client
 from integrations.transport.deadline import Deadline
 from integrations.transport.response import Response
 from tests.providers.hostile import BOMB, Behaviour, answer, flooding, hostile, never_accepting
+from tests.support.certificate import self_signed
 
 HEADERS = {"Authorization": "test-key"}
 GOOD = answer(200, b'{"left": 1}')
@@ -203,25 +199,6 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path: Path) -> Non
     assert failure.code is ErrorCode.NETWORK
     assert len(accepted) == 1
     assert b"test-key" not in b"".join(heard)
-
-
-def self_signed(folder: Path, *, days: int = 1) -> Path:
-    """Write a certificate for 127.0.0.1, valid for this many days from now, and its key into one file."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    certificate = (
-        x509.CertificateBuilder(issuer_name=name, subject_name=name, public_key=key.public_key())
-        .serial_number(1)
-        .not_valid_before(datetime.now(UTC) - timedelta(days=9))
-        .not_valid_after(datetime.now(UTC) + timedelta(days=days))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    file = folder / "server.pem"
-    no_password = serialization.NoEncryption()
-    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, no_password)
-    file.write_bytes(private + certificate.public_bytes(serialization.Encoding.PEM))
-    return file
 
 
 @contextmanager
