@@ -52,7 +52,7 @@ def demo(port: int | None) -> None:
         url = f"http://localhost:{listener.getsockname()[1]}"
         click.echo(f"{source}\n\n  URL       {url}\n  User      {_USER}\n  Password  {password}\n")
         click.echo("Ctrl+C ends the demo.")
-        serve.run(listener, pending)
+        serve.run(serve.load(listener), listener, pending)
     serve.leave()
 
 

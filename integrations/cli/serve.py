@@ -44,16 +44,20 @@ def serve(
     Exit 0 after SIGTERM or Ctrl+C, 1 if it cannot start. SIGHUP reads the providers' file again. At a terminal SIGHUP
     ends the panel, because the terminal was closed.
     """
-    pending = note_signals(end if os.isatty(0) else _reload)
+    at_terminal = os.isatty(0)
+    pending = note_signals(end if at_terminal else signal.SIG_IGN)
     settings = checks.check()
     _check_certificate(ssl_certfile, ssl_keyfile)
     with listen(host or settings.host, settings.port if port is None else port) as listener:
-        run(listener, pending, certificate=ssl_certfile, key=ssl_keyfile, root_path=root_path)
+        server = load(listener, certificate=ssl_certfile, key=ssl_keyfile, root_path=root_path)
+        if hasattr(signal, "SIGHUP") and not at_terminal:
+            signal.signal(signal.SIGHUP, _reload)
+        run(server, listener, pending)
     leave()
 
 
 def note_signals(on_hangup: Callable[[int, FrameType | None], object] | signal.Handlers) -> list[int]:
-    """Return a list that collects SIGINT and SIGTERM from now on; `run` ends at once if it is not empty.
+    """Return a list that collects SIGINT and SIGTERM from now on, until `run` handles them.
 
     They raise nothing, because Python may swallow the KeyboardInterrupt of a Ctrl+C during an import.
 
@@ -137,26 +141,51 @@ def listen(host: str, port: int) -> socket.socket:
     return socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP, fileno=listener.detach())
 
 
-def run(
-    listener: socket.socket,
-    pending: list[int],
-    *,
-    certificate: str | None = None,
-    key: str | None = None,
-    root_path: str = "",
-) -> None:
-    """Serve on this socket until SIGINT or SIGTERM.
+def load(
+    listener: socket.socket, *, certificate: str | None = None, key: str | None = None, root_path: str = ""
+) -> "uvicorn.Server":
+    """Log the address, import the panel, and return its server.
 
     Args:
         listener: from `listen`.
-        pending: from `note_signals`.
         certificate: path of a PEM file; with one the panel speaks HTTPS.
         key: path of the certificate's key, if it is in another file.
         root_path: the path under which a proxy shows the panel.
     """
     _announce(listener, root_path, encrypted=certificate is not None)
     _set_home()
-    server = _server(certificate, key, root_path)
+    # The websockets library reads this at its import. Its default of 8 KiB is too small for a browser's cookies.
+    os.environ.setdefault("WEBSOCKETS_MAX_LINE_LENGTH", "65536")
+
+    import uvicorn  # noqa: PLC0415 - heavy, and the other commands do without
+
+    from integrations.app import app  # noqa: PLC0415
+    from integrations.web.protocols import MAX_HEADER_BYTES, HttpProtocol, WebsocketProtocol  # noqa: PLC0415
+    from integrations.web.websocket_guard import MAX_MESSAGE_BYTES  # noqa: PLC0415
+
+    config = uvicorn.Config(
+        app,
+        ssl_certfile=certificate,
+        ssl_keyfile=key,
+        root_path=root_path,
+        lifespan="on",
+        http=HttpProtocol,
+        h11_max_incomplete_event_size=MAX_HEADER_BYTES,
+        ws=WebsocketProtocol,
+        ws_max_size=MAX_MESSAGE_BYTES,
+        ws_per_message_deflate=False,  # as Streamlit's own server: compression state is 45 KiB a viewer
+        proxy_headers=False,  # the app reads them itself, from the proxies that the settings name
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=_DRAIN_SECONDS,
+        callback_notify=_notify_systemd,
+    )
+    return uvicorn.Server(config)
+
+
+def run(server: "uvicorn.Server", listener: socket.socket, pending: list[int]) -> None:
+    """Serve on this socket until SIGINT or SIGTERM; not at all if one is pending (`note_signals`)."""
     for number in _ENDING:  # uvicorn does so only a little later
         signal.signal(number, server.handle_exit)
     if not pending:
@@ -180,36 +209,6 @@ def _set_home() -> None:
         Path.home()
     except RuntimeError:
         os.environ["HOME"] = str(Path.cwd())
-
-
-def _server(certificate: str | None, key: str | None, root_path: str) -> "uvicorn.Server":
-    # The websockets library reads this at its import. Its default of 8 KiB is too small for a browser's cookies.
-    os.environ.setdefault("WEBSOCKETS_MAX_LINE_LENGTH", "65536")
-
-    import uvicorn  # noqa: PLC0415 - heavy, and the other commands do without
-
-    from integrations.web.protocols import MAX_HEADER_BYTES, HttpProtocol, WebsocketProtocol  # noqa: PLC0415
-    from integrations.web.websocket_guard import MAX_MESSAGE_BYTES  # noqa: PLC0415
-
-    config = uvicorn.Config(
-        "integrations.app:app",
-        ssl_certfile=certificate,
-        ssl_keyfile=key,
-        root_path=root_path,
-        lifespan="on",
-        http=HttpProtocol,
-        h11_max_incomplete_event_size=MAX_HEADER_BYTES,
-        ws=WebsocketProtocol,
-        ws_max_size=MAX_MESSAGE_BYTES,
-        ws_per_message_deflate=False,  # as Streamlit's own server: compression state is 45 KiB a viewer
-        proxy_headers=False,  # the app reads them itself, from the proxies that the settings name
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=_DRAIN_SECONDS,
-        callback_notify=_notify_systemd,
-    )
-    return uvicorn.Server(config)
 
 
 async def _notify_systemd() -> None:

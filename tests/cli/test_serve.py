@@ -1,4 +1,4 @@
-"""`integrations serve`, as a process where it serves and in this one where it does not start."""
+"""`integrations serve`: as a process if it serves, in this process if it does not start."""
 
 import asyncio
 import os
@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives import serialization
 
 from integrations import command
 from integrations.cli.main import main
-from integrations.cli.serve import _listen
+from integrations.cli.serve import listen
 from tests.conftest import PASSWORD, AddUser
 from tests.support.certificate import self_signed
 from tests.support.processes import COMMAND, clean_environment
@@ -28,13 +28,13 @@ from tests.support.terminal import at_a_terminal
 
 @pytest.fixture
 def taken() -> Iterator[int]:
-    """A port on which somebody listens already."""
+    """Listen on a port and yield it."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         yield listener.getsockname()[1]
 
 
 def serve(*arguments: str) -> Result:
-    """The command in this process, where it does not get as far as serving."""
+    """Run the command in this process; it must fail before it serves."""
     return CliRunner().invoke(main, ["serve", *arguments])
 
 
@@ -42,12 +42,12 @@ def serve(*arguments: str) -> Result:
 def serving(
     folder: Path, *arguments: str, before: tuple[str, ...] = ()
 ) -> Iterator[tuple["subprocess.Popen[bytes]", Path]]:
-    """The command as a process in this folder, and its log; killed at the end if it is still there.
+    """Run the command as a process; yield it and its log, and kill it at the end.
 
     Args:
-        folder: where it runs.
+        folder: its working directory.
         arguments: of `serve`.
-        before: what stands before `serve`.
+        before: arguments before `serve`.
     """
     log = folder / "serve.log"
     with log.open("wb") as output:
@@ -65,7 +65,7 @@ def serving(
 
 
 def wait_for(log: Path, pattern: str) -> "re.Match[str]":
-    """What the log says, once it does."""
+    """Wait for this pattern in the log."""
     end = time.monotonic() + 30
     while not (found := re.search(pattern, log.read_text())):
         assert time.monotonic() < end, log.read_text()
@@ -73,10 +73,10 @@ def wait_for(log: Path, pattern: str) -> "re.Match[str]":
     return found
 
 
-def test_the_start_says_where_it_serves_and_ends_with_the_command_that_helps(
+def test_the_start_logs_the_address_and_the_command_for_the_first_user(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without users its last line has a command that makes the first, as it stands there."""
+    """Without users the last line has a command that works as it is."""
     monkeypatch.delenv("PANEL_AUTH_FILE")
     with serving(tmp_path, "--port", "0") as (_, log):
         hint = wait_for(log, r"Make the first user: (.+)\n")[1]
@@ -90,10 +90,10 @@ def test_the_start_says_where_it_serves_and_ends_with_the_command_that_helps(
     assert (tmp_path / ".streamlit" / "auth.yaml").is_file()
 
 
-def test_the_command_that_helps_reads_the_settings_that_the_panel_read(
+def test_the_command_for_the_first_user_names_the_file_of_settings(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With another file of settings it makes the user in that one's store, from whatever folder."""
+    """It uses the store of that file from any folder."""
     monkeypatch.delenv("PANEL_AUTH_FILE")
     elsewhere, settings = tmp_path / "else where", tmp_path / "the env"
     elsewhere.mkdir()
@@ -119,7 +119,7 @@ def test_small_messages_are_sent_at_once() -> None:
             accepted.set_result(connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
             writer.close()
 
-        with _listen("127.0.0.1", 0) as listener:
+        with listen("127.0.0.1", 0) as listener:
             async with await asyncio.start_server(look, sock=listener):
                 _, writer = await asyncio.open_connection(*listener.getsockname())
                 writer.close()
@@ -130,7 +130,7 @@ def test_small_messages_are_sent_at_once() -> None:
 
 
 def test_a_port_in_use_is_one_line(taken: int) -> None:
-    """It names the port and what to write; nothing is served."""
+    """The line names the port and the options."""
     result = serve("--port", str(taken))
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr == (
@@ -140,26 +140,26 @@ def test_a_port_in_use_is_one_line(taken: int) -> None:
 
 
 def test_host_and_port_may_be_settings(taken: int, tmp_path: Path) -> None:
-    """From `.env`, too; an option goes first."""
+    """They may be in `.env`; an option overrides them."""
     (tmp_path / ".env").write_text(f"PANEL_PORT={taken}\nPANEL_HOST=127.0.0.1\n", encoding="utf-8")
     assert f"Cannot listen on 127.0.0.1, port {taken}: " in serve().stderr
     assert "Cannot listen on 192.0.2.1, port " in serve("--host", "192.0.2.1").stderr
 
 
 @pytest.mark.parametrize("host", ["no host", "ü..b", "[::1]", "http://127.0.0.1", "127.0.0.1:80"])
-def test_a_host_that_nobody_knows_is_one_line(host: str) -> None:
-    """With a reason in words; no traceback of the resolver, nor its number."""
+def test_an_unknown_host_is_one_line(host: str) -> None:
+    """The reason is in words, without the resolver's traceback and number."""
     result = serve("--host", host)
     assert (result.exit_code, result.stdout) == (1, "")
-    said = re.fullmatch(
+    line = re.fullmatch(
         rf"Error: Cannot listen on {re.escape(host)}, port 8501: (.+)\. Choose .+\n", result.stderr
     )
-    assert said
-    assert "rror" not in said[1]
+    assert line
+    assert "rror" not in line[1]
 
 
 def test_a_certificate_without_its_key_is_one_line(tmp_path: Path) -> None:
-    """Told before anything is loaded, with the option that is missing; a file with both needs no second."""
+    """The line names the missing option; a file with both needs none."""
     both = self_signed(tmp_path)
     alone = tmp_path / "alone.pem"
     alone.write_text(
@@ -177,8 +177,8 @@ def test_a_certificate_without_its_key_is_one_line(tmp_path: Path) -> None:
     assert "Cannot listen" in serve("--ssl-certfile", str(both), "--host", "192.0.2.1").stderr
 
 
-def test_an_encrypted_key_is_refused_and_nobody_is_asked_for_its_password(tmp_path: Path) -> None:
-    """One line with the cure, though a terminal is there to ask; in a file of its own or beside the certificate."""
+def test_an_encrypted_key_is_refused_without_asking_for_its_password(tmp_path: Path) -> None:
+    """One line has the fix, also at a terminal, and also for a key in the certificate's file."""
     both = self_signed(tmp_path)
     key = serialization.load_pem_private_key(both.read_bytes(), None)
     encryption = serialization.BestAvailableEncryption(b"test-password-not-secret")
@@ -198,8 +198,8 @@ def test_an_encrypted_key_is_refused_and_nobody_is_asked_for_its_password(tmp_pa
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o604])
-def test_a_store_for_everybody_stops_the_start(add_user: AddUser, tmp_path: Path, mode: int) -> None:
-    """Exit 1 and a line with the cure."""
+def test_a_store_that_others_may_read_stops_the_start(add_user: AddUser, tmp_path: Path, mode: int) -> None:
+    """Exit 1 and one line with the fix."""
     add_user("alice", roles=["admin"])
     (tmp_path / "auth.yaml").chmod(mode)
     result = serve()
@@ -207,8 +207,8 @@ def test_a_store_for_everybody_stops_the_start(add_user: AddUser, tmp_path: Path
     assert f"Run: chmod 600 {tmp_path / 'auth.yaml'}" in result.stderr
 
 
-def test_plain_http_for_other_machines_is_warned_of(tmp_path: Path, add_user: AddUser) -> None:
-    """Browsers there keep no Secure cookie; the line names both ways out."""
+def test_plain_http_for_other_machines_logs_a_warning(tmp_path: Path, add_user: AddUser) -> None:
+    """Browsers of other machines keep no Secure cookie; the line names both fixes."""
     add_user("alice", roles=["admin"])
     with serving(tmp_path, "--host", "0.0.0.0", "--port", "0") as (_, log):  # noqa: S104 - what it warns of
         line = wait_for(log, r"WARNING integrations: (Without HTTPS.+)\n")[1]
@@ -216,18 +216,10 @@ def test_plain_http_for_other_machines_is_warned_of(tmp_path: Path, add_user: Ad
     assert "PANEL_COOKIE_SECURE=false" in line
 
 
-def test_the_command_is_named_as_it_can_be_called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By its word on the PATH, by its path below the working directory, by its whole path, or by its module."""
-    folder = tmp_path / ".venv" / "bin"
-    folder.mkdir(parents=True)
-    (folder / "integrations").touch(mode=0o755)
-    monkeypatch.setattr(sys, "executable", str(folder / "python"))
-    monkeypatch.setenv("PATH", os.defpath)
-    assert command.name() == ".venv/bin/integrations"
-    (tmp_path / "elsewhere").mkdir()
-    monkeypatch.chdir(tmp_path / "elsewhere")
-    assert command.name() == str(folder / "integrations")
-    monkeypatch.setenv("PATH", str(folder))
+def test_hints_name_the_command_as_it_can_be_called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hints name the program if it is on the PATH, otherwise its module."""
+    (tmp_path / "integrations").touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
     assert command.name() == "integrations"
-    (folder / "integrations").unlink()
-    assert command.name() == f"{folder / 'python'} -m integrations.cli"
+    monkeypatch.setenv("PATH", os.defpath)
+    assert command.name() == f"{shlex.quote(sys.executable)} -m integrations.cli"
