@@ -1,4 +1,4 @@
-"""docs/deploy.md and the files of deploy/: what can be held without a server of its own."""
+"""docs/deploy.md and the files of deploy/, as far as a test needs no server of its own."""
 
 import fnmatch
 import json
@@ -20,7 +20,7 @@ from integrations.web.server import ROUTES
 
 ROOT = Path(__file__).parents[1]
 DOCUMENT = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
-UNIT = (ROOT / "deploy" / "integrations.readings.fetch").read_text(encoding="utf-8")
+UNIT = (ROOT / "deploy" / "integrations@.service").read_text(encoding="utf-8")
 NGINX = (ROOT / "deploy" / "nginx.conf").read_text(encoding="utf-8")
 CONTAINERFILE = (ROOT / "deploy" / "Containerfile").read_text(encoding="utf-8")
 SYSTEMD_ANALYZE = shutil.which("systemd-analyze")
@@ -28,7 +28,7 @@ MOST_EXPOSURE = 1.5
 
 
 def composition() -> dict[str, Any]:
-    """The panel's part of deploy/compose.yaml."""
+    """Return the panel's part of deploy/compose.yaml."""
     whole = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text(encoding="utf-8"))
     (panel,) = whole["services"].values()
     assert isinstance(panel, dict)
@@ -37,16 +37,16 @@ def composition() -> dict[str, Any]:
 
 @pytest.fixture
 def unit(tmp_path: Path) -> Path:
-    """The unit, with a command that is there."""
-    file = tmp_path / "integrations.readings.fetch"
+    """Write an instance of the unit, with a command that exists."""
+    file = tmp_path / "integrations@8501.service"
     command = Path(sys.executable).with_name("integrations")
     file.write_text(UNIT.replace("/opt/integrations/.venv/bin/integrations", str(command)), encoding="utf-8")
     return file
 
 
-@pytest.mark.skipif(SYSTEMD_ANALYZE is None and "CI" not in os.environ, reason="systemd is not here")
-def test_the_unit_is_right_and_tight(unit: Path) -> None:
-    """`systemd-analyze verify` has nothing to say, and `security` rates it as the document does."""
+@pytest.mark.skipif(SYSTEMD_ANALYZE is None and "CI" not in os.environ, reason="needs systemd")
+def test_the_unit_is_valid_and_restricted(unit: Path) -> None:
+    """`systemd-analyze verify` prints nothing, and `security` rates it as the document does."""
     verify = subprocess.run(
         [str(SYSTEMD_ANALYZE), "verify", unit], capture_output=True, text=True, check=False
     )
@@ -63,13 +63,14 @@ def test_the_unit_is_right_and_tight(unit: Path) -> None:
     assert f"rates it {found[1]} of 10" in DOCUMENT
 
 
-def test_the_unit_starts_a_command_of_ours(tmp_path: Path) -> None:
-    """The command knows each of its options, and its folders are the document's."""
+def test_the_unit_starts_the_panel(tmp_path: Path) -> None:
+    """The command accepts each option, the instance is its port, and the document names the same folders."""
     found = re.search(r"^ExecStart=(\S+) (.+)$", UNIT, re.MULTILINE)
     assert found
     settings = tmp_path / "env"
     settings.touch()
-    arguments = found[2].replace("/etc/integrations/env", str(settings)).split()
+    assert found[2].endswith(" serve --port %i")
+    arguments = found[2].replace("/etc/integrations/env", str(settings)).replace("%i", "8501").split()
     shown = CliRunner().invoke(main, [*arguments, "--help"])
     assert (shown.exit_code, shown.stderr) == (0, "")
     assert "serve [OPTIONS]" in shown.stdout
@@ -77,15 +78,15 @@ def test_the_unit_starts_a_command_of_ours(tmp_path: Path) -> None:
     assert "/etc/integrations/env" in DOCUMENT
 
 
-def test_nothing_goes_before_the_settings_file_unseen() -> None:
-    """Neither the unit nor the composition sets a variable, nor the image one that says where something is kept."""
+def test_nothing_overrides_the_settings_file() -> None:
+    """The unit and the composition set no variable, and the image sets only its address."""
     assert re.search(r"^(Environment|EnvironmentFile|PassEnvironment)=", UNIT, re.MULTILINE) is None
     assert "environment" not in composition()
     assert set(re.findall(r"\b((?:PANEL|IMAI)_\w+)=", CONTAINERFILE)) == {"PANEL_HOST"}
 
 
 def test_the_lines_of_nginx_are_explained() -> None:
-    """Each line that the document explains stands in the file, the limits among them."""
+    """Each line that the document explains is in the file, the limits too."""
     table = DOCUMENT.partition("| lines | why |")[2].partition("\n\n")[0]
     cells = " ".join(re.findall(r"^\| (.+?) \|", table, re.MULTILINE))
     explained = set(re.findall(r"`([^`]+)`", cells))
@@ -96,20 +97,20 @@ def test_the_lines_of_nginx_are_explained() -> None:
         "client_max_body_size",
         "large_client_header_buffers",
     }
-    assert explained >= limits | {"proxy_next_upstream", "max_fails"}
+    assert explained >= limits | {"least_conn", "proxy_next_upstream", "max_fails"}
     assert [line for line in explained if not fnmatch.fnmatch(NGINX, f"* {line}[ =;]*")] == []
 
 
 def test_the_health_addresses_are_routes() -> None:
-    """Each that the document or the image names is answered."""
+    """The document and the image name only routes of the panel."""
     paths = {route.path for route in ROUTES}
     named = set(re.findall(r"/integrations/health/\w+", DOCUMENT + CONTAINERFILE))
     assert named == {"/integrations/health/live", "/integrations/health/ready"}
     assert named <= paths
 
 
-def test_the_image_runs_as_somebody_else_with_settings_of_ours() -> None:
-    """Not as root; its command is the panel's; its variables are settings; nobody's store or key is copied."""
+def test_the_image_runs_the_panel_as_its_own_user() -> None:
+    """It is not root, its variables are settings, and it copies no store and no key."""
     assert re.search(r"^USER \d+$", CONTAINERFILE, re.MULTILINE)
     (command,) = re.findall(r"^CMD (.+)$", CONTAINERFILE, re.MULTILINE)
     assert json.loads(command) == ["integrations", "serve"]
@@ -119,8 +120,8 @@ def test_the_image_runs_as_somebody_else_with_settings_of_ours() -> None:
     assert left_out[:2] == [".*", "!.streamlit/config.toml"]
 
 
-def test_what_an_env_file_would_take_from_the_image_is_named() -> None:
-    """Whatever the image sets and `.env.example` sets otherwise."""
+def test_the_document_names_what_an_env_file_overrides_in_the_image() -> None:
+    """These are the variables that the image sets and `.env.example` sets differently."""
     example = (ROOT / ".env.example").read_text(encoding="utf-8")
     own = set(re.findall(r"\b(PANEL_\w+)=", CONTAINERFILE))
     taken = own & set(re.findall(r"^(PANEL_\w+)=.", example, re.MULTILINE))
@@ -130,7 +131,7 @@ def test_what_an_env_file_would_take_from_the_image_is_named() -> None:
 
 
 def test_the_composition_keeps_the_root_read_only_and_listens_on_loopback() -> None:
-    """Its files are there, and its command is the panel's; inside, it listens where the port is published."""
+    """Its files exist, and its command is the panel's and listens at the published port."""
     panel = composition()
     assert (ROOT / "deploy" / panel["build"]["context"] / panel["build"]["dockerfile"]).is_file()
     assert panel["read_only"] is True
@@ -140,14 +141,22 @@ def test_the_composition_keeps_the_root_read_only_and_listens_on_loopback() -> N
     assert panel["command"] == ["integrations", "serve", "--host", "0.0.0.0"]  # noqa: S104 - inside the container
 
 
+def test_the_commands_can_be_followed_in_one_shell() -> None:
+    """Only the two blocks that change to the project's folder use its relative paths."""
+    blocks = re.findall(r"```sh\n(.*?)```", DOCUMENT, re.DOTALL)
+    elsewhere = [block for block in blocks if "cd /opt/integrations\n" not in block]
+    assert len(elsewhere) == len(blocks) - 2
+    assert [block for block in elsewhere if re.search(r" (deploy|docs)/|make |\.env\b", block)] == []
+
+
 @pytest.mark.parametrize("target", sorted(set(re.findall(r"(?:^|`)make ([a-z-]+)", DOCUMENT, re.MULTILINE))))
 def test_every_target_is_in_the_makefile(target: str) -> None:
-    """What the document calls is there."""
+    """The document calls existing targets."""
     assert re.search(rf"^{target}:.*##", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
 
 
 def test_a_server_gets_the_pins_of_the_developers() -> None:
-    """Each version of requirements-run.lock is that of requirements.lock, and what only tests need is not in it."""
+    """requirements-run.lock has the versions of requirements.lock, without the tools of the tests."""
     pins = {
         name: set(re.findall(r"^([\w.-]+)==(\S+)", (ROOT / name).read_text(encoding="utf-8"), re.MULTILINE))
         for name in ("requirements.lock", "requirements-run.lock")

@@ -1,4 +1,4 @@
-"""The image: built by its recipe, on a root file system of Debian's packages, and started."""
+"""The image, built from deploy/Containerfile on a root file system of Debian's packages."""
 
 import json
 import os
@@ -33,10 +33,10 @@ class Container:
     buildah: tuple[str, ...]
     name: str
     files: Path
-    """Its root file system, as it is seen from outside."""
+    """Its root file system, seen from outside."""
 
     def command(self, *command: str, **variables: str) -> list[str]:
-        """The command line that runs a command in it, with the image's user, folder and variables."""
+        """Return the command line that runs a command in it, with the image's user, folder and variables."""
         options = [f"--env={name}={text}" for name, text in variables.items()]
         return [
             *self.buildah,
@@ -50,12 +50,12 @@ class Container:
         ]
 
     def run(self, *command: str, typed: str = "") -> str:
-        """Run one to its end."""
+        """Run a command to its end; return its output."""
         return output(self.command(*command), typed=typed)
 
 
 def output(command: list[str], typed: str = "") -> str:
-    """What it prints; its log where it fails."""
+    """Run a command; return its output, or fail with its log."""
     done = subprocess.run(command, cwd=ROOT, input=typed, capture_output=True, text=True, check=False)
     assert done.returncode == 0, (done.stdout + done.stderr)[-2000:]
     return done.stdout.strip()
@@ -63,7 +63,7 @@ def output(command: list[str], typed: str = "") -> str:
 
 @pytest.fixture(scope="module")
 def container() -> Iterator[Container]:
-    """A fresh one. Debian's own image is in a registry only: the base is made of the packages that it is made of."""
+    """Build the image and a container of it, on a base of packages, because Debian's image needs a registry."""
     with tempfile.TemporaryDirectory(prefix="image-") as folder:
         buildah = ("buildah", f"--root={folder}/root", f"--runroot={folder}/run")
         try:
@@ -81,7 +81,7 @@ def container() -> Iterator[Container]:
 
 @contextmanager
 def served(command: list[str], log: Path) -> Iterator["subprocess.Popen[bytes]"]:
-    """What a container runs, once it says that it serves; whatever happens, it does not outlive the block."""
+    """Run a command that serves; yield it once it logs the address, and kill it at the end."""
     with log.open("wb") as written:
         running = subprocess.Popen(command, stderr=written)
     try:
@@ -98,22 +98,22 @@ def served(command: list[str], log: Path) -> Iterator["subprocess.Popen[bytes]"]
 
 
 def stopped(running: "subprocess.Popen[bytes]") -> int:
-    """End what runs inside, as a service manager does; the exit code."""
+    """End the panel by SIGTERM; return the exit code."""
     os.kill(innermost(running.pid), signal.SIGTERM)
     return running.wait(timeout=20)
 
 
 def listing(files: Path) -> set[tuple[str, int]]:
-    """Every file of the panel's own folder, and when it was changed."""
+    """Return every file of the panel's folder with its time of change."""
     folder = files / "opt/integrations"
     return {(str(file), file.lstat().st_mtime_ns) for file in folder.rglob("*")}
 
 
 @pytest.mark.skipif(not CAN_BUILD and "CI" not in os.environ, reason="needs root on Debian")
-def test_the_image_serves_as_its_user_and_says_that_it_is_healthy(
+def test_the_image_serves_as_its_user_and_its_health_check_passes(
     container: Container, tmp_path: Path
 ) -> None:
-    """With a first user made in it; nothing but the volume is written to; SIGTERM ends it with 0."""
+    """It has a first user, writes only to the volume, and exits 0 after SIGTERM."""
     before = listing(container.files)
     add = ("integrations", "users", "add", "alice", "--role", "admin", "--password-stdin")
     assert (
@@ -136,4 +136,4 @@ def test_the_image_serves_as_its_user_and_says_that_it_is_healthy(
         assert stopped(running) == 0
     assert listing(container.files) == before
     with pytest.raises(AssertionError):
-        container.run("python", "-c", health[-1])  # nobody is there any more, and the check notices
+        container.run("python", "-c", health[-1])  # the panel has ended, so the check fails

@@ -1,4 +1,4 @@
-"""A small Debian made of its packages, and what runs in a container of it."""
+"""A small Debian made of its packages, and the processes in a container of it."""
 
 import shutil
 import subprocess
@@ -9,9 +9,9 @@ CERTIFICATES: Final = "etc/ssl/certs/ca-certificates.crt"
 
 
 def make_debian(folder: Path, *packages: str) -> None:
-    """Make a root file system there: what Debian itself needs, these packages, and certificates.
+    """Make a root file system with the essential packages, these packages, and this machine's certificates.
 
-    This machine may reach packages through a proxy with a certificate of its own: it is trusted there, too.
+    The machine may reach packages through a proxy whose certificate only it trusts.
     """
     include = ",".join(["ca-certificates", *packages])
     command = ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={include}", "bookworm", str(folder)]
@@ -20,12 +20,12 @@ def make_debian(folder: Path, *packages: str) -> None:
 
 
 def children(pid: int) -> list[int]:
-    """The processes that a process started, any of its threads (proc(5))."""
+    """Return the processes that any thread of a process started (proc(5))."""
     tasks = Path(f"/proc/{pid}/task").iterdir()
     return [int(child) for task in tasks for child in (task / "children").read_text().split()]
 
 
 def innermost(pid: int) -> int:
-    """The last of a chain of processes of which each started one."""
+    """Return the last process of a chain in which each started one."""
     started = children(pid)
     return innermost(started[0]) if started else pid

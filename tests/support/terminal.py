@@ -1,4 +1,4 @@
-"""A terminal that a test opens, has a process started at, and closes."""
+"""A terminal for a process, which a test can close."""
 
 import os
 import pty
@@ -11,16 +11,16 @@ from typing import Final
 from tests.support.processes import Process, process
 
 HEARS_HANGUPS: Final = ("env", "--default-signal=HUP")
-"""Before a command: SIGHUP reaches it, though the tests themselves may run under `nohup`."""
+"""A prefix of a command, so that SIGHUP reaches it even if the tests run under `nohup`."""
 
 
 @contextmanager
 def at_a_terminal(
     command: Sequence[str], log_file: Path, environment: Mapping[str, str]
 ) -> Iterator[tuple[Process, FileIO]]:
-    """A process as somebody starts it by hand, in the folder of its log; and the window, which can be closed.
+    """Run a process at a terminal, in the folder of its log; yield it and the terminal's window.
 
-    The terminal is its controlling one, so that the kernel tells it and its children of the end, by SIGHUP.
+    It is the controlling terminal: when the window closes, the kernel sends SIGHUP to the process and its children.
     """
     ours, theirs = pty.openpty()
     with os.fdopen(ours, "rb", buffering=0) as window, os.fdopen(theirs, "rb", buffering=0) as inside:
