@@ -1,6 +1,6 @@
-"""A stand-in for IMAI's account API on loopback: what the demo shows, and what tests and the benchmark ask.
+"""A stand-in for IMAI's account API on loopback, for the demo, the tests and the benchmark.
 
-It speaks real HTTP. A call is checked as IMAI checks it (path, method, key, rate limit); then the mode decides how it
-is answered. `GET /control` tells the simulator's state as JSON, `PUT /control` changes it. Samples of other services
-can be served beside it (`pages`).
+It speaks real HTTP and checks a call as IMAI does (path, method, key, rate limit); then its mode decides the answer.
+`GET /control` returns the simulator's state as JSON, `PUT /control` changes it. It can also serve sample answers of
+other services (`pages`).
 """

@@ -1,4 +1,4 @@
-"""The account that the simulator has: its credits, what a call to it is answered, and how it is told to misbehave."""
+"""The simulator's account: its credits, its answer to a call, and the ways to make it fail."""
 
 import hmac
 import time
@@ -21,13 +21,13 @@ FLAKY_EVERY: Final = 3
 
 
 class Mode(StrEnum):
-    """How the account call is answered. A line is the mode's name, the HTTP status and IMAI's `error_message`."""
+    """The answer to the account call. A line has the mode's name, the HTTP status and IMAI's `error_message`."""
 
     status: int
     message: str
 
     def __new__(cls, name: str, status: int = 200, message: str = "") -> Self:
-        """Make a member that equals its name."""
+        """Return a member that equals its name."""
         member = str.__new__(cls, name)
         member._value_, member.status, member.message = name, status, message
         return member
@@ -52,11 +52,9 @@ class Mode(StrEnum):
     METHOD_NOT_ALLOWED = "method_not_allowed", 405, "The method is wrong."
     RATE_LIMIT_EXCEEDED = "rate_limit_exceeded", 429, "Too many requests."  # Retry-After: retry_after, or 120
     INTERNAL_SERVER_ERROR = "internal_server_error", 500, "An internal error: retry later."
-    # An HTML page of something that stands between IMAI and its caller.
+    # An HTML page, as a gateway in front of IMAI sends it.
     HTTP_500 = "http_500", 500
-    HTTP_502 = "http_502", 502
     HTTP_503 = "http_503", 503  # Retry-After: retry_after, or none
-    HTTP_504 = "http_504", 504
     # Time and chance.
     FLAKY = "flaky"  # every third call is an internal_server_error, the others get the balance
     SLOW = "slow"  # the balance after latency_seconds, or after two seconds when that is 0
@@ -68,29 +66,29 @@ Amount = Annotated[Decimal, Field(allow_inf_nan=False)]
 
 
 class Controls(BaseModel):
-    """The body of `PUT /control`. What is left out stays as it is."""
+    """The body of `PUT /control`. Absent fields change nothing."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    reset: StrictBool = False  # back to the state at the start, before anything else is done
+    reset: StrictBool = False  # first go back to the state at the start
     mode: Mode = Mode.OK
-    credits: Amount = CREDITS  # what remains
-    spend: Amount = Decimal(0)  # to take from what remains, below 0 if need be
+    credits: Amount = CREDITS  # that remain
+    spend: Amount = Decimal(0)  # to subtract, also below 0
     latency_seconds: float = Field(default=0, ge=0, le=3600)  # before every answer of the account call
     retry_after: int | None = Field(default=None, ge=0)  # seconds, for the header of that name
     rate_limit: int = Field(default=RATE_LIMIT, ge=0)  # requests a second
 
 
 class Account:
-    """One account, which many threads may ask at once.
+    """One account. Safe from any thread.
 
-    Its attributes `mode`, `credits`, `latency_seconds`, `retry_after` and `rate_limit` may be set at any time; they
-    mean what they mean in `Controls`. `calls` counts the GETs that reached the account call, refused ones included.
+    The attributes `mode`, `credits`, `latency_seconds`, `retry_after` and `rate_limit` may be set at any time and have
+    the meaning of `Controls`. `calls` counts the GETs of the account call, also the refused ones.
 
     Args:
-        key: the API key that is accepted.
-        drain_seconds: each time so many seconds have passed, 0.02 credits are spent, until 0 is reached.
-        clock: seconds, as `time.monotonic` gives them.
+        key: the accepted API key.
+        drain_seconds: how often 0.02 credits are spent, until 0 is reached; None: never.
+        clock: returns seconds, as `time.monotonic` does.
     """
 
     def __init__(
@@ -114,11 +112,11 @@ class Account:
             self.retry_after: int | None = None
             self.rate_limit = RATE_LIMIT
             self.calls = 0
-            self._admitted: deque[float] = deque()  # when the calls of the last second came
+            self._admitted: deque[float] = deque()  # times of the last second's calls
 
     @property
     def credits(self) -> Decimal:
-        """What remains now."""
+        """The credits that remain now."""
         with self._lock:
             if self._drain_seconds:
                 steps = int((self._clock() - self._drained_at) / self._drain_seconds)
@@ -132,15 +130,15 @@ class Account:
             self._credits, self._drained_at = Decimal(amount), self._clock()
 
     def spend(self, amount: Decimal | int | str) -> None:
-        """Take credits from what remains, below 0 if need be."""
+        """Subtract credits, also below 0."""
         with self._lock:
             self._credits = self.credits - Decimal(amount)
 
     def control(self, document: bytes) -> None:
-        """Do what the body of a `PUT /control` asks.
+        """Apply the body of a `PUT /control`.
 
         Raises:
-            ValidationError: something is wrong with it; then nothing is changed.
+            ValidationError: the body is wrong; nothing has changed.
         """
         changes = Controls.model_validate_json(document)
         with self._lock:
@@ -151,17 +149,17 @@ class Account:
             self.spend(changes.spend)
 
     def state(self) -> dict[str, object]:
-        """What `GET /control` answers."""
+        """Return the answer to `GET /control`."""
         with self._lock:
             names = ("mode", "latency_seconds", "retry_after", "rate_limit", "calls")
             return {name: getattr(self, name) for name in names} | {"credits": self.balance()}
 
     def balance(self) -> str:
-        """What remains, as JSON writes it: 7499.98, and 7500 without a point."""
+        """Return the remaining credits as in JSON: 7499.98, and 7500 without a point."""
         return f"{self.credits.normalize():f}"
 
     def admit(self, key: str) -> tuple[Mode, int | None]:
-        """Count an account call and decide how it is answered: the mode for this call, and its Retry-After."""
+        """Count an account call; return the mode of its answer and the Retry-After."""
         with self._lock:
             self.calls += 1
             if not key:

@@ -1,4 +1,4 @@
-"""The simulator's HTTP server: finds out who answers a path, and sends the answer as IMAI does."""
+"""The simulator's HTTP server: it finds the answer for a path and sends it as IMAI does."""
 
 import json
 import signal
@@ -14,6 +14,7 @@ from threading import Thread
 from typing import Final, Self
 
 from pydantic import ValidationError
+from typing_extensions import override
 
 from integrations.demo.account import KEY, Account, Mode
 
@@ -26,18 +27,18 @@ ACCOUNT_PATH: Final = "/api/account/info/"
 CONTROL_PATH: Final = "/control"
 
 Page = tuple[int, Mapping[str, str], bytes]
-"""An answer as it is sent: HTTP status, headers, body."""
+"""An answer: HTTP status, headers, body."""
 
 
 class Simulator(Account):
-    """An account that is served. A context manager: it serves while it is open, and may be opened again.
+    """An account with a server. A context manager that serves while it is open; it may be opened again.
 
     Args:
         port: of 127.0.0.1; 0 takes a free one.
-        key: the API key that is accepted.
-        drain_seconds: as `Account` has it.
-        pages: more answers to GET, by their path.
-        clock: as `Account` has it.
+        key: the accepted API key.
+        drain_seconds: see `Account`.
+        pages: more answers to GET, by path.
+        clock: see `Account`.
     """
 
     def __init__(
@@ -80,7 +81,7 @@ class _Server(ThreadingHTTPServer):
         super().__init__((HOST, simulator.port), _Handler)
 
     def serve(self) -> None:
-        """Serve until a connection comes while `closing`; serve_forever would wake up several times a second."""
+        """Serve until a connection arrives while `closing`; serve_forever would wake up several times a second."""
         while not self.closing:
             self.handle_request()
 
@@ -96,13 +97,13 @@ class _Server(ThreadingHTTPServer):
         super().shutdown_request(request)
 
     def hang_up(self) -> None:
-        """End every connection, so that whoever waits in it goes on."""
+        """End every connection, so that no handler waits on it."""
         for connection in tuple(self._connections):
             with suppress(OSError):  # the client has gone already
                 connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: object, client_address: object) -> None:
-        if not isinstance(sys.exception(), ConnectionError):  # a client that leaves is no error
+        if not isinstance(sys.exception(), ConnectionError):  # the client has left
             super().handle_error(request, client_address)  # type: ignore[arg-type]
 
 
@@ -113,7 +114,7 @@ class _Handler(BaseHTTPRequestHandler):
     wbufsize = -1  # headers and body leave in one segment
 
     def dispatch(self) -> None:
-        """Find out who answers this path and method."""
+        """Answer this path and method."""
         simulator, body = self.server.simulator, self._request_body()
         path = self.path.partition("?")[0]
         if path == CONTROL_PATH and self.command == "PUT":
@@ -136,7 +137,7 @@ class _Handler(BaseHTTPRequestHandler):
         length = self.headers.get("Content-Length", "0")
         if length.isdecimal() and int(length) <= MAX_REQUEST_BODY and "Transfer-Encoding" not in self.headers:
             return self.rfile.read(int(length))
-        self.close_connection = True  # what is not read must not be taken for the next request
+        self.close_connection = True  # otherwise an unread body would be taken for the next request
         return b""
 
     def _account(self) -> None:
@@ -184,7 +185,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def _outlasts(self, seconds: float | None) -> bool:
-        """Wait; false as soon as the client has left or the simulator closes."""
+        """Wait; return False as soon as the client leaves or the simulator closes."""
         self.connection.settimeout(seconds)
         try:
             self.connection.recv(1, socket.MSG_PEEK)
@@ -195,17 +196,19 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         return False
 
+    @override
     def send_error(self, code: int, *_: object) -> None:
-        """Answer in the form of IMAI's errors what http.server refuses: an odd method, a broken request."""
+        # http.server refuses unknown methods and broken requests; they get the form of IMAI's errors too.
         self.close_connection = True
         self._refuse(Mode.METHOD_NOT_ALLOWED if code == HTTPStatus.NOT_IMPLEMENTED else Mode.BAD_REQUEST)
 
+    @override
     def log_message(self, *_: object) -> None:
-        """Keep quiet."""
+        pass
 
 
 def serve(ready: Callable[[Simulator], None], *, port: int = PORT) -> None:
-    """Serve until SIGINT or SIGTERM; call from the main thread. `ready` gets the simulator once it answers.
+    """Serve until SIGINT or SIGTERM, in the main thread; `ready` is called with the simulator once it answers.
 
     Raises:
         OSError: the port is taken.

@@ -1,4 +1,4 @@
-"""Stand-ins for services of the catalogue, for the demo: each serves the sample answer of its definition."""
+"""Stand-ins for services of the catalogue, for the demo: each serves the sample of its definition."""
 
 import re
 from pathlib import Path
@@ -13,14 +13,14 @@ KEY: Final = "test-key-demo"
 _ACCOUNTS: Final = {
     "deepl": "- service: deepl",
     "brave": "- service: brave",  # its sample is low
-    "twilio": "- {service: twilio, values: {account_sid: AC0123}}",  # which tells no total
-    "elevenlabs": "- service: elevenlabs",  # and this one is down
+    "twilio": "- {service: twilio, values: {account_sid: AC0123}}",  # its total is unknown
+    "elevenlabs": "- service: elevenlabs",  # it is down
 }
 _DOWN: Final = "elevenlabs"
 
 
 def pages() -> dict[str, Page]:
-    """What the stand-ins answer, by path."""
+    """Return the answers of the stand-ins, by path."""
     return {f"/{name}": (503, {}, b"") if name == _DOWN else _sample(name) for name in _ACCOUNTS}
 
 
@@ -32,7 +32,7 @@ def _sample(name: str) -> Page:
 
 
 def write_file(path: Path, origin: str) -> None:
-    """A providers' file that shows IMAI and the services, asked at the stand-ins."""
+    """Write a providers' file with IMAI and the services, which are asked at the stand-ins."""
     accounts = ["- service: imai", *_ACCOUNTS.values()]
     services = [f"{name}:\n{indent(_moved(name, origin), '  ')}" for name in _ACCOUNTS]
     parts = ("accounts:", indent("\n".join(accounts), "  "), "services:", indent("\n".join(services), "  "))
@@ -40,11 +40,11 @@ def write_file(path: Path, origin: str) -> None:
 
 
 def _moved(name: str, origin: str) -> str:
-    """A definition of the catalogue, its address at the stand-in."""
+    """Return a definition of the catalogue with the address of its stand-in."""
     here = re.sub(r"\burl: .*", f"url: {origin}/{name}", catalogue.text_of(name), count=1)
-    return re.sub(r"\n +values: .*", "", here, count=1)  # what filled the placeholders of the real address
+    return re.sub(r"\n +values: .*", "", here, count=1)  # the values of the real address
 
 
 def keys() -> dict[str, str]:
-    """The services' variables, so that no real key is sent to a stand-in."""
+    """Return the services' key variables with test values, so that no real key reaches a stand-in."""
     return {variable: KEY for name in _ACCOUNTS for variable in catalogue.definition(name).variables(name)}

@@ -21,19 +21,19 @@ def _panel(add_user: AddUser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def sessions(*arguments: str) -> Result:
-    """The command in this process."""
+    """Run the command in this process."""
     return CliRunner().invoke(main, ["sessions", *arguments])
 
 
 def signed_in(name: str) -> str:
-    """The session id that the browser has."""
+    """Sign a user in; return the session id of the browser."""
     session_id = auth().redeem(str(auth().sign_in(name, PASSWORD)))
     assert session_id is not None
     return session_id
 
 
-def test_list_shows_names_and_times_and_nothing_that_is_secret() -> None:
-    """The oldest first; neither an id nor its digest."""
+def test_list_shows_names_and_times_and_no_secret() -> None:
+    """The oldest is first; there is no id and no digest."""
     with time_machine.travel(NOW, tick=False) as clock:
         alice = signed_in("alice")
         clock.shift(600)
@@ -48,8 +48,8 @@ def test_list_shows_names_and_times_and_nothing_that_is_secret() -> None:
         assert sessions("list").stdout == ""
 
 
-def test_end_ends_those_of_a_user_or_all() -> None:
-    """At their next click; how many there were is said."""
+def test_end_ends_the_sign_ins_of_a_user_or_all() -> None:
+    """They end at the next click, and the command prints how many."""
     alice, again, bo = signed_in("alice"), signed_in("alice"), signed_in("bo")
     assert sessions("end", "--user", " ALICE").stdout == "Ended 2 sign-ins.\n"
     assert auth().authenticate(alice) is Denial.SIGNED_OUT
@@ -60,8 +60,8 @@ def test_end_ends_those_of_a_user_or_all() -> None:
     assert sessions("end", "--user", "nobody").stdout == "Ended 0 sign-ins.\n"
 
 
-def test_each_sign_in_that_is_ended_is_in_the_audit_log() -> None:
-    """One line for each, however many there are, on standard error: with the name, the reason and when it began."""
+def test_each_ended_sign_in_is_in_the_audit_log() -> None:
+    """Each has its line on standard error, with the name, the reason and the time of sign-in."""
     with time_machine.travel(NOW, tick=False) as clock:
         for _ in range(12):
             signed_in("alice")
@@ -79,8 +79,8 @@ def test_each_sign_in_that_is_ended_is_in_the_audit_log() -> None:
 
 
 @pytest.mark.parametrize("arguments", [(), ("--all", "--user", "alice")])
-def test_end_does_not_guess_whose(arguments: tuple[str, ...]) -> None:
-    """One of the two must be said."""
+def test_end_needs_a_user_or_all(arguments: tuple[str, ...]) -> None:
+    """Without exactly one of the two options nothing ends."""
     alice = signed_in("alice")
     ended = sessions("end", *arguments)
     assert ended.exit_code == 2
@@ -88,8 +88,8 @@ def test_end_does_not_guess_whose(arguments: tuple[str, ...]) -> None:
     assert isinstance(auth().authenticate(alice), Principal)
 
 
-def test_a_state_that_cannot_be_used_is_one_line(tmp_path: Path) -> None:
-    """With exit 1."""
+def test_an_unusable_state_is_one_line(tmp_path: Path) -> None:
+    """The exit code is 1."""
     signed_in("alice")
     (tmp_path / "state.sqlite3").chmod(0o644)
     for arguments in (("list",), ("end", "--all")):
@@ -100,8 +100,8 @@ def test_a_state_that_cannot_be_used_is_one_line(tmp_path: Path) -> None:
         )
 
 
-def test_with_memory_the_command_says_that_it_cannot_know(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An empty list would be taken for nobody."""
+def test_with_memory_the_command_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty list would look like nobody is signed in."""
     monkeypatch.setenv("PANEL_STATE_URL", "memory://")
     failed = sessions("list")
     assert failed.exit_code == 1
@@ -109,10 +109,10 @@ def test_with_memory_the_command_says_that_it_cannot_know(monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("arguments", [("list",), ("end", "--all"), ("end", "--user", "alice")])
-def test_in_another_folder_than_the_panels_nothing_is_ended_and_nothing_made(
+def test_in_another_folder_than_the_panels_the_command_fails_and_makes_no_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
 ) -> None:
-    """Who is signed in there stays so: that must not look like a success."""
+    """It ends no sign-in of the panel, so it must not look like a success."""
     monkeypatch.setenv("PANEL_STATE_URL", f"sqlite:///{tmp_path}/elsewhere.sqlite3")
     failed = sessions(*arguments)
     assert (failed.exit_code, failed.stdout) == (1, "")
@@ -123,7 +123,7 @@ def test_in_another_folder_than_the_panels_nothing_is_ended_and_nothing_made(
 
 
 def test_the_help_needs_no_state(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not even where a list would make no sense."""
+    """It works with memory://, too."""
     monkeypatch.setenv("PANEL_STATE_URL", "memory://")
     shown = sessions("list", "--help")
     assert (shown.exit_code, "since when" in shown.stdout) == (0, True)

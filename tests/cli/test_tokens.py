@@ -17,12 +17,12 @@ def _store(add_user: AddUser) -> None:
 
 
 def tokens(*arguments: str) -> Result:
-    """The command in this process."""
+    """Run the command in this process."""
     return CliRunner().invoke(main, ["tokens", *arguments])
 
 
-def test_a_token_is_printed_once_and_kept_as_a_hash(tmp_path: Path) -> None:
-    """256 random bits on standard output, the SHA-256 in the store, and the token itself nowhere."""
+def test_a_token_is_printed_once_and_stored_as_a_hash(tmp_path: Path) -> None:
+    """Standard output has 256 random bits, and the store has only their SHA-256."""
     made = tokens("add", "grafana", "--role", "viewer")
     token = made.stdout.strip()
     kept = (tmp_path / "auth.yaml").read_text()
@@ -35,7 +35,7 @@ def test_a_token_is_printed_once_and_kept_as_a_hash(tmp_path: Path) -> None:
 
 
 def test_list_shows_names_and_roles() -> None:
-    """The list has no hash."""
+    """It shows no hash."""
     tokens("add", "grafana", "--role", "viewer", "--role", "admin")
     assert tokens("list").stdout == "grafana  viewer, admin\n"
 
@@ -48,10 +48,10 @@ def test_list_shows_names_and_roles() -> None:
         (("remove", "nobody"), "There is no token 'nobody'. See: COMMAND tokens list"),
     ],
 )
-def test_what_cannot_be_done_is_one_line_and_changes_nothing(
+def test_a_mistake_is_one_line_and_changes_nothing(
     tmp_path: Path, arguments: tuple[str, ...], sentence: str
 ) -> None:
-    """Exit 1, no token printed, the store as it was."""
+    """The exit code is 1, no token is printed, and the store does not change."""
     tokens("add", "grafana", "--role", "viewer")
     before = (tmp_path / "auth.yaml").read_text()
     result = tokens(*arguments)
@@ -61,7 +61,7 @@ def test_what_cannot_be_done_is_one_line_and_changes_nothing(
 
 
 def test_remove_leaves_the_users(tmp_path: Path) -> None:
-    """Only the token goes."""
+    """It removes only the token."""
     tokens("add", "grafana", "--role", "viewer")
     assert tokens("remove", "grafana").exit_code == 0
     assert tokens("list").stdout == ""

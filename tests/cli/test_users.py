@@ -22,17 +22,17 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Where the store is."""
+    """Return the path of the store."""
     return tmp_path / "auth.yaml"
 
 
 def users(*arguments: str, typed: str = "") -> Result:
-    """Run the command with this typed at its prompts or on its standard input."""
+    """Run the command with this text at its prompts or on its standard input."""
     return CliRunner().invoke(main, ["users", *arguments], input=typed)
 
 
 def test_add_makes_the_store_and_a_user_who_can_sign_in(path: Path) -> None:
-    """The password is asked for twice and shown never, and the file is its owner's alone."""
+    """The prompt asks twice and never shows the password; only the owner may read the file."""
     done = users(
         "add", "alice", "--role", "admin", "--email", "alice@example.com", "--first-name", "Alice", "--last-name", "Ng",
         typed=f"{PASSWORD}\n{PASSWORD}\n",
@@ -50,8 +50,8 @@ def test_add_makes_the_store_and_a_user_who_can_sign_in(path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_a_typing_error_is_asked_for_again(path: Path) -> None:
-    """Two passwords that differ set nothing."""
+def test_after_a_typing_error_the_prompt_asks_again(path: Path) -> None:
+    """Two different passwords set nothing."""
     done = users("add", "alice", "--role", "admin", typed=f"{PASSWORD}\n{NEW}\n{PASSWORD}\n{PASSWORD}\n")
     assert done.exit_code == 0
     assert check_password(PASSWORD, store.read(path).users["alice"].password)
@@ -60,8 +60,8 @@ def test_a_typing_error_is_asked_for_again(path: Path) -> None:
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", ""])
-def test_a_script_gives_the_password_on_standard_input(path: Path, end: str) -> None:
-    """The first line is the password, without its end; nothing is asked or echoed."""
+def test_a_script_passes_the_password_on_standard_input(path: Path, end: str) -> None:
+    """The first line is the password, without its end; there is no prompt and no echo."""
     done = users("add", "alice", "--role", "admin", "--password-stdin", typed=PASSWORD + end)
     assert done.output == f"Added alice to {path}.\n"
     assert check_password(PASSWORD, store.read(path).users["alice"].password)
@@ -88,10 +88,10 @@ def test_a_script_gives_the_password_on_standard_input(path: Path, end: str) -> 
         ("with memory:// only the panel itself knows who is locked", ("unlock", "alice"), ""),
     ],
 )  # fmt: skip
-def test_a_mistake_is_told_in_a_line_and_changes_nothing(
+def test_a_mistake_is_one_line_and_changes_nothing(
     path: Path, add_user: AddUser, complaint: str, arguments: tuple[str, ...], typed: str
 ) -> None:
-    """Exit 1 or 2, the reason, no traceback, no password, and the store as it was."""
+    """It has exit 1 or 2 and the reason, no traceback and no password; the store does not change."""
     add_user("alice", roles=["admin"])
     before = path.read_bytes()
     done = users(*arguments, typed=typed)
@@ -103,7 +103,7 @@ def test_a_mistake_is_told_in_a_line_and_changes_nothing(
 
 
 def test_list_shows_names_and_roles_and_never_a_hash(add_user: AddUser) -> None:
-    """In the order of the names; a hostile name stands as it is."""
+    """The list is sorted by name; a hostile name is shown unchanged."""
     add_user("bob", roles=[])
     add_user("**alice** <script>", roles=["admin", "viewer"], email="alice@example.com")
     done = users("list")
@@ -115,7 +115,7 @@ def test_list_shows_names_and_roles_and_never_a_hash(add_user: AddUser) -> None:
     assert "$2b$" not in done.output
 
 
-def test_remove_takes_one_user_away(path: Path, add_user: AddUser) -> None:
+def test_remove_removes_one_user(path: Path, add_user: AddUser) -> None:
     """The others stay."""
     add_user("alice", roles=["admin"])
     add_user("bob", roles=["viewer"])
@@ -124,7 +124,7 @@ def test_remove_takes_one_user_away(path: Path, add_user: AddUser) -> None:
 
 
 def test_password_sets_a_new_one(path: Path, add_user: AddUser) -> None:
-    """The old one is good no more; nothing else of the user changes."""
+    """The old one is no longer valid; nothing else of the user changes."""
     add_user("alice", roles=["admin"], email="alice@example.com")
     done = users("password", "alice", typed=f"{NEW}\n{NEW}\n")
     assert done.exit_code == 0
@@ -135,8 +135,8 @@ def test_password_sets_a_new_one(path: Path, add_user: AddUser) -> None:
     assert (user.email, user.roles) == ("alice@example.com", ["admin"])
 
 
-def test_role_sets_these_and_no_others(path: Path, add_user: AddUser) -> None:
-    """The roles given replace those that the user had."""
+def test_role_replaces_the_roles(path: Path, add_user: AddUser) -> None:
+    """The user has only the given roles."""
     add_user("alice", roles=["admin"])
     assert users("role", "alice", "viewer").output == "alice has now: viewer.\n"
     assert store.read(path).users["alice"].roles == ["viewer"]
@@ -145,7 +145,7 @@ def test_role_sets_these_and_no_others(path: Path, add_user: AddUser) -> None:
 def test_unlock_lets_a_locked_user_in_and_is_in_the_audit_log(
     add_user: AddUser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """That user alone; a lock that follows is told again; nobody else's name is taken."""
+    """Only that user is unlocked; a later lock is logged again; an unknown name is an error."""
     monkeypatch.setenv("PANEL_STATE_URL", f"sqlite:///{tmp_path}/state.sqlite3")
     for name in ("alice", "bob"):
         add_user(name, roles=["admin"])
@@ -166,8 +166,8 @@ def test_unlock_lets_a_locked_user_in_and_is_in_the_audit_log(
 
 
 @pytest.mark.parametrize("text", ["roles: [", "", "roles: {}\n"])
-def test_a_broken_store_is_told_and_left_alone(path: Path, text: str) -> None:
-    """Every command names the file and the place, and repairs nothing by guessing."""
+def test_a_broken_store_is_an_error_and_does_not_change(path: Path, text: str) -> None:
+    """Every command names the file and the place of the defect."""
     path.write_text(text)
     path.chmod(0o600)
     for arguments in (["list"], ["remove", "alice"], ["add", "eve", "--role", "admin", "--password-stdin"]):
@@ -178,21 +178,21 @@ def test_a_broken_store_is_told_and_left_alone(path: Path, text: str) -> None:
     assert path.read_text() == text
 
 
-def test_a_store_that_others_may_read_is_told_with_the_cure(path: Path, add_user: AddUser) -> None:
-    """The line is the command to run."""
+def test_a_store_that_others_may_read_is_an_error_with_its_fix(path: Path, add_user: AddUser) -> None:
+    """The line has the command to run."""
     add_user("alice", roles=["admin"])
     path.chmod(0o644)
     assert f"Run: chmod 600 {path}" in users("list").output
 
 
-def test_without_a_store_list_says_how_to_make_one() -> None:
-    """The line names the command that adds the first user; there is no traceback."""
+def test_without_a_store_list_names_the_command_to_make_one() -> None:
+    """It is the command that adds the first user."""
     done = users("list")
     assert done.exit_code == 1
     assert command.add_user() in done.output
 
 
-def test_a_wrong_setting_is_told_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_setting_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     """The commands read the same settings as the panel."""
     monkeypatch.setenv("PANEL_SESSION_HOURS", "soon")
     done = users("list")

@@ -1,4 +1,4 @@
-"""Requests to a simulator over a real socket, and their answers."""
+"""Requests to a simulator over a real socket."""
 
 import http.client
 import json
@@ -14,7 +14,7 @@ from integrations.demo.server import ACCOUNT_PATH, Simulator
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer, read to its end."""
+    """A complete answer."""
 
     status: int
     headers: http.client.HTTPMessage
@@ -22,7 +22,7 @@ class Reply:
 
     @property
     def json(self) -> dict[str, object]:
-        """The body as an object."""
+        """Return the body as an object."""
         value = json.loads(self.body)
         assert isinstance(value, dict)
         return value

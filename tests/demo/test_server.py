@@ -18,8 +18,8 @@ from tests.support.processes import free_port
 
 
 @pytest.mark.parametrize("path", ["/", "/api", "/api/account/info", "/api//account/info/", "/account/info/"])
-def test_another_path_is_not_found_and_counts_as_no_call(simulator: Simulator, path: str) -> None:
-    """The path is exact, its slash at the end included."""
+def test_another_path_is_not_found_and_is_not_counted(simulator: Simulator, path: str) -> None:
+    """The path is exact, with its slash at the end."""
     assert_failure(call(simulator, path=path), 404, "not_found")
     assert simulator.calls == 0
 
@@ -27,13 +27,13 @@ def test_another_path_is_not_found_and_counts_as_no_call(simulator: Simulator, p
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "BREW"])
 @pytest.mark.parametrize("path", [ACCOUNT_PATH, CONTROL_PATH])
 def test_other_methods_are_refused(simulator: Simulator, method: str, path: str) -> None:
-    """A browser's preflight too, so that no page of another origin controls the simulator."""
+    """So is a browser's preflight, so that no page of another origin controls the simulator."""
     if (method, path) != ("PUT", CONTROL_PATH):
         assert_failure(call(simulator, method, path, body="{}"), 405, "method_not_allowed")
 
 
-def test_a_connection_is_kept_for_the_next_request(simulator: Simulator) -> None:
-    """HTTP/1.1 connections stay open, and the body of a refused request is not taken for the next one."""
+def test_a_connection_stays_open_for_the_next_request(simulator: Simulator) -> None:
+    """The body of a refused request is not taken for the next one."""
     with closing(connect(simulator.port)) as connection:
         assert ask(connection, "POST", body='{"a": 1}').status == 405
         first = connection.sock
@@ -44,8 +44,8 @@ def test_a_connection_is_kept_for_the_next_request(simulator: Simulator) -> None
 @pytest.mark.parametrize(
     "header", ["Content-Length: 99999999", "Content-Length: x", "Transfer-Encoding: chunked"]
 )
-def test_a_body_that_is_not_read_ends_the_connection(simulator: Simulator, header: str) -> None:
-    """A request body of unknown or excessive size is answered, and then the connection is closed."""
+def test_an_unread_body_ends_the_connection(simulator: Simulator, header: str) -> None:
+    """After the answer to a body of unknown or excessive size the connection is closed."""
     with closing(raw(simulator, f"POST {ACCOUNT_PATH} HTTP/1.1\r\n{header}\r\n\r\n")) as peer:
         answer = b"".join(iter(lambda: peer.recv(65_536), b""))
     assert answer.startswith(b"HTTP/1.1 405 ")
@@ -53,14 +53,14 @@ def test_a_body_that_is_not_read_ends_the_connection(simulator: Simulator, heade
 
 
 def test_a_broken_request_is_answered_in_imais_form(simulator: Simulator) -> None:
-    """What is no HTTP is a bad request."""
+    """It is a bad request."""
     with closing(raw(simulator, "GET / HTTP/1.1 and more\r\n\r\n")) as peer:
         assert b'"error": "bad_request"' in b"".join(iter(lambda: peer.recv(65_536), b""))
 
 
 @pytest.mark.parametrize("mode", ["slow", "hang"])
 def test_slow_and_hang_keep_their_client_waiting_and_let_it_leave(simulator: Simulator, mode: str) -> None:
-    """Meanwhile the control answers; once the client has left, no thread waits any longer."""
+    """Meanwhile the control answers; when the client leaves, its thread ends."""
     before = set(threading.enumerate())
     simulator.mode = mode
     with closing(raw(simulator)) as peer:
@@ -74,8 +74,8 @@ def test_slow_and_hang_keep_their_client_waiting_and_let_it_leave(simulator: Sim
     assert call(simulator).status == 200
 
 
-def test_pages_of_other_services_are_served_as_they_were_given() -> None:
-    """Each path has its status, headers and body; they count as no call of IMAI."""
+def test_pages_of_other_services_are_served() -> None:
+    """Each path has its status, headers and body; its calls are not counted."""
     page = (202, {"Content-Type": "text/plain", "X-Left": "7"}, b"seven")
     with Simulator(pages={"/other/quota": page}) as simulator:
         reply = call(simulator, path="/other/quota?of=me", key=None)
@@ -91,7 +91,7 @@ def test_pages_of_other_services_are_served_as_they_were_given() -> None:
 
 @pytest.mark.parametrize("mode", ["slow", "hang"])
 def test_the_end_leaves_no_connection_and_no_thread(mode: str) -> None:
-    """Waiting answers, idle connections and half requests end at once."""
+    """Waiting answers, idle connections and incomplete requests end at once."""
     before = set(threading.enumerate())
     simulator = Simulator()
     with simulator:
@@ -107,10 +107,10 @@ def test_the_end_leaves_no_connection_and_no_thread(mode: str) -> None:
                 pass
 
 
-def test_it_says_nothing_when_a_client_leaves(
+def test_it_prints_nothing_when_a_client_leaves(
     simulator: Simulator, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Not even when the client is gone before its answer."""
+    """The client may leave before its answer."""
     before = set(threading.enumerate())
     with closing(raw(simulator, f"GET {ACCOUNT_PATH} HTTP/1.1\r\nauthkey: {KEY}\r\n\r\n" * 200)) as peer:
         peer.setsockopt(
@@ -121,7 +121,7 @@ def test_it_says_nothing_when_a_client_leaves(
 
 
 def test_it_opens_again_on_its_port() -> None:
-    """A closed simulator refuses connections, and comes back under the same URL."""
+    """A closed simulator refuses connections; opened again it has the same URL."""
     simulator = Simulator(free_port())
     with simulator:
         url = simulator.url
@@ -135,7 +135,7 @@ def test_it_opens_again_on_its_port() -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_it_serves_until_a_signal(number: signal.Signals) -> None:
-    """As a process it is controlled over HTTP, and ends without a word on a signal in mid-answer."""
+    """As a process it is controlled over HTTP, and a signal during an answer ends it silently."""
     script = (
         "from integrations.demo.server import serve\n"
         "serve(lambda simulator: print(simulator.port, flush=True), port=0)"

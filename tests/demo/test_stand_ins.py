@@ -1,4 +1,4 @@
-"""What the demo shows beside IMAI."""
+"""The demo's services."""
 
 from decimal import Decimal
 from pathlib import Path
@@ -17,7 +17,7 @@ from integrations.readings import shared
 def test_the_demo_shows_imai_and_four_services_in_the_states_that_matter(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One well, one low, one without a known total, one unavailable; each figure from its service's sample."""
+    """One is ok, one low, one has no total, one is unavailable; the figures are those of the samples."""
     for name, key in stand_ins.keys().items():
         monkeypatch.setenv(name, key)
     with Simulator(pages=stand_ins.pages()) as peer:

@@ -185,30 +185,12 @@ class Server:
         """Bytes of memory that it holds now (resident set)."""
         return resident_bytes(self.process.running.pid)
 
-    def memory_of_workers(self) -> list[int]:
-        """The same of each worker under `--workers`."""
-        return [resident_bytes(worker) for worker in workers_of(self.process.running.pid)]
-
 
 def resident_bytes(pid: int) -> int:
     """A process's memory (resident set)."""
     status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
     line = next(line for line in status.splitlines() if line.startswith("VmRSS:"))
     return int(line.split()[1]) * 1024
-
-
-def workers_of(supervisor: int) -> set[int]:
-    """The ids of a supervisor's workers: its children that serve."""
-    found = set()
-    for entry in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = entry.read_text(encoding="utf-8").rpartition(")")[2].split()
-            command = (entry.parent / "cmdline").read_text(encoding="utf-8")
-        except OSError:  # it has just ended
-            continue
-        if int(fields[1]) == supervisor and "spawn_main" in command and fields[0] != "Z":
-            found.add(int(entry.parent.name))
-    return found
 
 
 @contextmanager
