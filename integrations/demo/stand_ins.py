@@ -25,7 +25,7 @@ def pages() -> dict[str, Page]:
 
 
 def _sample(name: str) -> Page:
-    text = (catalogue.FOLDER / "samples" / f"{name}.yaml").read_text(encoding="utf-8")
+    text = (catalogue.FOLDER / name / "sample.yaml").read_text(encoding="utf-8")
     document: Any = yaml_file.load(text).value
     first = document["answers"][0]
     return first.get("status", 200), first.get("headers", {}), first["body"].encode()

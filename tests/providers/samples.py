@@ -15,7 +15,6 @@ from integrations.files.yaml_model import Entry
 from integrations.providers.declared.provider import Declared
 from integrations.quota.errors import ErrorCode
 
-FOLDER = catalogue.FOLDER / "samples"
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 
 
@@ -62,7 +61,7 @@ class Sample(Entry):
 @cache
 def sample(name: str) -> Sample:
     """The samples of a service."""
-    text = (FOLDER / f"{name}.yaml").read_text(encoding="utf-8")
+    text = (catalogue.FOLDER / name / "sample.yaml").read_text(encoding="utf-8")
     return Sample.model_validate(yaml_file.load(text).value)
 
 

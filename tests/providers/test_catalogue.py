@@ -19,7 +19,7 @@ NAMES = catalogue.names()
 def test_there_are_at_least_40() -> None:
     """And every one has its samples, and every sample its definition."""
     assert len(NAMES) >= LEAST
-    assert sorted(file.stem for file in samples.FOLDER.glob("*.yaml")) == list(NAMES)
+    assert sorted(file.parent.name for file in catalogue.FOLDER.glob("*/sample.yaml")) == list(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
