@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from integrations import accounts
-from integrations.accounts.build import ProvidersFileError, load
+from integrations.accounts.build import load
+from integrations.files.yaml_model import DefectsError
 from integrations.quota.errors import ErrorCode
 from integrations.readings import shared
 from tests.providers.examples import acme
@@ -40,7 +41,7 @@ def test_the_example_of_a_defect_is_what_is_told(tmp_path: Path, monkeypatch: py
     path = Path(".streamlit/providers.yaml")
     path.parent.mkdir()
     path.write_text("accounts:\n  - service: imai\n  - service: deepl\n    key: sk-123\n", encoding="utf-8")
-    with pytest.raises(ProvidersFileError) as caught:
+    with pytest.raises(DefectsError) as caught:
         load(path)
     assert f"Error: {caught.value}\n" in DOCUMENT
 

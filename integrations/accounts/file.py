@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 from pydantic import BeforeValidator, Field, PlainValidator
 
-from integrations.files.yaml_model import Entry
+from integrations.files.yaml_model import StrictModel
 from integrations.providers.declared.definition import Definition
 from integrations.providers.declared.fields import Word
 from integrations.providers.renewal import time_of_day
@@ -66,7 +66,7 @@ Day = Annotated[int, PlainValidator(_day, json_schema_input_type=int)]
 Time = Annotated[time, PlainValidator(_time, json_schema_input_type=str)]
 
 
-class Account(Entry):
+class Account(StrictModel):
     """A card, or a card for each quota."""
 
     service: str = Field(description="a service's name")
@@ -89,7 +89,7 @@ class Account(Entry):
     allow_http: bool = Field(default=False, description="true or false")
 
 
-class ProvidersFile(Entry):
+class ProvidersFile(StrictModel):
     """The accounts whose quotas are shown, in this order, and your own services."""
 
     accounts: list[Account] = Field(description="a list of entries such as - service: deepl")

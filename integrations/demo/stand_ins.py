@@ -3,11 +3,12 @@
 import re
 from pathlib import Path
 from textwrap import indent
-from typing import Any, Final
+from typing import Final
 
-from integrations.accounts import catalogue
+from integrations.accounts import catalogue, samples
+from integrations.accounts.samples import Sample
 from integrations.demo.server import Page
-from integrations.files import yaml_file
+from integrations.files import yaml_model
 
 KEY: Final = "test-key-demo"
 _ACCOUNTS: Final = {
@@ -25,10 +26,9 @@ def pages() -> dict[str, Page]:
 
 
 def _sample(name: str) -> Page:
-    text = (catalogue.FOLDER / name / "sample.yaml").read_text(encoding="utf-8")
-    document: Any = yaml_file.load(text).value
-    first = document["answers"][0]
-    return first.get("status", 200), first.get("headers", {}), first["body"].encode()
+    sample, _ = yaml_model.read(catalogue.FOLDER / name / samples.FILE, Sample)
+    first = sample.answers[0]
+    return first.status, first.headers, first.body.encode()
 
 
 def write_file(path: Path, origin: str) -> None:

@@ -1,13 +1,15 @@
 """The providers' file: what it makes, and the sentence for every defect."""
 
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from integrations import accounts
-from integrations.accounts.build import ProvidersFileError, load
-from integrations.providers.declared.provider import Declared
+from integrations.accounts.build import load
+from integrations.files.yaml_model import DefectsError
+from integrations.providers.declared.provider import DeclaredProvider
 from integrations.providers.imai import Imai
 
 KEY = "sk-live-abc123"
@@ -75,8 +77,8 @@ def test_a_definition_may_say_what_an_account_may_leave_out(
     """DeepL's paying customers need no value; those of its free plan name the other host."""
     monkeypatch.setenv("DEEPL_API_KEY", "test-key")
     (provider,) = load(file(tmp_path, f"accounts: [{{service: deepl{values}}}]"))
-    assert isinstance(provider, Declared)
-    assert provider._request().url == f"https://{host}/v2/usage"
+    assert isinstance(provider, DeclaredProvider)
+    assert provider.request(now=datetime.now(UTC)).url == f"https://{host}/v2/usage"
 
 
 def test_an_own_definition_goes_before_the_catalogues(tmp_path: Path) -> None:
@@ -94,8 +96,8 @@ accounts:
   - {service: stability, total: 100, renewal_day: 1}
 """
     modash, stability = load(file(tmp_path, text))
-    assert isinstance(modash, Declared)
-    assert isinstance(stability, Declared)
+    assert isinstance(modash, DeclaredProvider)
+    assert isinstance(stability, DeclaredProvider)
     terms = modash.account.terms["Credits"]
     assert (str(terms.total), terms.renewal_day) == ("5000.10", 31)
     assert terms.renewal_time.isoformat() == "06:30:00"
@@ -234,7 +236,7 @@ def test_a_defect_is_told_with_file_line_place_and_what_was_expected(name: str, 
     """One line, and nobody's key in it."""
     told, text = DEFECTS[name]
     path = file(tmp_path, text)
-    with pytest.raises(ProvidersFileError) as caught:
+    with pytest.raises(DefectsError) as caught:
         load(path)
     assert str(caught.value).startswith(f"{path}:{told}")
     assert "\n" not in str(caught.value)
@@ -245,7 +247,7 @@ def test_all_defects_are_told_at_once_in_the_order_of_their_lines(tmp_path: Path
     """Those of several accounts, and several of one."""
     text = "accounts:\n  - {service: 7, nmae: x}\n  - service: deepl\n    total: many\n"
     path = file(tmp_path, text)
-    with pytest.raises(ProvidersFileError) as caught:
+    with pytest.raises(DefectsError) as caught:
         load(path)
     places = [line.removeprefix(f"{path}:").split(" ")[1] for line in str(caught.value).splitlines()]
     assert places == ["accounts[0].nmae:", "accounts[0].service:", "accounts[1].total:"]
@@ -257,7 +259,7 @@ def test_all_defects_are_told_at_once_in_the_order_of_their_lines(tmp_path: Path
 def test_an_unreadable_file_is_told(tmp_path: Path, text: str, told: str) -> None:
     """With its path."""
     path = file(tmp_path, text)
-    with pytest.raises(ProvidersFileError, match=told):
+    with pytest.raises(DefectsError, match=told):
         load(path)
 
 
@@ -270,7 +272,8 @@ accounts:
   - {service: acme}
 """ + ACME.replace("https://api.acme.example", "http://127.0.0.1:9")
     providers = load(file(tmp_path, text))
-    urls = [provider._url({}) for provider in providers if isinstance(provider, Declared)]
+    declared = [provider for provider in providers if isinstance(provider, DeclaredProvider)]
+    urls = [provider._url({}, provider.account.values) for provider in declared]
     assert urls == [
         "https://proxy.example.com/key/info",
         "http://10.0.0.5:4000/key/info",

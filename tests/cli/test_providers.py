@@ -9,9 +9,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from integrations import accounts, command
-from integrations.accounts import build, catalogue
+from integrations.accounts import catalogue
+from integrations.accounts.file import ProvidersFile
 from integrations.cli.main import main
 from integrations.demo.server import Simulator
+from integrations.files import yaml_model
 from tests.providers import definitions
 from tests.providers.hostile import answer, hostile
 
@@ -61,7 +63,7 @@ def test_show_prints_what_can_be_pasted(name: str, tmp_path: Path) -> None:
     """Below the file's `accounts` it is a service of the operator's own."""
     path = tmp_path / "providers.yaml"
     path.write_text("accounts: []\n" + run("show", name).stdout, encoding="utf-8")
-    content, _ = build.read(path)
+    content, _ = yaml_model.read(path, ProvidersFile)
     assert content.services[name] == catalogue.definition(name)
 
 
@@ -93,7 +95,9 @@ def test_show_prints_your_own_first_as_it_is_written(name: str, providers_file: 
     assert "# not Acme's" not in shown.stdout
     copy = tmp_path / "copy.yaml"
     copy.write_text("accounts: []\n" + shown.stdout, encoding="utf-8")
-    assert build.read(copy)[0].services == {name: build.read(providers_file)[0].services[name]}
+    pasted, _ = yaml_model.read(copy, ProvidersFile)
+    own, _ = yaml_model.read(providers_file, ProvidersFile)
+    assert pasted.services == {name: own.services[name]}
 
 
 def test_show_of_a_file_that_is_no_yaml_is_one_line(providers_file: Path) -> None:
@@ -164,10 +168,10 @@ def test_try_tells_headers_sums_units_and_renewals(monkeypatch: pytest.MonkeyPat
     body = b'{"cur": "eur", "a": 1, "b": 2.5, "t": "1000", "at": "2026-12-01T00:00:00Z"}'
     lines = tried(body, monkeypatch, WIDE, X_Left="1, 6.5").stdout.splitlines()
     assert [re.split(" {2,}", line.strip()) for line in lines[1:6]] == [
+        ["unit", "cur", '"eur"'],
         ["used", "a + b", "1 + 2.5", "3.5"],
         ["remaining", "header X-Left, item 2", '"6.5"', "6.5"],
         ["total", "t", '"1000"', "10.00"],
-        ["unit", "cur", '"eur"'],
         ["renews_at", "at", '"2026-12-01T00:00:00Z"', "2026-12-01 00:00:00 UTC"],
     ]
 
@@ -175,8 +179,8 @@ def test_try_tells_headers_sums_units_and_renewals(monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize(
     ("body", "told"),
     [
-        (b'{"data": {"used": null, "limit": 50}}', "  used   data.used   null  null stands there"),
-        (b'{"data": {"limit": 50}}', "  used   data.used   (nothing)  nothing stands there"),
+        (b'{"data": {"used": null, "limit": 50}}', "  used   data.used   null  null is there"),
+        (b'{"data": {"limit": 50}}', "  used   data.used   (nothing)  nothing is there"),
         (
             b'{"data": {"used": "12", "limit": 50}}',
             '  used   data.used   "12"  not readable: not a number as the definition expects it: a text',

@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 import time_machine
 
-from integrations.providers.declared.provider import Declared, DeclaredAccount, Terms
+from integrations.providers.declared.provider import ContractTerms, DeclaredAccount, DeclaredProvider
 from integrations.quota.errors import ErrorCode
 from integrations.quota.models import Quota
 from integrations.readings import fetch
@@ -25,7 +25,7 @@ def asked(request: str, monkeypatch: pytest.MonkeyPatch, **account: object) -> b
     with hostile(answer(200, GOOD)) as server:
         text = f"label: A\nrequest: {request}\nquotas: [{{unit: USD, used: data.used}}]\n"
         fields = {"label": "A", "variables": (VARIABLE,)} | account
-        provider = Declared(definition(text.replace("URL", server.url)), DeclaredAccount(**fields))  # type: ignore[arg-type]
+        provider = DeclaredProvider(definition(text.replace("URL", server.url)), DeclaredAccount(**fields))  # type: ignore[arg-type]
         assert fetch.fetch_quotas(provider)[0].used == Decimal("12.5")
         return server.requests[0]
 
@@ -93,7 +93,7 @@ label: A
 request: {url: "http://127.0.0.1:9/", key: [{header: a, secret: A}, {header: b, secret: B}]}
 quotas: [{unit: x, used: u}]
 """
-    provider = Declared(definition(text), DeclaredAccount("A", ("SECOND", "MISSING")))
+    provider = DeclaredProvider(definition(text), DeclaredAccount("A", ("SECOND", "MISSING")))
     outcome = fetch.fetch(provider)
     assert outcome.failure is not None
     assert outcome.failure.code is ErrorCode.NOT_CONFIGURED
@@ -106,7 +106,7 @@ quotas: [{unit: x, used: u}]
 
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
-TERMS = Terms(total=Decimal(100), renewal_day=31)
+TERMS = ContractTerms(total=Decimal(100), renewal_day=31)
 
 
 def test_terms_fill_in_what_the_answer_does_not_tell() -> None:
@@ -131,7 +131,9 @@ quotas: [{name: One, unit: x, remaining: a}, {name: Two, unit: x, remaining: b}]
 """
     with hostile(answer(200, b'{"a": 1, "b": 2}')) as server, time_machine.travel(NOW, tick=True):
         account = DeclaredAccount("A", (), terms={"One": TERMS})
-        one, two = fetch.fetch_quotas(Declared(definition(text.replace("URL", f"{server.url}/")), account))
+        one, two = fetch.fetch_quotas(
+            DeclaredProvider(definition(text.replace("URL", f"{server.url}/")), account)
+        )
     assert (one.total, two.total) == (Decimal(100), None)
     assert one.renews_at is not None
     assert two.renews_at is None
@@ -149,7 +151,7 @@ quotas: [{name: One, unit: x, remaining: a}, {name: Two, unit: x, remaining: b}]
 def test_quotas_that_are_sure_to_come_are_known_before_any_answer(quotas: str, count: int) -> None:
     """An optional one is not; one there is in any case, since a failure has a card, too."""
     text = f"label: A\nrequest: {{url: 'https://x.example/'}}\nquotas: {quotas}\n"
-    assert Declared(definition(text), DeclaredAccount("A", ())).quota_count == count
+    assert DeclaredProvider(definition(text), DeclaredAccount("A", ())).quota_count == count
 
 
 @pytest.mark.parametrize(
@@ -164,4 +166,4 @@ def test_quotas_that_are_sure_to_come_are_known_before_any_answer(quotas: str, c
 def test_a_total_is_asked_of_the_operator_where_no_answer_tells_it(quotas: str, hint: str | None) -> None:
     """Used and remaining tell it together."""
     text = f"label: A\nrequest: {{url: https://a.example/}}\nquotas: {quotas}\n"
-    assert Declared(definition(text), DeclaredAccount("A", ())).total_hint == hint
+    assert DeclaredProvider(definition(text), DeclaredAccount("A", ())).total_hint == hint

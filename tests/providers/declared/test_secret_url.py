@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from integrations import accounts
 from integrations.cli.main import main
-from integrations.providers.declared.provider import Declared
+from integrations.providers.declared.provider import DeclaredProvider
 from integrations.quota.errors import ProviderError
 from integrations.readings import fetch
 from integrations.transport import client
@@ -42,7 +42,7 @@ def _key(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> N
     caplog.set_level(logging.DEBUG)
 
 
-def provider_at(url: str) -> Declared:
+def provider_at(url: str) -> DeclaredProvider:
     """Acme, with its key in the URL; the only account."""
     provider = definitions.acme(url, definitions.QUERY)
     accounts.replace((provider,))
@@ -64,7 +64,7 @@ def chained(error: BaseException) -> Iterator[BaseException]:
             waiting += [link.__cause__, link.__context__]
 
 
-def told_by_exceptions(provider: Declared) -> str:
+def told_by_exceptions(provider: DeclaredProvider) -> str:
     """What a failed fetch's exception shows, with all that led to it."""
     http = Client(deadline=float(DEADLINE), failure_in=provider.failure_in)
     timer = threading.Timer(float(DEADLINE), http.close)
