@@ -143,7 +143,7 @@ def _card_names(provider: AnyProvider) -> set[str]:
 
 
 def _identity(provider: AnyProvider) -> object:
-    """Return what tells an account from others: the address that it asks, and the key."""
+    """Return the address, the keys and the values of an account: two accounts with the same ones are the same."""
     if not isinstance(provider, DeclaredProvider):
         return provider.key_variable
     account = provider.account

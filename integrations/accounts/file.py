@@ -13,7 +13,7 @@ from integrations.providers.declared.fields import Word
 from integrations.providers.renewal import time_of_day
 
 ONLY: Final = ""
-"""Stands for the name of a quota where a plain value is given for the only one."""
+"""The quota's name in a mapping that is made of a plain value, for an account with one quota."""
 
 _VARIABLE: Final = re.compile(r"[A-Z][A-Z0-9_]{0,99}")
 _MOST: Final = 10**12
@@ -67,12 +67,10 @@ Time = Annotated[time, PlainValidator(_time, json_schema_input_type=str)]
 
 
 class Account(StrictModel):
-    """A card, or a card for each quota."""
+    """An account, which is a card, or a card for each quota."""
 
     service: str = Field(description="a service's name")
-    name: Word | None = Field(
-        default=None, description="a name that tells this account apart, up to 60 characters"
-    )
+    name: Word | None = Field(default=None, description="a name for this account, up to 60 characters")
     key: Annotated[tuple[str, ...], PlainValidator(_variables, json_schema_input_type=str | list[str])] = (
         Field(default=(), description="the name of an environment variable, or a list of names")
     )

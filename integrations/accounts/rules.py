@@ -1,4 +1,4 @@
-"""What does not fit between an account and its service's definition: a place within the account, and a sentence."""
+"""Checks an account against its service. Each defect is a place within the account, and a sentence."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -17,7 +17,7 @@ _HOST: Final = re.compile(r"[A-Za-z0-9.-]{1,253}(?::[0-9]{1,5})?")
 
 
 def python_defects(account: Account) -> Iterator[Defect]:
-    """A provider in Python has settings of its own."""
+    """Yield the defects of an account at a provider in Python, which has settings of its own."""
     for field in sorted(account.model_fields_set - {"service", "name"}):
         yield (
             (field,),
@@ -31,14 +31,14 @@ def python_defects(account: Account) -> Iterator[Defect]:
 
 
 def declared_defects(account: Account, definition: Definition) -> Iterator[Defect]:
-    """Keys, placeholders, the host's scheme and the names of quotas."""
+    """Yield the defects of an account at a declared service."""
     yield from _key_defects(account, definition)
     yield from _value_defects(account, definition)
     yield from _scheme_defects(account, definition)
     for field in ("total", "renewal_day", "renewal_time"):
         yield from _quota_defects(field, getattr(account, field), definition)
     for quota in account.renewal_time.keys() - account.renewal_day.keys():
-        yield ("renewal_time", quota), "expected a renewal_day beside it"
+        yield ("renewal_time", quota), "expected a renewal_day with it"
 
 
 def _key_defects(account: Account, definition: Definition) -> Iterator[Defect]:
@@ -73,7 +73,7 @@ def _in_headers(definition: Definition) -> set[str]:
 
 
 def _host_placeholder(definition: Definition) -> str | None:
-    """The placeholder that stands for the whole host."""
+    """Return the placeholder that is the whole host, or None."""
     return next(iter(names_in(_host_of(definition))), None)
 
 

@@ -83,7 +83,7 @@ def _text(value: object) -> str:
 
 
 class Answer(StrictModel):
-    """An answer, and what must be read in it: quotas, or one failure of the whole account."""
+    """An answer, and the quotas that must be read in it, or the failure of the whole account."""
 
     status: int = Field(default=200, description="an HTTP status")
     headers: dict[str, str] = Field(default={}, description="names and texts")
@@ -124,11 +124,11 @@ class _Headers(dict[str, str]):
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What a sample expects of an answer, and what the definition read in it; a line for each quota.
+    """The expected and the actual quotas of an answer, a line for each.
 
     Attributes:
         status: of the answer.
-        expected: of the sample.
+        expected: by the sample.
         read: by the definition.
         problems: why quotas could not be read.
     """

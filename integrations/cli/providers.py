@@ -35,7 +35,7 @@ _FAILED: Final = 2
 
 @click.group()
 def providers() -> None:
-    """Show what can be shown, and try it.
+    """Show the accounts and the catalogue, try an account, check a definition.
 
     \b
     Example, from nothing to a card:
@@ -126,7 +126,7 @@ def _own_text(service_name: str) -> str | None:
 @providers.command("try")
 @click.argument("account")
 def try_(account: str) -> None:
-    """Ask an account's service once, and tell what stands in each place; exit 0 if all is read, 2 if not.
+    """Ask an account's service once, and print the value of each path; exit 0 if all are read, 2 if not.
 
     \b
     Example:
@@ -167,9 +167,9 @@ def _failure(provider: Provider[Any], error: ProviderError) -> str:
     type=click.Path(exists=True, path_type=Path),
 )
 def check(paths: tuple[Path, ...]) -> None:
-    """Read the sample answers beside a definition, without a network; exit 0 if all are read as expected, 1 if not.
+    """Read the sample answers of a definition, without a network; exit 0 if all are as expected, 1 if not.
 
-    A folder has the two files definition.yaml and sample.yaml; a FILE is a definition with a sample.yaml beside it.
+    A folder has the two files definition.yaml and sample.yaml. A file is a definition with a sample.yaml next to it.
 
     \b
     Example:

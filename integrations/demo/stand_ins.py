@@ -14,14 +14,14 @@ KEY: Final = "test-key-demo"
 _ACCOUNTS: Final = {
     "deepl": "- service: deepl",
     "brave": "- service: brave",  # its sample is low
-    "twilio": "- {service: twilio, values: {account_sid: AC0123}}",  # which tells no total
+    "twilio": "- {service: twilio, values: {account_sid: AC0123}}",  # its answer states no total
     "elevenlabs": "- service: elevenlabs",  # and this one is down
 }
 _DOWN: Final = "elevenlabs"
 
 
 def pages() -> dict[str, Page]:
-    """What the stand-ins answer, by path."""
+    """Return the answers of the stand-ins, by path."""
     return {f"/{name}": (503, {}, b"") if name == _DOWN else _sample(name) for name in _ACCOUNTS}
 
 
@@ -32,7 +32,7 @@ def _sample(name: str) -> Page:
 
 
 def write_file(path: Path, origin: str) -> None:
-    """A providers' file that shows IMAI and the services, asked at the stand-ins."""
+    """Write a providers' file with IMAI and the services, whose addresses are the stand-ins."""
     accounts = ["- service: imai", *_ACCOUNTS.values()]
     services = [f"{name}:\n{indent(_moved(name, origin), '  ')}" for name in _ACCOUNTS]
     parts = ("accounts:", indent("\n".join(accounts), "  "), "services:", indent("\n".join(services), "  "))
@@ -40,11 +40,11 @@ def write_file(path: Path, origin: str) -> None:
 
 
 def _moved(name: str, origin: str) -> str:
-    """A definition of the catalogue, its address at the stand-in."""
+    """Return a definition of the catalogue with the address of its stand-in."""
     here = re.sub(r"\burl: .*", f"url: {origin}/{name}", catalogue.text_of(name), count=1)
-    return re.sub(r"\n +values: .*", "", here, count=1)  # what filled the placeholders of the real address
+    return re.sub(r"\n +values: .*", "", here, count=1)  # they filled the placeholders of the real address
 
 
 def keys() -> dict[str, str]:
-    """The services' variables, so that no real key is sent to a stand-in."""
+    """Return the services' variables with a key for tests, so that no real key is sent to a stand-in."""
     return {variable: KEY for name in _ACCOUNTS for variable in catalogue.definition(name).variables(name)}

@@ -201,7 +201,7 @@ DEFECTS = {
         "accounts:\n  - {service: stability, renewal_day: 32}",
     ),
     "a time without a day": (
-        "2: accounts[0].renewal_time: expected a renewal_day beside it",
+        "2: accounts[0].renewal_time: expected a renewal_day with it",
         "accounts:\n  - {service: stability, renewal_time: 10:30}",
     ),
     "no time": (

@@ -22,6 +22,7 @@ from integrations.providers.declared.fields import (
     Unit,
     Url,
     Word,
+    Zero,
     path_in_mapping,
 )
 from integrations.providers.declared.paths import Path
@@ -46,7 +47,7 @@ def _name(value: object) -> str | Path:
     try:
         return _WORD.validate_python(value, strict=True)
     except ValidationError:
-        raise ValueError("expected a name such as Searches, or {path: …} beside each") from None
+        raise ValueError("expected a name such as Searches, or {path: …} together with each") from None
 
 
 class Checked(StrictModel):
@@ -79,7 +80,7 @@ class Placement(StrictModel):
         if sum(place is not None for place in (self.header, self.query, self.basic)) != 1:
             raise ValueError("expected exactly one of header, query, basic")
         if self.prefix and self.header is None:
-            raise ValueError("expected prefix beside header only")
+            raise ValueError("expected prefix together with header only")
         return self
 
 
@@ -92,11 +93,11 @@ class RequestRule(StrictModel):
     )
     method: Literal["GET", "POST"] = Field(default="GET", description="GET or POST")
     query: dict[Annotated[str, Field(min_length=1)], Template] = Field(
-        default={}, description="names and texts; quote what looks like a number"
+        default={}, description="names and texts; put numbers in quotes"
     )
     headers: dict[HeaderName, HeaderTemplate] = Field(default={}, description="names and texts in ASCII")
     body: JsonTemplate | None = Field(
-        default=None, alias="json", description="a mapping, beside method: POST"
+        default=None, alias="json", description="a mapping, together with method: POST"
     )
     key: Annotated[
         list[Placement], BeforeValidator(_list_of_one, json_schema_input_type=Placement | list[Placement])
@@ -106,7 +107,7 @@ class RequestRule(StrictModel):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.body is not None and self.method != "POST":
-            raise ValueError("expected method: POST beside json")
+            raise ValueError("expected method: POST together with json")
         if len({placement.secret for placement in self.key}) < len(self.key):
             raise ValueError("expected a secret: of its own for each key, such as API_SECRET")
         if not self.values.keys() <= self.placeholders:
@@ -190,7 +191,7 @@ class Source(StrictModel):
     @model_validator(mode="after")
     def _item_of_a_header(self) -> Self:
         if self.item is not None and self.header is None:
-            raise ValueError("expected item beside header only")
+            raise ValueError("expected item together with header only")
         return self
 
 
@@ -202,8 +203,8 @@ class FigureRule(Source):
     )
     scale: Scale | None = Field(default=None, description='a decimal number such as "-0.01"')
     unlimited: list[Scalar] = Field(default=[], description="the values that mean: no limit")
-    absent: Literal[0] | None = Field(default=None, description="0: a field that is left out is 0")
-    empty: Literal[0] | None = Field(default=None, description="0: an empty list adds 0 to the sum")
+    absent: Zero | None = Field(default=None, description="0: a field that is left out is 0")
+    empty: Zero | None = Field(default=None, description="0: an empty list adds 0 to the sum")
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -211,9 +212,9 @@ class FigureRule(Source):
             raise ValueError("expected exactly one of path, first, header, sum")
         paths = self.sum or ([] if self.path is None else [self.path])
         if self.absent is not None and not (paths and all(path.ends_in_key for path in paths)):
-            raise ValueError("expected absent beside a path or a sum whose paths end in a key")
+            raise ValueError("expected absent together with a path or a sum whose paths end in a key")
         if self.empty is not None and not any(path.has_every for path in paths):
-            raise ValueError("expected empty beside a sum with [*] only")
+            raise ValueError("expected empty together with a sum with [*] only")
         return self
 
 
@@ -230,7 +231,7 @@ class RenewalRule(Source):
         if sum(source is not None for source in (self.path, self.first, self.header)) != 1:
             raise ValueError("expected exactly one of path, first, header")
         if self.text and self.format not in {"epoch", "epoch_ms", "seconds"}:
-            raise ValueError("expected text beside epoch, epoch_ms or seconds only")
+            raise ValueError("expected text together with epoch, epoch_ms or seconds only")
         return self
 
 
@@ -263,11 +264,11 @@ class QuotaRule(StrictModel):
         if self.used is None and self.remaining is None:
             raise ValueError("expected used or remaining")
         if self.used is not None and self.used.unlimited:
-            raise ValueError("expected unlimited beside total or remaining only")
+            raise ValueError("expected unlimited at total or remaining only")
         if self.each is not None and not isinstance(self.name, Path):
-            raise ValueError("expected name: {path: …} beside each, the field that names an element")
+            raise ValueError("expected name: {path: …} together with each: the field that names an element")
         if self.each is None and isinstance(self.name, Path):
-            raise ValueError("expected a name such as Searches, or each beside name: {path: …}")
+            raise ValueError("expected a name such as Searches, or each together with name: {path: …}")
         return self
 
     @property

@@ -3,7 +3,7 @@
 import re
 from datetime import timedelta
 from decimal import Decimal
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, PlainValidator
 
@@ -85,6 +85,12 @@ def _unit(value: object) -> str | Path:
     raise ValueError("expected a word in the plural such as credits, or {path: …}")
 
 
+def _zero(value: object) -> object:
+    if isinstance(value, bool):  # false would pass as 0
+        raise ValueError("expected 0")  # noqa: TRY004 - pydantic reports ValueErrors
+    return value
+
+
 def _basic(text: object) -> object:
     return text if text == templates.KEY_AS_USER else templates.check(text)
 
@@ -97,5 +103,6 @@ JsonTemplate = Annotated[dict[str, JsonValue], AfterValidator(templates.check_js
 BasicUser = Annotated[str, BeforeValidator(_basic), Field(max_length=LONGEST)]
 Url = Annotated[str, BeforeValidator(_url)]
 Duration = Annotated[timedelta, PlainValidator(_duration, json_schema_input_type=str)]
+Zero = Annotated[Literal[0], BeforeValidator(_zero)]
 Scale = Annotated[Decimal, PlainValidator(_decimal, json_schema_input_type=str)]
 Unit = Annotated[str | Path, PlainValidator(_unit, json_schema_input_type=str | dict[str, Any])]

@@ -83,9 +83,9 @@ def values_at(rule: Source, part: Part, *, left_out: object = ABSENT) -> list[ob
     """Return the value of a source, or each value of a sum, as it is in the answer; a `Missing` if there is none.
 
     Args:
-        rule: says where.
+        rule: the path, the paths or the header.
         part: of the answer.
-        left_out: stands for a field that is left out of its object.
+        left_out: the value of a field that is left out of its object.
     """
     if rule.header is not None:
         return [_header(rule.header, rule.item, part.response)]
@@ -129,7 +129,8 @@ def _amount(values: list[object], scale: Decimal | None) -> Decimal:
     try:
         for value in values:
             total = _EXACT.add(total, _number(value))
-        return _AMOUNT.validate_python(total if scale is None else _EXACT.multiply(total, scale))
+        scaled = total if scale is None else _EXACT.multiply(total, scale)
+        return _AMOUNT.validate_python(_EXACT.plus(scaled))  # 0 times -0.01 is -0, which plus makes 0
     except (ArithmeticError, ValidationError):
         raise UnexpectedAnswerError("beyond what any account holds") from None
 

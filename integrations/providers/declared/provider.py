@@ -34,7 +34,7 @@ TOTAL_HINT: Final = "its total in the providers' file"
 
 @dataclass(frozen=True, slots=True)
 class ContractTerms:
-    """The terms of an account's contract for one quota, for what the service does not state.
+    """The terms of an account's contract for one quota that the service may not state.
 
     Attributes:
         total: the allowance.
@@ -47,7 +47,7 @@ class ContractTerms:
     renewal_time: time = time()
 
     def fill(self, quota: Quota, *, now: datetime) -> Quota:
-        """Return the quota with what the answer does not state."""
+        """Return the quota, completed by the terms that its answer does not state."""
         total, renews_at = quota.total, quota.renews_at
         if total is None and not quota.unlimited:
             total = self.total

@@ -12,6 +12,9 @@ RULES = """
   - {status: 403, path: error.code, equals: 4, code: authentication_failed}
   - {path: error.type, codes: {expired: subscription_inactive, limit: rate_limited}}
   - {path: n, equals: null, code: timeout}
+  - {path: result, starts_with: "Max daily rate limit", code: quota_exhausted}
+  - {path: code, not_equals: 0, code: network}
+  - {path: "list[type=x].bad", equals: true, code: permission_denied}
 """
 FAILURES = [
     (418, "no JSON", ErrorCode.SUBSCRIPTION_INACTIVE),
@@ -28,6 +31,16 @@ FAILURES = [
     (200, '{"error": {"type": "other"}}', None),
     (200, '{"error": {"type": ["expired"]}}', None),
     (200, '{"n": null}', ErrorCode.TIMEOUT),
+    (200, '{"result": "Max daily rate limit reached. 5 of 5"}', ErrorCode.QUOTA_EXHAUSTED),
+    (200, '{"result": "max daily rate limit reached"}', None),
+    (200, '{"result": "The Max daily rate limit"}', None),
+    (200, '{"result": {"Max daily rate limit": 1}}', None),
+    (200, '{"code": 5}', ErrorCode.NETWORK),
+    (200, '{"code": "0"}', ErrorCode.NETWORK),
+    (200, '{"code": null}', ErrorCode.NETWORK),
+    (200, '{"code": 0.0}', None),
+    (200, '{"list": [{"type": "x", "bad": true}]}', ErrorCode.PERMISSION_DENIED),
+    (200, '{"list": [{"type": "x", "bad": true}, {"type": "x"}]}', None),
     (200, "{}", None),
     (200, "[]", None),
     (500, "<html>", None),

@@ -41,6 +41,47 @@ def test_a_moment_may_stand_in_a_header() -> None:
     assert read == datetime(2026, 11, 24, 12, 1, tzinfo=UTC)
 
 
+TEXTS = [
+    ({"format": "epoch", "text": True}, '"1780272000"', "2026-06-01T00:00:00+00:00"),
+    ({"format": "epoch", "text": True}, "1780272000", "2026-06-01T00:00:00+00:00"),
+    ({"format": "epoch_ms", "text": True}, '"1780272000500"', "2026-06-01T00:00:00.500000+00:00"),
+    ({"format": "seconds", "text": True}, '"90"', "2026-11-24T12:01:30+00:00"),
+]
+
+
+@pytest.mark.parametrize(("fields", "value", "moment"), TEXTS, ids=str)
+def test_digits_in_a_text_are_a_moment_if_the_definition_says_so(
+    fields: dict[str, object], value: str, moment: str
+) -> None:
+    """A number stays one."""
+    found = RenewalRule.model_validate({"path": "at", **fields})
+    read = renewal(found, Part(response(f'{{"at": {value}}}')), now=NOW)
+    assert read is not None
+    assert read.isoformat() == moment
+
+
+@pytest.mark.parametrize("value", ["0", "-1", '""', "null", "0.0"])
+def test_a_value_may_mean_that_there_is_no_renewal(value: str) -> None:
+    """As the definition lists them, whatever the format."""
+    found = RenewalRule.model_validate({"path": "at", "format": "epoch", "none": [0, -1, "", None]})
+    assert renewal(found, Part(response(f'{{"at": {value}}}')), now=NOW) is None
+
+
+def test_a_zero_in_a_text_or_a_header_may_mean_none() -> None:
+    """It is compared as a number where it is read as one."""
+    body = RenewalRule.model_validate({"path": "at", "format": "epoch", "text": True, "none": [0]})
+    assert renewal(body, Part(response('{"at": "0"}')), now=NOW) is None
+    header = RenewalRule.model_validate({"header": "X-Reset", "format": "seconds", "none": [-1]})
+    assert renewal(header, Part(response("", X_Reset="-1")), now=NOW) is None
+
+
+def test_the_first_of_several_moments_is_read() -> None:
+    """The second if the first is null."""
+    found = RenewalRule.model_validate({"first": ["old", "new"], "format": "date"})
+    body = '{"old": null, "new": "2026-12-01"}'
+    assert renewal(found, Part(response(body)), now=NOW) == datetime(2026, 12, 1, tzinfo=UTC)
+
+
 WRONG_MOMENTS = [
     ("iso", '"soon"'),
     ("iso", '"9999-12-31T23:59:59-05:00"'),
@@ -59,6 +100,8 @@ WRONG_MOMENTS = [
     ("hh:mm:ss", '"7:61:00"'),
     ("hh:mm:ss", "7"),
     ("iso", "null"),
+    ("epoch", "1e99999999999"),
+    ("seconds", "-1e99999999999"),
 ]
 
 
