@@ -144,38 +144,39 @@ class Comparison:
         return self.expected == self.read
 
 
-def compare(service: str, definition: Definition, file: Path) -> Iterator[Comparison]:
-    """Yield a comparison for each answer of a sample.
+def compare(file: Path) -> Iterator[Comparison]:
+    """Yield a comparison for each answer of the sample next to a definition.
 
     Args:
-        service: the service's name.
-        definition: of the service.
-        file: the sample.
+        file: the definition, in a folder that has the service's name.
 
     Raises:
-        FileNotFoundError: there is no sample.
-        DefectsError: the sample has defects.
+        FileNotFoundError: one of the two files is missing.
+        DefectsError: one of them has defects.
     """
-    sample, _ = yaml_model.read(file, Sample)
-    provider = account_of(service, definition, sample, file)
+    definition, _ = yaml_model.read(file, Definition)
+    sample, provider = load(file.resolve().parent.name, definition, file.with_name(FILE))
     for answer in sample.answers:
         expected = (str(answer.error),) if answer.error else tuple(map(str, answer.readings))
         yield Comparison(answer.status, expected, *_read(provider, answer.response, sample.now))
 
 
-def account_of(service: str, definition: Definition, sample: Sample, file: Path) -> DeclaredProvider:
-    """Return the account of a sample.
+def load(service: str, definition: Definition, file: Path) -> tuple[Sample, DeclaredProvider]:
+    """Return a sample and its account.
 
     Raises:
-        DefectsError: the sample's `account` does not fit the definition.
+        FileNotFoundError: there is no such file.
+        DefectsError: the file has defects, or its account does not fit the definition.
     """
+    sample, document = yaml_model.read(file, Sample)
     account = sample.account.model_copy(update={"service": service})
-    defects = list(declared_defects(account, definition))
+    defects = [
+        (document.locate(("account", *place))[1], f"{format_location(('account', *place))}: {text}")
+        for place, text in declared_defects(account, definition)
+    ]
     if defects:
-        raise DefectsError.at(
-            file, [(1, f"account.{format_location(place)}: {text}") for place, text in defects]
-        )
-    return declared(account, definition)
+        raise DefectsError.at(file, defects)
+    return sample, declared(account, definition)
 
 
 def _read(

@@ -2,7 +2,6 @@
 
 import json
 import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
@@ -16,12 +15,11 @@ from integrations.accounts import catalogue, samples
 from integrations.accounts.file import ProvidersFile
 from integrations.accounts.samples import Comparison
 from integrations.cli import table
-from integrations.files import yaml_file, yaml_model
+from integrations.files import yaml_file
 from integrations.files.yaml_file import YamlFileError
 from integrations.files.yaml_model import did_you_mean, schema_of
 from integrations.providers import PYTHON
 from integrations.providers.base import Provider
-from integrations.providers.declared.definition import Definition
 from integrations.providers.declared.provider import DeclaredProvider
 from integrations.providers.declared.trace import places
 from integrations.quota import words
@@ -180,18 +178,13 @@ def check(paths: tuple[Path, ...]) -> None:
         file = path / catalogue.DEFINITION if path.is_dir() else path
         click.echo(file)
         try:
-            definition, _ = yaml_model.read(file, Definition)
-            for number, comparison in enumerate(_comparisons(file, definition), start=1):
+            for number, comparison in enumerate(samples.compare(file), start=1):
                 click.echo(_compared(number, comparison))
                 all_equal = all_equal and comparison.is_equal
         except FileNotFoundError as error:
             raise click.ClickException(f"{error.filename}: there is no such file") from None
     if not all_equal:
         sys.exit(1)
-
-
-def _comparisons(file: Path, definition: Definition) -> Iterator[Comparison]:
-    return samples.compare(file.resolve().parent.name, definition, file.with_name(samples.FILE))
 
 
 def _compared(number: int, comparison: Comparison) -> str:

@@ -105,6 +105,15 @@ accounts:
     assert stability.account.terms[None].total == Decimal(100)
 
 
+def test_a_total_of_an_element_of_a_list_is_by_the_name_that_the_answer_gives(tmp_path: Path) -> None:
+    """Its names are not known before; any may be stated."""
+    each = ACME.replace("{unit: USD, used: data.used, total: data.limit}", EACH)
+    (provider,) = load(file(tmp_path, "accounts: [{service: acme, total: {Spare: 5}}]" + each))
+    assert isinstance(provider, DeclaredProvider)
+    assert provider.account.terms["Spare"].total == Decimal(5)
+
+
+EACH = "{each: list, name: {path: id}, unit: USD, remaining: left}"
 NO_VARIABLE = "expected the NAME of an environment variable (capital letters, digits, _), never a key itself"
 DEFECTS = {
     "empty": ("1: expected accounts, services", ""),
@@ -187,6 +196,16 @@ DEFECTS = {
     "one total for two quotas": (
         "2: accounts[0].total: expected a mapping by quota: {Credits: …, Raw requests: …}",
         "accounts:\n  - {service: modash, total: 5}",
+    ),
+    "a plain total for a list": (
+        "2: accounts[0].total: expected a mapping by quota: {NAME: …}",
+        "accounts:\n  - {service: acme, total: 5}\n"
+        + ACME.replace("{unit: USD, used: data.used, total: data.limit}", EACH),
+    ),
+    "a value in a header that is not ASCII": (
+        "2: accounts[0].values.org: expected ASCII, as it is sent in a header",
+        "accounts:\n  - {service: acme, values: {org: Zürich}}\n"
+        + ACME.replace("key:", 'headers: {X-Org: "{org}"}\n      key:'),
     ),
     "an unknown quota": (
         "2: accounts[0].total.Credit: unknown quota: expected Credits: …, Raw requests: …",

@@ -3,7 +3,7 @@
 import pytest
 
 from integrations.accounts import catalogue
-from integrations.accounts import samples as accounts_samples
+from integrations.accounts.samples import compare
 from integrations.ui import icons
 from tests.providers import samples
 
@@ -41,6 +41,5 @@ def test_a_service_has_a_good_sample_and_one_of_a_wrong_key(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_sample_is_read_as_it_says(name: str) -> None:
     """Each answer gives its failure, or the figures exactly: what the answer does not state stays unknown."""
-    file = catalogue.FOLDER / name / accounts_samples.FILE
-    for comparison in accounts_samples.compare(name, catalogue.definition(name), file):
+    for comparison in compare(catalogue.FOLDER / name / catalogue.DEFINITION):
         assert comparison.read == comparison.expected, comparison.problems

@@ -15,7 +15,8 @@ from pydantic import Field, SecretStr, create_model
 
 from integrations.providers.base import Provider
 from integrations.providers.declared import failures, reading, templates
-from integrations.providers.declared.definition import Definition, Placement
+from integrations.providers.declared.definition import Definition
+from integrations.providers.declared.request_rule import Placement
 from integrations.providers.renewal import next_renewal
 from integrations.quota.errors import ErrorCode, ProviderError
 from integrations.quota.models import FailedQuota, Quota
