@@ -1,4 +1,4 @@
-"""Write docs/services.md from the catalogue: `python scripts/services.py`. A test checks that it is up to date."""
+"""Write docs/services.md from the catalogue: `python -m scripts.services`. A test checks that it is up to date."""
 
 from pathlib import Path
 from typing import Final
@@ -13,7 +13,7 @@ LEFT_OUT: Final = Path(__file__).parent / "left-out.yaml"
 
 HEAD: Final = """# Services
 
-Made from the definitions in `integrations/providers/catalogue/` by `python scripts/services.py`.
+Made from the definitions in `integrations/providers/catalogue/` by `python -m scripts.services`.
 
 To show one, write its name under `accounts` and set its key ([how](adding-a-provider.md)):
 

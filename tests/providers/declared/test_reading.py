@@ -1,6 +1,7 @@
 """Quotas of an answer: each on its own, and nothing that is not in the answer."""
 
 import json
+import time
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from integrations.providers.declared import reading
 from integrations.quota.errors import ErrorCode, ProviderError
 from integrations.quota.models import FailedQuota, Quota
+from integrations.transport.client import MAX_BODY_BYTES
 from tests.providers.declared.answers import of, response
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -285,3 +287,29 @@ def test_each_element_is_a_quota_a_failure_or_part_of_a_clash(elements: list[tup
     assert {quota.name: quota.remaining for quota in found if isinstance(quota, Quota)} == readable
     assert len({quota.name for quota in found}) == len(found)
     assert set(names) - {" "} <= {quota.name for quota in found}
+
+
+HOSTILE = [
+    (
+        "a long list of cards",
+        "[{each: l, name: {path: id}, unit: x, used: u}]",
+        '{"l": [' + "1," * 300_000 + "1]}",
+    ),
+    ("a long sum", '[{unit: x, used: {sum: ["l[*]"]}}]', '{"l": [' + "0," * 300_000 + '"x"]}'),
+    ("lists in lists", '[{unit: x, used: {sum: ["l[*][*]"]}}]', '{"l": [' + "[]," * 200_000 + "[]]}"),
+    ("one element of many", '[{unit: x, used: "l[a.b=1].u"}]', '{"l": [' + '{"a":{}},' * 80_000 + "{}]}"),
+    ("long numbers", '[{unit: x, used: {sum: ["l[*]"]}}]', '{"l": [' + ("9" * 4000 + ",") * 200 + "1]}"),
+    ("long exponents", '[{unit: x, used: "l[a=3].u"}]', '{"l": [' + '{"a":9e999999999},' * 40_000 + "{}]}"),
+    ("a deep document", '[{unit: x, used: "a.a.a"}]', '{"a":' * 900 + "1" + "}" * 900),
+]
+
+
+@pytest.mark.parametrize(
+    ("quotas", "body"), [case[1:] for case in HOSTILE], ids=[case[0] for case in HOSTILE]
+)
+def test_a_hostile_answer_is_refused_in_bounded_time(quotas: str, body: str) -> None:
+    """With the reader's own exception; a megabyte is the most that the transport hands on."""
+    assert len(body) <= MAX_BODY_BYTES
+    began = time.process_time()
+    refused(quotas, body)
+    assert time.process_time() - began < 5
