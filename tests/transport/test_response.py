@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from integrations.quota.errors import ErrorCode, ProviderError
-from integrations.transport import response
 from integrations.transport.response import (
     MAX_RETRY_AFTER_SECONDS,
     Response,
@@ -75,7 +74,7 @@ def test_an_answer_is_parsed_once(body: bytes, monkeypatch: pytest.MonkeyPatch) 
         parsed.append(text)
         return json.JSONDecoder(**options).decode(text)
 
-    monkeypatch.setattr(response.json, "loads", loads)
+    monkeypatch.setattr(json, "loads", loads)
     answer = Response(200, {}, body)
     for _ in range(3):
         with suppress(ProviderError):
