@@ -52,13 +52,13 @@ def test_each_part_of_a_definition_loads_word_for_word(part: str) -> None:
 def test_the_forms_in_the_tables_load_word_for_word() -> None:
     """Figures, the further keys of a quota, and the keys of a request."""
     figures = re.findall(r"^\| `(\{(?:path|header|first|sum).*?\})` \|", DOCUMENT, re.MULTILINE)
-    assert len(figures) == 7
+    assert len(figures) == 8
     for form in figures:
         definition(
             f"label: A\nrequest: {{url: https://a.example}}\nquotas: [{{unit: x, remaining: {form}}}]\n"
         )
-    further = re.findall(r"^\| `((?:optional|unlimited|at_zero): .*?)` \|", DOCUMENT, re.MULTILINE)
-    assert len(further) == 4
+    further = re.findall(r"^\| `((?:optional|unlimited|only_if|at_zero): .*?)` \|", DOCUMENT, re.MULTILINE)
+    assert len(further) == 5
     for key in further:
         definition(f"label: A\nrequest: {{url: https://a.example}}\nquotas: [{{unit: x, used: u, {key}}}]\n")
     (row,) = re.findall(r"^\| `request.key` \|.*$", DOCUMENT, re.MULTILINE)

@@ -230,7 +230,7 @@ def test_try_shows_each_element_of_a_list(monkeypatch: pytest.MonkeyPatch) -> No
     assert lines[:16] == [
         ["Cost"],
         ["used", "days[*].costs[*]", f"(an empty list) + 0.5 + 1{' + 2' * 7} + … (23 values)", "41.5"],
-        ["unlimited", "free", "false"],
+        ["unlimited", "free", "false", "no"],
         [""],
         ["pools[0]"],
         ["name", "id", '"A"'],

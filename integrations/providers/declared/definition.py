@@ -66,8 +66,8 @@ class Condition(StrictModel):
         return {"equals", "not_equals", "starts_with"} & self.model_fields_set
 
 
-class UnlimitedRule(Condition):
-    """The sign of a quota without a limit."""
+class QuotaCondition(Condition):
+    """A condition on a quota: there is no limit, or there is a card at all."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -114,6 +114,7 @@ class Source(StrictModel):
         default=None, description="which of a header's values between commas, from 1"
     )
     text: bool = Field(default=False, description="true if the number is a text")
+    none: list[Scalar] = Field(default=[], description='the values that count as null, such as [0, -1, ""]')
     optional: bool = Field(default=False, description="true if it may be absent or null: it is unknown then")
 
     @model_validator(mode="after")
@@ -149,14 +150,16 @@ class FigureRule(Source):
 class RenewalRule(Source):
     """The moment at which a quota is filled again."""
 
-    format: Literal["iso", "date", "epoch", "epoch_ms", "seconds", "hh:mm:ss"] = Field(
-        description="one of: iso, date, epoch, epoch_ms, seconds, hh:mm:ss"
+    format: Literal["iso", "date", "epoch", "epoch_ms", "seconds", "hh:mm:ss", "next_month"] = Field(
+        description="one of: iso, date, epoch, epoch_ms, seconds, hh:mm:ss, next_month"
     )
-    none: list[Scalar] = Field(default=[], description='the values that mean: no renewal, such as [0, ""]')
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if sum(source is not None for source in (self.path, self.first, self.header)) != 1:
+        sources = sum(source is not None for source in (self.path, self.first, self.header))
+        if self.format == "next_month" and sources:
+            raise ValueError("expected no path with next_month: it is the start of the next month in UTC")
+        if self.format != "next_month" and sources != 1:
             raise ValueError("expected exactly one of path, first, header")
         if self.text and self.format not in {"epoch", "epoch_ms", "seconds"}:
             raise ValueError("expected text together with epoch, epoch_ms or seconds only")
@@ -178,8 +181,11 @@ class QuotaRule(StrictModel):
     used: FigureField | None = Field(default=None, description="a path, or a mapping")
     remaining: FigureField | None = Field(default=None, description="a path, or a mapping")
     total: FigureField | None = Field(default=None, description="a path, or a mapping")
-    unlimited: UnlimitedRule | None = Field(
+    unlimited: QuotaCondition | None = Field(
         default=None, description="a mapping such as {path: plan.unlimited, equals: true}"
+    )
+    only_if: QuotaCondition | None = Field(
+        default=None, description="a mapping such as {path: payment, equals: prepaid}"
     )
     renews_at: RenewalRule | None = Field(default=None, description="a mapping with path and format")
     optional: bool = Field(default=False, description="true or false")
@@ -203,6 +209,11 @@ class QuotaRule(StrictModel):
     def fixed_name(self) -> str | None:
         """The name that the definition states; None if there is none, or if the answer states it."""
         return self.name if isinstance(self.name, str) else None
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether every good answer has this quota."""
+        return not self.optional and self.at_zero is None and self.only_if is None
 
     @property
     def figures(self) -> dict[str, FigureRule]:

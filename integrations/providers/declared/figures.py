@@ -10,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from integrations.providers.base import Amount
 from integrations.providers.declared.definition import FigureRule, Source
 from integrations.providers.declared.failures import is_same
+from integrations.providers.declared.fields import Scalar
 from integrations.providers.declared.paths import ABSENT, DECIMAL, Missing, Path
 from integrations.transport.response import Response
 
@@ -66,8 +67,9 @@ def figure(rule: FigureRule, part: Part) -> Decimal | NoFigure:
     """
     left_out = ABSENT if rule.absent is None else rule.absent
     values = [number_in(value, rule) for value in values_at(rule, part, left_out=left_out)]
-    if any(is_same(value, constant) for value in values for constant in rule.unlimited):
+    if any(is_one_of(value, rule.unlimited) for value in values):
         return NoFigure.UNLIMITED
+    values = [None if is_one_of(value, rule.none) else value for value in values]
     if rule.empty is not None:
         values = [value for value in values if value is not Missing.EMPTY]
     for kind, value in _REASONS.items():
@@ -90,19 +92,19 @@ def values_at(rule: Source, part: Part, *, left_out: object = ABSENT) -> list[ob
     if rule.header is not None:
         return [_header(rule.header, rule.item, part.response)]
     if rule.first is not None:
-        return [_first(rule.first, part.document)]
+        return [_first(rule, rule.first, part.document)]
     paths = (rule.sum if isinstance(rule, FigureRule) else None) or ([rule.path] if rule.path else [])
     return [value for path in paths for value in path.find_all(part.document, left_out=left_out)]
 
 
-def _first(paths: list[Path], document: object) -> object:
-    """Return the first value that is not null; else null, if a path finds it; else `ABSENT`."""
+def _first(rule: Source, paths: list[Path], document: object) -> object:
+    """Return the first value that does not count as null; else one that does, if a path finds it; else `ABSENT`."""
     found: object = ABSENT
     for path in paths:
         value = path.find(document)
-        if value is not None and value is not ABSENT:
+        if value is not None and value is not ABSENT and not is_one_of(number_in(value, rule), rule.none):
             return value
-        found = None if value is None else found
+        found = value if found is ABSENT else found
     return found
 
 
@@ -114,6 +116,11 @@ def _header(name: str, item: int | None, response: Response) -> object:
         return text.strip()
     items = text.split(",")
     return items[item - 1].strip() if item <= len(items) else ABSENT
+
+
+def is_one_of(value: object, constants: list[Scalar]) -> bool:
+    """Return whether a value is one of a rule's constants, by type and value."""
+    return any(is_same(value, constant) for constant in constants)
 
 
 def number_in(value: object, rule: Source) -> object:

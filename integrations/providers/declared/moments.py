@@ -6,9 +6,15 @@ from decimal import Decimal
 from typing import Final
 
 from integrations.providers.declared.definition import RenewalRule
-from integrations.providers.declared.failures import is_same
-from integrations.providers.declared.figures import Part, UnexpectedAnswerError, number_in, values_at
+from integrations.providers.declared.figures import (
+    Part,
+    UnexpectedAnswerError,
+    is_one_of,
+    number_in,
+    values_at,
+)
 from integrations.providers.declared.paths import ABSENT
+from integrations.providers.renewal import next_renewal
 
 _COUNTDOWN: Final = re.compile(r"([0-9]{1,5}):([0-5][0-9]):([0-5][0-9])")
 _LONGEST_WAIT: Final = 10 * 366 * 24 * 3600
@@ -24,9 +30,11 @@ def renewal(rule: RenewalRule, part: Part, *, now: datetime) -> datetime | None:
         PathError: a path fits two elements.
         ProviderError: the body is no JSON.
     """
+    if rule.format == "next_month":
+        return next_renewal(now, 1, time())
     (found,) = values_at(rule, part)
     found = number_in(found, rule)
-    if any(is_same(found, constant) for constant in rule.none):
+    if is_one_of(found, rule.none):
         return None
     if found is ABSENT or found is None:
         if rule.optional:

@@ -89,7 +89,7 @@ class DeclaredProvider(Provider[ProviderSettings]):
         units = {quota.unit for quota in definition.quotas}
         unit = units.pop()
         self.unit = unit if isinstance(unit, str) and not units else None
-        self.quota_count = sum(not (quota.optional or quota.at_zero) for quota in definition.quotas) or 1
+        self.quota_count = sum(quota.is_certain for quota in definition.quotas) or 1
         self.settings_class = _settings_class(account.variables)
         self._reported: set[str] = set()
 

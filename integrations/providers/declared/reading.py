@@ -8,7 +8,7 @@ from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from integrations.providers.declared.definition import Definition, FigureRule, QuotaRule
+from integrations.providers.declared.definition import Definition, FigureRule, QuotaCondition, QuotaRule
 from integrations.providers.declared.failures import fits, value_of
 from integrations.providers.declared.fields import Word
 from integrations.providers.declared.figures import NoFigure, Part, UnexpectedAnswerError, figure
@@ -63,6 +63,8 @@ def _items(rule: QuotaRule, response: Response, now: datetime, report: Report) -
     for part in found:
         name = rule.fixed_name if rule.each is None else part.place
         try:
+            if not _is_met(rule.only_if, part, default=True):
+                continue
             name = name_of(rule, part)
             yield rule, _quota(rule, part, name, now, report)
         except _UNREADABLE as error:
@@ -115,7 +117,7 @@ def name_of(rule: QuotaRule, part: Part) -> str | None:
 
 def _quota(rule: QuotaRule, part: Part, name: str | None, now: datetime, report: Report) -> Quota:
     """Return a quota. No limit at the total goes before the remaining amount, which is not read then."""
-    unlimited = rule.unlimited is not None and fits(rule.unlimited, value_of(rule.unlimited, part.document))
+    unlimited = _is_met(rule.unlimited, part, default=False)
     total, remaining = None, None
     if not unlimited:
         total = _stated("total", rule.total, part)
@@ -137,6 +139,10 @@ def _quota(rule: QuotaRule, part: Part, name: str | None, now: datetime, report:
         )
     except ValueError as error:
         raise UnexpectedAnswerError(str(error)) from None
+
+
+def _is_met(condition: QuotaCondition | None, part: Part, *, default: bool) -> bool:
+    return default if condition is None else fits(condition, value_of(condition, part.document))
 
 
 def _stated(what: str, rule: FigureRule | None, part: Part) -> Decimal | NoFigure | None:

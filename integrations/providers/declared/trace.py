@@ -27,7 +27,7 @@ class Place:
 
     Attributes:
         quota: the quota's name, or the place of a list's element; empty for a quota without a name.
-        what: used, remaining, total, unlimited, name, unit, renews_at or each.
+        what: used, remaining, total, unlimited, only_if, name, unit, renews_at or each.
         where: the path or the header.
         found: the value there, shortened and without any key.
         read: the figure that was read, or the reason that there is none.
@@ -64,13 +64,14 @@ def _places(rule: QuotaRule, part: Part, now: datetime, show: "_Shown") -> Itera
     for what, figure_rule in rule.figures.items():
         found = show.at(figure_rule, part)
         yield Place(part.place, what, _where(figure_rule), found, _read_figure(figure_rule, part))
-    if rule.unlimited is not None:
-        found = show.at(_at(rule.unlimited.path), part)
-        try:
-            read = "no limit" if fits(rule.unlimited, value_of(rule.unlimited, part.document)) else ""
-        except _PROBLEMS as error:
-            read = f"not readable: {error}"
-        yield Place(part.place, "unlimited", str(rule.unlimited.path), found, read)
+    for what, condition in (("unlimited", rule.unlimited), ("only_if", rule.only_if)):
+        if condition is not None:
+            found = show.at(_at(condition.path), part)
+            try:
+                read = "yes" if fits(condition, value_of(condition, part.document)) else "no"
+            except _PROBLEMS as error:
+                read = f"not readable: {error}"
+            yield Place(part.place, what, str(condition.path), found, read)
     if rule.renews_at is not None:
         try:
             moment = renewal(rule.renews_at, part, now=now)
@@ -99,7 +100,7 @@ def _where(source: Source) -> str:
     if source.first is not None:
         return " or ".join(map(str, source.first))
     if source.header is None:
-        return str(source.path)
+        return "" if source.path is None else str(source.path)
     return f"header {source.header}" + (f", item {source.item}" if source.item else "")
 
 

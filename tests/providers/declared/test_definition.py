@@ -208,6 +208,11 @@ CASES = {
         "at_zero: gone, unit: USD",
         "12: quotas[0].at_zero: expected absent (no card at 0) or hidden",
     ),
+    "a path of the next month": (
+        "format: epoch",
+        "format: next_month",
+        "12: quotas[0].renews_at: expected no path with next_month: it is the start of the next month in UTC",
+    ),
     "a text in a date": (
         "format: epoch",
         "format: date, text: true",

@@ -67,6 +67,14 @@ def test_a_value_may_mean_that_there_is_no_renewal(value: str) -> None:
     assert renewal(found, Part(response(f'{{"at": {value}}}')), now=NOW) is None
 
 
+@pytest.mark.parametrize("now", ["2026-12-31T23:59:59+00:00", "2027-01-01T01:00:00+02:00"])
+def test_the_start_of_the_next_month_needs_no_value(now: str) -> None:
+    """In UTC, for a definition that asks for this month."""
+    found = RenewalRule.model_validate({"format": "next_month"})
+    moment = renewal(found, Part(response("no JSON")), now=datetime.fromisoformat(now))
+    assert moment == datetime(2027, 1, 1, tzinfo=UTC)
+
+
 def test_a_zero_in_a_text_or_a_header_may_mean_none() -> None:
     """It is compared as a number where it is read as one."""
     body = RenewalRule.model_validate({"path": "at", "format": "epoch", "text": True, "none": [0]})

@@ -180,6 +180,30 @@ def test_a_field_may_say_that_there_is_no_limit() -> None:
         assert read(quotas, f'{{{free}"r": 0, "t": 0}}') == limited
 
 
+def test_a_quota_may_depend_on_a_field() -> None:
+    """Without it there is no card, and what it has is not read."""
+    a = "{name: A, unit: x, remaining: a, only_if: {path: pay, equals: prepaid}}"
+    quotas = f"[{a}, {{name: B, unit: x, remaining: b}}]"
+    assert named(quotas, '{"pay": "prepaid", "a": 1, "b": 2}') == {"A": "1", "B": "2"}
+    for pay in ('"pay": "postpaid", ', '"pay": null, ', ""):
+        assert named(quotas, f'{{{pay}"a": "x", "b": 2}}') == {"B": "2"}
+    each = (
+        "[{each: list, name: {path: id}, unit: x, remaining: left, only_if: {path: on, not_equals: false}}]"
+    )
+    body = '{"list": [{"id": "a", "on": true, "left": 1}, {"id": "b", "on": false, "left": 2}, {"id": "c"}]}'
+    assert named(each, body) == {"a": "1"}
+
+
+def test_a_value_that_counts_as_null_is_unknown_or_without_a_card() -> None:
+    """As null is: the total of a figure that may be missing, or the whole of an optional quota."""
+    total = "{path: t, none: [1000000000000], optional: true}"
+    assert read(f"[{{unit: x, used: u, total: {total}}}]", '{"u": 5, "t": 1000000000000}') == (
+        Quota(unit="x", used=Decimal(5)),
+    )
+    pool = "{name: Limit, unit: x, optional: true, used: u, total: {path: t, none: [0, -1]}}"
+    assert named(f"[{pool}, {{name: B, unit: x, remaining: b}}]", '{"u": 5, "t": -1, "b": 2}') == {"B": "2"}
+
+
 EACH = "[{each: list, name: {path: id}, unit: {path: unit}, remaining: left}]"
 
 

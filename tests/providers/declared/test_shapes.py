@@ -38,7 +38,7 @@ label: GitHub billing
 request:
   url: https://api.github.com/organizations/{org}/settings/billing/usage?year={year}&month={month}
 quotas:
-  - {unit: USD, used: {sum: ["usageItems[*].netAmount"], empty: 0}}
+  - {unit: USD, used: {sum: ["usageItems[*].netAmount"], empty: 0}, renews_at: {format: next_month}}
 """
 
 
@@ -106,7 +106,12 @@ QUOTAS = [
         '{"data": [{"results": [{"amount": "123.45"}, {"amount": "0.5"}]}], "has_more": false}',
         ["unit: USD, used: 1.2395"],
     ),
-    ("no costs", GITHUB[GITHUB.index("  - {unit") :], '{"usageItems": []}', ["unit: USD, used: 0"]),
+    (
+        "no costs",
+        GITHUB[GITHUB.index("  - {unit") :],
+        '{"usageItems": []}',
+        ["unit: USD, used: 0, renews_at: 2026-12-01T00:00:00+00:00"],
+    ),
     ("a limit with an extension", ELEVENLABS, '{"u": 5, "l": 2, "e": 4}', ["unit: c, used: 5, total: 6"]),
     (
         "an unlimited extension",
