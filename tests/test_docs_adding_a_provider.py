@@ -1,4 +1,4 @@
-"""docs/adding-a-provider.md: what it shows runs as it stands there."""
+"""docs/adding-a-provider.md: its examples work word for word."""
 
 import re
 from pathlib import Path
@@ -81,7 +81,7 @@ def test_the_sample_is_read_as_it_says(tmp_path: Path) -> None:
     assert [comparison.is_equal for comparison in compare(tmp_path / "definition.yaml")] == [True, True]
 
 
-def test_the_example_of_a_defect_is_what_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_example_of_a_defect_is_the_real_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same sentence."""
     monkeypatch.chdir(tmp_path)
     path = Path(".streamlit/providers.yaml")
@@ -93,7 +93,7 @@ def test_the_example_of_a_defect_is_what_is_told(tmp_path: Path, monkeypatch: py
 
 
 def test_the_readmes_example_has_three_accounts(tmp_path: Path) -> None:
-    """And is a file as it stands."""
+    """And loads word for word."""
     (block,) = re.findall(r"```yaml\n(accounts:.*?)```", README, re.DOTALL)
     path = tmp_path / "providers.yaml"
     path.write_text(block, encoding="utf-8")

@@ -34,13 +34,13 @@ def file(tmp_path: Path, text: str) -> Path:
 
 
 def test_without_a_file_there_is_imai_alone(tmp_path: Path) -> None:
-    """On its IMAI_* variables, as ever."""
+    """On its IMAI_* variables."""
     (provider,) = load(tmp_path / "none.yaml")
     assert isinstance(provider, Imai)
     assert (provider.label, provider.key_variable) == ("IMAI", "IMAI_API_KEY")
 
 
-def test_the_accounts_stand_in_the_files_order_with_names_and_keys_of_their_own(tmp_path: Path) -> None:
+def test_the_accounts_are_in_the_files_order_with_names_and_keys_of_their_own(tmp_path: Path) -> None:
     """Two accounts at one service are two providers; a key's variable is named after the service, or as stated."""
     text = """
 accounts:
@@ -89,7 +89,7 @@ def test_an_own_definition_goes_before_the_catalogues(tmp_path: Path) -> None:
 
 
 def test_totals_and_renewals_are_by_quota_or_plain(tmp_path: Path) -> None:
-    """A plain value where there is one quota, a mapping by name where there are several; exact."""
+    """A plain value if there is one quota, a mapping by name if there are several; exact."""
     text = """
 accounts:
   - {service: modash, total: {Credits: 5000.10}, renewal_day: {Credits: 31}, renewal_time: {Credits: 06:30}}
@@ -239,7 +239,7 @@ DEFECTS = {
         "10: services.acme.quotas[0].used: expected a path such as data.credits; it breaks off at character 5",
         "accounts: []\n" + ACME.replace("data.used", "data..used"),
     ),
-    "IMAI anew": (
+    "IMAI again": (
         "3: services.imai: expected another name: the panel has a provider in Python of this one",
         "accounts: []" + ACME.replace("acme:", "imai:"),
     ),
@@ -251,18 +251,18 @@ DEFECTS = {
 
 
 @pytest.mark.parametrize("name", DEFECTS)
-def test_a_defect_is_told_with_file_line_place_and_what_was_expected(name: str, tmp_path: Path) -> None:
-    """One line, and nobody's key in it."""
-    told, text = DEFECTS[name]
+def test_a_defect_is_file_line_place_and_what_was_expected(name: str, tmp_path: Path) -> None:
+    """One line, without any key."""
+    expected, text = DEFECTS[name]
     path = file(tmp_path, text)
     with pytest.raises(DefectsError) as caught:
         load(path)
-    assert str(caught.value).startswith(f"{path}:{told}")
+    assert str(caught.value).startswith(f"{path}:{expected}")
     assert "\n" not in str(caught.value)
     assert KEY not in str(caught.value)
 
 
-def test_all_defects_are_told_at_once_in_the_order_of_their_lines(tmp_path: Path) -> None:
+def test_all_defects_are_shown_at_once_in_the_order_of_their_lines(tmp_path: Path) -> None:
     """Those of several accounts, and several of one."""
     text = "accounts:\n  - {service: 7, nmae: x}\n  - service: deepl\n    total: many\n"
     path = file(tmp_path, text)
@@ -273,17 +273,17 @@ def test_all_defects_are_told_at_once_in_the_order_of_their_lines(tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("text", "told"), [(" " * (1024 * 1024 + 1), "larger than 1 MiB"), ("\0", "character 1")]
+    ("text", "expected"), [(" " * (1024 * 1024 + 1), "larger than 1 MiB"), ("\0", "character 1")]
 )
-def test_an_unreadable_file_is_told(tmp_path: Path, text: str, told: str) -> None:
+def test_an_unreadable_file_is_a_defect(tmp_path: Path, text: str, expected: str) -> None:
     """With its path."""
     path = file(tmp_path, text)
-    with pytest.raises(DefectsError, match=told):
+    with pytest.raises(DefectsError, match=expected):
         load(path)
 
 
-def test_plain_http_needs_the_accounts_word_but_for_loopback(tmp_path: Path) -> None:
-    """A placeholder for the host is asked over https, or over http where the account allows it."""
+def test_plain_http_needs_the_accounts_permission_except_on_loopback(tmp_path: Path) -> None:
+    """A placeholder for the host is asked over https, or over http if the account allows it."""
     text = """
 accounts:
   - {service: litellm, values: {host: proxy.example.com}}
@@ -303,7 +303,7 @@ accounts:
 def test_the_panel_reads_its_file_once_and_can_be_given_another_list(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever asks gets the list that is in force."""
+    """Callers get the list that is in force."""
     path = file(tmp_path, "accounts: [{service: deepl}]")
     monkeypatch.setenv("PANEL_PROVIDERS_FILE", str(path))
     first = accounts.current()

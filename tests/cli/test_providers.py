@@ -28,13 +28,13 @@ def run(*arguments: str) -> Result:
 
 @pytest.fixture
 def providers_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the panel looks for its file, which is not there yet."""
+    """Return the path of the panel's file, which does not exist yet."""
     path = tmp_path / "providers.yaml"
     monkeypatch.setenv("PANEL_PROVIDERS_FILE", str(path))
     return path
 
 
-def test_list_tells_the_accounts_with_their_keys_and_the_catalogue(
+def test_list_shows_the_accounts_with_their_keys_and_the_catalogue(
     providers_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whether a key is set, and never the key; how each service is known."""
@@ -111,7 +111,7 @@ def test_show_of_a_file_that_is_no_yaml_is_one_line(providers_file: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "expected"),
     [
         ("imai", "imai is written in Python and has no definition."),
         (
@@ -120,10 +120,10 @@ def test_show_of_a_file_that_is_no_yaml_is_one_line(providers_file: Path) -> Non
         ),
     ],
 )
-def test_show_knows_no_others(name: str, told: str) -> None:
+def test_show_knows_no_others(name: str, expected: str) -> None:
     """One line, exit 1."""
     result = run("show", name)
-    assert (result.exit_code, result.stderr) == (1, f"Error: {told.replace('COMMAND', command.name())}\n")
+    assert (result.exit_code, result.stderr) == (1, f"Error: {expected.replace('COMMAND', command.name())}\n")
 
 
 def tried(body: bytes, monkeypatch: pytest.MonkeyPatch, text: str = "", **headers: str) -> Result:
@@ -138,8 +138,8 @@ def tried(body: bytes, monkeypatch: pytest.MonkeyPatch, text: str = "", **header
         return run("try", "Acme")
 
 
-def test_try_tells_what_stands_in_each_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The path, what stands there, what it was read as; then the cards; exit 0."""
+def test_try_shows_the_value_of_each_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The path, the value there and the figure that was read; then the cards; exit 0."""
     result = tried(definitions.GOOD, monkeypatch)
     assert result.exit_code == 0
     assert result.stdout.splitlines() == [
@@ -164,7 +164,7 @@ quotas:
 """
 
 
-def test_try_tells_headers_sums_units_and_renewals(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_try_shows_headers_sums_units_and_renewals(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each as its definition names it."""
     body = b'{"cur": "eur", "a": 1, "b": 2.5, "t": "1000", "at": "2026-12-01T00:00:00Z"}'
     lines = tried(body, monkeypatch, WIDE, X_Left="1, 6.5").stdout.splitlines()
@@ -178,7 +178,7 @@ def test_try_tells_headers_sums_units_and_renewals(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "expected"),
     [
         (b'{"data": {"used": null, "limit": 50}}', "  used   data.used   null  null is there"),
         (b'{"data": {"limit": 50}}', "  used   data.used   (nothing)  nothing is there"),
@@ -192,17 +192,17 @@ def test_try_tells_headers_sums_units_and_renewals(monkeypatch: pytest.MonkeyPat
         ),
     ],
 )
-def test_try_tells_why_a_figure_cannot_be_read(
-    body: bytes, told: str, monkeypatch: pytest.MonkeyPatch
+def test_try_shows_why_a_figure_cannot_be_read(
+    body: bytes, expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Before the sentence of the card; exit 2."""
     result = tried(body, monkeypatch)
     assert result.exit_code == 2
-    assert told in result.stdout
+    assert expected in result.stdout
     assert "Acme sent an answer that could not be read" in result.stdout
 
 
-def test_try_tells_neither_a_key_that_is_echoed_nor_a_long_text(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_try_shows_neither_a_key_that_is_echoed_nor_a_long_text(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a text there are 40 characters at the most."""
     body = json.dumps({"data": {"used": f"key {KEY}", "limit": "x" * 500}}).encode()
     output = tried(body, monkeypatch).output
@@ -290,7 +290,7 @@ def test_try_of_a_failure_is_exit_2(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_try_reads_a_provider_in_python_too(imai: Simulator) -> None:
-    """It has no paths to tell; its card is told."""
+    """It has no paths to print, only its card."""
     result = run("try", "IMAI")
     assert (result.exit_code, result.stdout) == (
         0,
@@ -417,7 +417,7 @@ def test_check_shows_how_an_answer_differs(folder: Path, old: str, new: str, lin
         ("sample.yaml", "host:", "hst:", ":1: account.values: expected a value for host"),
     ],
 )
-def test_check_tells_a_defect_with_its_line(folder: Path, file: str, old: str, new: str, defect: str) -> None:
+def test_check_shows_a_defect_with_its_line(folder: Path, file: str, old: str, new: str, defect: str) -> None:
     """Of either file; exit 1."""
     path = folder / file
     path.write_text(path.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")

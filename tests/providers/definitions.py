@@ -32,7 +32,7 @@ def acme(url: str, key: str = HEADER, *, request: str = "", **account: Any) -> D
 
     Args:
         url: the server's.
-        key: where the key stands.
+        key: the place of the key.
         request: further lines of `request`, such as `every: 1h`.
         account: fields of the account.
     """

@@ -19,7 +19,7 @@ def test_there_are_at_least_40() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_definition_is_whole_and_short(name: str) -> None:
-    """It says where it is documented, how and when it was checked, and has an icon of its own kind; in 30 lines."""
+    """It has a page of documentation, a check with its date, an icon that is known, and at most 30 lines."""
     definition = catalogue.definition(name)
     assert definition.docs
     assert definition.checked
@@ -31,7 +31,7 @@ def test_a_definition_is_whole_and_short(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_service_has_a_good_sample_and_one_of_a_wrong_key(name: str) -> None:
-    """The first answer is good; another one tells that the key was rejected."""
+    """The first answer is good; another one rejects the key."""
     answers = samples.sample(name).answers
     assert answers[0].readings
     assert answers[0].error is None

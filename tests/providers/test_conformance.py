@@ -48,7 +48,7 @@ class Candidate:
         name: for the test's name.
         at: the provider, asked at this URL.
         good: a good answer, to whatever it asks.
-        base_url: the variable of its base URL, where it has one.
+        base_url: the variable of its base URL; None if it has none.
     """
 
     name: str
@@ -160,7 +160,7 @@ WRONG = ('"7"', "true", "null", "NaN", "Infinity", "1e400", "1e-400", "[7]", "{}
 def test_a_figure_of_the_wrong_type_never_becomes_another_figure(
     candidate: Candidate, ask: Ask, wrong: str
 ) -> None:
-    """In a good answer each number in turn is spoilt: what is shown then was in the good one too, or is unknown."""
+    """Spoil each number of a good answer in turn: every figure shown then was in the good answer, or is unknown."""
     with hostile(answer(200, candidate.good)) as server:
         measured = figures(ask(server.url))
     assert measured - {None}
@@ -171,7 +171,7 @@ def test_a_figure_of_the_wrong_type_never_becomes_another_figure(
 
 
 def figures(ended: fetch.Outcome) -> set[object]:
-    """The figures of an attempt; none where it failed, and then as unreadable."""
+    """Return the figures of an attempt; none if it failed, which must be as unreadable."""
     if ended.failure is not None:
         assert ended.failure.code is ErrorCode.INVALID_RESPONSE
     return {figure for reading in ended.readings for figure in amounts(reading)}
@@ -194,7 +194,7 @@ def spoilt(document: object, wrong: str) -> Iterator[bytes]:
 
 
 def numbers_in(document: object) -> Iterator[tuple[Any, ...]]:
-    """Where the numbers of a document stand."""
+    """Yield the places of a document's numbers."""
     entries: Any = ()
     if isinstance(document, dict):
         entries = document.items()
@@ -225,7 +225,7 @@ def test_a_failure_does_not_follow_a_redirect_with_the_key(ask: Ask) -> None:
 def test_without_a_key_nobody_is_asked(
     candidate: Candidate, provider: Provider[Any], ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not configured is an error of its own, told without a call."""
+    """Not configured is an error of its own, and needs no call."""
     monkeypatch.setenv(provider.key_variable, "   ")
     with hostile(answer(200)) as server:
         ended = ask(server.url)
@@ -268,7 +268,7 @@ def test_every_shipped_provider_is_a_candidate() -> None:
 
 
 def test_every_provider_file_is_listed() -> None:
-    """A file in the folder of providers that nobody listed would never be shown."""
+    """A file in the folder of providers that is not listed would never be shown."""
     files = Path(__file__).parents[2].joinpath("integrations/providers").glob("*.py")
     helpers = {"__init__", "base", "renewal"}
     modules = {f"integrations.providers.{file.stem}" for file in files if file.stem not in helpers}

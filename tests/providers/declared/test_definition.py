@@ -29,7 +29,7 @@ def defects(text: str) -> list[str]:
     try:
         Definition.model_validate(document.value)
     except ValidationError as error:
-        return [f"{line}: {told}" for line, told in error_lines(error, document)]
+        return [f"{line}: {sentence}" for line, sentence in error_lines(error, document)]
     return []
 
 
@@ -264,12 +264,12 @@ CASES = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_a_defect_is_told_with_its_line_and_what_was_expected(name: str) -> None:
+def test_a_defect_is_a_line_and_what_was_expected(name: str) -> None:
     """One defect, one sentence."""
-    old, new, told = CASES[name]
+    old, new, sentence = CASES[name]
     assert old in GOOD
     (defect,) = defects(GOOD.replace(old, new, 1))
-    assert defect.startswith(told)
+    assert defect.startswith(sentence)
 
 
 WIDE = """\

@@ -49,6 +49,6 @@ FAILURES = [
 
 @pytest.mark.parametrize(("status", "body", "code"), FAILURES, ids=str)
 def test_the_first_rule_that_fits_tells_the_failure(status: int, body: str, code: ErrorCode | None) -> None:
-    """By type and value; what fits none is told by its status, or is no failure."""
+    """By type and value; an answer that fits none fails by its status, or not at all."""
     failure = failures.failure_in(of("[{unit: x, used: u}]", RULES), response(body, status))
     assert (failure.code if failure else None) is code

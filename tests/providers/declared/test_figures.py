@@ -102,7 +102,9 @@ NOTHING = [
 
 
 @pytest.mark.parametrize(("fields", "body", "nothing"), NOTHING, ids=str)
-def test_nothing_is_told_apart(fields: dict[str, object], body: str, nothing: NoFigure) -> None:
+def test_the_reasons_for_no_figure_are_kept_apart(
+    fields: dict[str, object], body: str, nothing: NoFigure
+) -> None:
     """Absent, null and unlimited are three things, and none of them is 0."""
     assert figure(rule(**fields), Part(response(body, X_List="1, 2"))) is nothing
 
@@ -139,8 +141,8 @@ MISFITS = [
 
 
 @pytest.mark.parametrize(("fields", "body"), MISFITS, ids=str)
-def test_what_is_no_such_number_is_a_misfit(fields: dict[str, object], body: str) -> None:
-    """Whose text tells the kind, and not the value."""
+def test_any_other_value_is_an_unexpected_answer(fields: dict[str, object], body: str) -> None:
+    """The error has the kind of the problem, and not the value."""
     with pytest.raises(UnexpectedAnswerError) as caught:
         figure(rule(**fields), Part(response(body, X_Left="five")))
     assert "five" not in str(caught.value)
@@ -189,7 +191,7 @@ RULES = [
 def test_a_figure_is_a_value_of_the_document_or_a_sum_of_such(
     fields: dict[str, Any], document: dict[str, Any]
 ) -> None:
-    """Any document gives such a figure, a reason, or one of the two exceptions; 0 only where the rule says so."""
+    """Any document gives such a figure, a reason, or one of the two exceptions; 0 only if the rule says so."""
     try:
         found = figure(rule(**fields), Part(response(json.dumps(document))))
     except (UnexpectedAnswerError, PathError):

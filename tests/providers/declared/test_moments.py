@@ -27,7 +27,7 @@ MOMENTS = [
 
 @pytest.mark.parametrize(("form", "value", "moment"), MOMENTS)
 def test_a_moment_is_read_by_its_format(form: str, value: str, moment: str) -> None:
-    """In UTC, where it names no zone."""
+    """In UTC if it names no zone."""
     found = RenewalRule.model_validate({"path": "at", "format": form})
     read = renewal(found, Part(response(f'{{"at": {value}}}')), now=NOW)
     assert read is not None
@@ -76,7 +76,7 @@ def test_the_start_of_the_next_month_needs_no_value(now: str) -> None:
 
 
 def test_a_zero_in_a_text_or_a_header_may_mean_none() -> None:
-    """It is compared as a number where it is read as one."""
+    """It is compared as a number if it is read as one."""
     body = RenewalRule.model_validate({"path": "at", "format": "epoch", "text": True, "none": [0]})
     assert renewal(body, Part(response('{"at": "0"}')), now=NOW) is None
     header = RenewalRule.model_validate({"header": "X-Reset", "format": "seconds", "none": [-1]})
@@ -114,7 +114,7 @@ WRONG_MOMENTS = [
 
 
 @pytest.mark.parametrize(("form", "value"), WRONG_MOMENTS)
-def test_what_is_no_such_moment_is_a_misfit(form: str, value: str) -> None:
+def test_any_other_value_is_an_unexpected_answer(form: str, value: str) -> None:
     """A zero is not a renewal in 1970, and milliseconds are not taken for seconds."""
     found = RenewalRule.model_validate({"path": "at", "format": form})
     with pytest.raises(UnexpectedAnswerError):

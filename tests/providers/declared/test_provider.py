@@ -1,4 +1,4 @@
-"""A declared provider's request: where the keys stand, and what an account fills in."""
+"""A declared provider: the keys and the account's values in its request, and the terms of the contract."""
 
 import base64
 import json
@@ -174,8 +174,8 @@ def test_terms_fill_in_what_the_answer_does_not_tell() -> None:
 
 def test_terms_change_nothing_that_the_answer_tells() -> None:
     """Nor do they give an unlimited plan a total."""
-    told = Quota(remaining=Decimal(5), total=Decimal(7), renews_at=NOW)
-    assert TERMS.fill(told, now=NOW) == told
+    stated = Quota(remaining=Decimal(5), total=Decimal(7), renews_at=NOW)
+    assert TERMS.fill(stated, now=NOW) == stated
     assert TERMS.fill(Quota(unlimited=True), now=NOW).total is None
 
 
@@ -224,6 +224,6 @@ def test_quotas_that_are_sure_to_come_are_known_before_any_answer(quotas: str, c
     ],
 )
 def test_a_total_is_asked_of_the_operator_where_no_answer_tells_it(quotas: str, hint: str | None) -> None:
-    """Used and remaining tell it together."""
+    """Used and remaining state it together."""
     text = f"label: A\nrequest: {{url: https://a.example/}}\nquotas: {quotas}\n"
     assert DeclaredProvider(definition(text), DeclaredAccount("A", ())).total_hint == hint

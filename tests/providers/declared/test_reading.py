@@ -65,11 +65,11 @@ def test_an_optional_quota_that_is_not_there_has_no_card() -> None:
 
 def test_a_unit_may_stand_in_the_answer() -> None:
     """A currency's code in capitals; no number, no nothing, no line of text."""
-    told = "[{unit: {path: c}, remaining: r}]"
-    assert read(told, '{"c": "usd", "r": 1}')[0].unit == "USD"
-    assert read(told, '{"c": "minutes", "r": 1}')[0].unit == "minutes"
+    quotas = "[{unit: {path: c}, remaining: r}]"
+    assert read(quotas, '{"c": "usd", "r": 1}')[0].unit == "USD"
+    assert read(quotas, '{"c": "minutes", "r": 1}')[0].unit == "minutes"
     for wrong in ("7", '""', '"a\\nb"', '"' + "x" * 21 + '"', "null", "[]"):
-        assert "unit" in refused(told, f'{{"c": {wrong}, "r": 1}}')
+        assert "unit" in refused(quotas, f'{{"c": {wrong}, "r": 1}}')
 
 
 def test_what_no_account_can_hold_is_unreadable() -> None:
