@@ -1,4 +1,4 @@
-"""Write docs/services.md from the catalogue: `python scripts/services.py`. A test holds that it is up to date."""
+"""Write docs/services.md from the catalogue: `python -m scripts.services`. A test checks that it is up to date."""
 
 from pathlib import Path
 from typing import Final
@@ -13,7 +13,7 @@ LEFT_OUT: Final = Path(__file__).parent / "left-out.yaml"
 
 HEAD: Final = """# Services
 
-Made from the definitions in `integrations/providers/catalogue/` by `python scripts/services.py`.
+Made from the definitions in `integrations/providers/catalogue/` by `python -m scripts.services`.
 
 To show one, write its name under `accounts` and set its key ([how](adding-a-provider.md)):
 
@@ -23,15 +23,16 @@ accounts:
   - service: deepl
 ```
 
-**None of these services was called to check its definition.** The last column says what each is made from, and when:
+**None of these services was called to check its definition.** The last column says what each is made from, when, and
+where to read it; "one source" means that no second, independent source confirms it:
 
 - documentation: the service's own pages or specification;
 - recorded answer: an answer of the service that somebody else published;
 - client code: a public program that reads the same figures.
 
-What an answer does not hold stays unknown, and an answer that does not fit is an error, never a figure. Try an account
-with `integrations providers try` before you rely on it; where a definition is wrong, copy it with
-`integrations providers show` and mend it in your own file.
+A figure that an answer does not state stays unknown. An answer that does not fit is an error, never a figure. Try an
+account with `integrations providers try` before you rely on it. If a definition is wrong, copy it with
+`integrations providers show` and correct it in your own file.
 
 IMAI itself is written in Python, from its published API reference.
 
@@ -48,7 +49,7 @@ What needs Python can be added as [one file](adding-a-provider.md#in-python).
 
 
 def document() -> str:
-    """The whole page."""
+    """Return the whole page."""
     count = len(catalogue.names())
     rows = [row(name, catalogue.definition(name)) for name in catalogue.names()]
     table = f"| {count} services | what a card shows | key | known by |\n|---|---|---|---|\n" + "".join(rows)
@@ -60,7 +61,7 @@ def document() -> str:
 
 
 def row(name: str, definition: Definition) -> str:
-    """A service as a line of the table."""
+    """Return a service as a line of the table."""
     cards = "; ".join(map(card, definition.quotas))
     notes = [definition.note] if definition.note else []
     if definition.request.every:
@@ -68,20 +69,29 @@ def row(name: str, definition: Definition) -> str:
         notes.append(f"Asked at most every {'minute' if minutes == 1 else f'{minutes:g} minutes'}.")
     keys = "<br>".join(f"`{variable}`" for variable in definition.variables(name))
     values = "".join(f"<br>value `{value}`" for value in sorted(definition.request.placeholders))
-    checked = f"{definition.checked.by}, {definition.checked.day}" if definition.checked else ""
     shown = " ".join([f"{cards}.", *notes])
-    return f"| [{definition.label}]({definition.docs}) `{name}` | {shown} | {keys}{values} | {checked} |\n"
+    return f"| [{definition.label}]({definition.docs}) `{name}` | {shown} | {keys}{values} | {known_by(definition)} |\n"
+
+
+def known_by(definition: Definition) -> str:
+    """Return the kind, the day and the sources of a definition's check."""
+    if definition.checked is None:
+        return ""
+    checked = definition.checked
+    links = [f"[{number}]({address})" for number, address in enumerate(checked.sources, start=1)]
+    alone = ["one source"] if len(links) <= 1 else []
+    return f"{checked.by}, {checked.day}; {' '.join([*links, *alone])}"
 
 
 def card(quota: QuotaRule) -> str:
-    """What the card of a quota shows."""
+    """Return what the card of a quota shows."""
     unit = "in the account's unit" if isinstance(quota.unit, PathInDocument) else quota.unit
-    told = list(quota.figures)
+    shown = list(quota.figures)
     if quota.renews_at:
-        told.append("renewal")
-    named = quota.name and quota.name.lower() != unit.lower()
-    title = f"{quota.name} ({unit})" if named else unit
-    return f"{title}: {', '.join(told)}" + (" where told" if quota.optional else "")
+        shown.append("renewal")
+    name = "a card for each" if quota.each else quota.fixed_name
+    title = f"{name} ({unit})" if name and name.lower() != unit.lower() else unit
+    return f"{title}: {', '.join(shown)}" + (" if the answer has them" if quota.optional else "")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""docs/adding-a-provider.md: what it shows runs as it stands there."""
+"""docs/adding-a-provider.md: its examples work word for word."""
 
 import re
 from pathlib import Path
@@ -6,16 +6,22 @@ from pathlib import Path
 import pytest
 
 from integrations import accounts
-from integrations.accounts.build import ProvidersFileError, load
+from integrations.accounts import build
+from integrations.accounts.build import load
+from integrations.accounts.samples import compare
+from integrations.files import yaml_file
+from integrations.files.yaml_model import DefectsError
+from integrations.providers import PYTHON
 from integrations.quota.errors import ErrorCode
 from integrations.readings import shared
+from tests.providers.definitions import definition
 from tests.providers.examples import acme
 from tests.providers.examples.acme import Acme
 from tests.providers.hostile import answer, hostile
 
 DOCUMENT = (Path(__file__).parents[1] / "docs" / "adding-a-provider.md").read_text(encoding="utf-8")
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
-FILE = re.findall(r"```yaml\n(accounts:.*?)```", DOCUMENT, re.DOTALL)[0]
+FILE, *PARTS, SAMPLE = re.findall(r"```yaml\n(.*?)```", DOCUMENT, re.DOTALL)
 TOKEN = answer(200, b'{"access_token": "test-token"}')
 USAGE = answer(200, b'{"used": 12.5, "limit": 50, "resets_in": 86400}')
 
@@ -26,27 +32,68 @@ def test_the_example_in_python_is_the_one_that_is_linted_and_tried() -> None:
     assert block == Path(acme.__file__).read_text(encoding="utf-8")
 
 
-def test_the_example_file_is_one(tmp_path: Path) -> None:
-    """Its accounts are the cards that it says."""
+def test_the_example_file_loads_word_for_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also next to the page's example in Python; its accounts are the cards that it names."""
+    monkeypatch.setattr(build, "PYTHON", {**PYTHON, "acme": Acme})
     path = tmp_path / "providers.yaml"
     path.write_text(FILE, encoding="utf-8")
     labels = [provider.label for provider in load(path)]
-    assert labels == ["IMAI", "DeepL", "OpenRouter Marketing", "Modash", "Twilio", "Acme"]
+    assert labels == ["IMAI", "DeepL", "OpenRouter Marketing", "Modash", "Twilio", "Globex"]
 
 
-def test_the_example_of_a_defect_is_what_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("part", PARTS, ids=lambda part: part.partition(":")[0])
+def test_each_part_of_a_definition_loads_word_for_word(part: str) -> None:
+    """Together with the parts that every definition has."""
+    rest = {"request": "request: {url: https://a.example}\n", "quotas": "quotas: [{unit: x, used: u}]\n"}
+    missing = [text for name, text in rest.items() if f"{name}:\n" not in part]
+    definition("label: Globex\n" + part + "".join(missing))
+
+
+def test_the_forms_in_the_tables_load_word_for_word() -> None:
+    """Figures, the further keys of a quota, and the keys of a request."""
+    figures = re.findall(r"^\| `(\{(?:path|header|first|sum).*?\})` \|", DOCUMENT, re.MULTILINE)
+    assert len(figures) == 8
+    for form in figures:
+        definition(
+            f"label: A\nrequest: {{url: https://a.example}}\nquotas: [{{unit: x, remaining: {form}}}]\n"
+        )
+    further = re.findall(r"^\| `((?:optional|unlimited|only_if|at_zero): .*?)` \|", DOCUMENT, re.MULTILINE)
+    assert len(further) == 5
+    for key in further:
+        definition(f"label: A\nrequest: {{url: https://a.example}}\nquotas: [{{unit: x, used: u, {key}}}]\n")
+    (row,) = re.findall(r"^\| `request.key` \|.*$", DOCUMENT, re.MULTILINE)
+    places = re.findall(r"`(\{.*?\})`", row)
+    assert len(places) == 4
+    for place in places:
+        request = f"{{url: https://a.example, key: {place}}}"
+        definition(f"label: A\nrequest: {request}\nquotas: [{{unit: x, used: u}}]\n")
+
+
+def test_the_sample_is_read_as_it_says(tmp_path: Path) -> None:
+    """By the definition of the example file."""
+    content = yaml_file.text_at(FILE, "services", "globex")
+    assert content is not None
+    content = content.replace("/v1/usage", "/v1/{project}/usage").replace(
+        ", renews_at: {path: data.reset, format: epoch}", ""
+    )
+    (tmp_path / "definition.yaml").write_text(content, encoding="utf-8")
+    (tmp_path / "sample.yaml").write_text(SAMPLE, encoding="utf-8")
+    assert [comparison.is_equal for comparison in compare(tmp_path / "definition.yaml")] == [True, True]
+
+
+def test_the_example_of_a_defect_is_the_real_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same sentence."""
     monkeypatch.chdir(tmp_path)
     path = Path(".streamlit/providers.yaml")
     path.parent.mkdir()
     path.write_text("accounts:\n  - service: imai\n  - service: deepl\n    key: sk-123\n", encoding="utf-8")
-    with pytest.raises(ProvidersFileError) as caught:
+    with pytest.raises(DefectsError) as caught:
         load(path)
     assert f"Error: {caught.value}\n" in DOCUMENT
 
 
 def test_the_readmes_example_has_three_accounts(tmp_path: Path) -> None:
-    """And is a file as it stands."""
+    """And loads word for word."""
     (block,) = re.findall(r"```yaml\n(accounts:.*?)```", README, re.DOTALL)
     path = tmp_path / "providers.yaml"
     path.write_text(block, encoding="utf-8")

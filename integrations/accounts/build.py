@@ -1,24 +1,20 @@
-"""From the providers' file to the providers, or to every defect of the file with its line."""
+"""Turns the providers' file into providers, or into a list of its defects with their lines."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import time
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from pydantic import ValidationError
-
 from integrations.accounts import catalogue
 from integrations.accounts.file import ONLY, Account, ProvidersFile
 from integrations.accounts.rules import Defect, declared_defects, python_defects
-from integrations.files import yaml_file
-from integrations.files.yaml_file import YamlDocument, YamlFileError
-from integrations.files.yaml_model import defects_of, did_you_mean, written
+from integrations.files import yaml_model
+from integrations.files.yaml_model import DefectsError, did_you_mean, format_location
 from integrations.providers import PYTHON
 from integrations.providers.base import Provider
 from integrations.providers.declared.definition import Definition
-from integrations.providers.declared.provider import Declared, DeclaredAccount, Terms
-from integrations.quota.errors import SettingsError
+from integrations.providers.declared.provider import ContractTerms, DeclaredAccount, DeclaredProvider
 
 _SERVICE: Final = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
 
@@ -26,18 +22,14 @@ AnyProvider = Provider[Any]
 Stated = TypeVar("Stated")
 
 
-class ProvidersFileError(SettingsError):
-    """The providers' file has defects; the text is one line for each: `FILE:LINE: what: expected …`."""
-
-
 def load(path: Path) -> tuple[AnyProvider, ...]:
-    """The accounts of a file, in its order; IMAI alone where there is no file.
+    """Return the accounts of a file, in its order; IMAI alone if there is no file.
 
     Raises:
-        ProvidersFileError: the file has defects.
+        DefectsError: the file has defects.
     """
     try:
-        content, document = read(path)
+        content, document = yaml_model.read(path, ProvidersFile)
     except FileNotFoundError:
         return (PYTHON["imai"](),)
     defects: list[Defect] = list(_service_defects(content))
@@ -50,29 +42,9 @@ def load(path: Path) -> tuple[AnyProvider, ...]:
     defects += _clashes(providers)
     if defects:
         located = [(document.locate(location), text) for location, text in defects]
-        raise _error(path, [(line, f"{written(place)}: {text}") for (place, line), text in located])
+        lines = [(line, f"{format_location(place)}: {text}") for (place, line), text in located]
+        raise DefectsError.at(path, lines)
     return tuple(providers.values())
-
-
-def read(path: Path) -> tuple[ProvidersFile, YamlDocument]:
-    """A file's content, each part of which is right in itself, and its lines.
-
-    Raises:
-        FileNotFoundError: there is none.
-        ProvidersFileError: the file has defects.
-    """
-    try:
-        document = yaml_file.load(yaml_file.read_text(path))
-    except YamlFileError as error:
-        raise _error(path, [(error.line or 1, error.problem)]) from None
-    try:
-        return ProvidersFile.model_validate(document.value), document
-    except ValidationError as error:
-        raise _error(path, defects_of(error, document)) from None
-
-
-def _error(path: Path, defects: Iterable[tuple[int, str]]) -> ProvidersFileError:
-    return ProvidersFileError("\n".join(f"{path}:{line}: {text}" for line, text in sorted(defects)))
 
 
 def _service_defects(content: ProvidersFile) -> Iterator[Defect]:
@@ -84,7 +56,7 @@ def _service_defects(content: ProvidersFile) -> Iterator[Defect]:
 
 
 def definition_of(service: str, content: ProvidersFile) -> Definition | None:
-    """A service's definition: the operator's own goes before the catalogue's."""
+    """Return a service's definition: the operator's own goes before the catalogue's."""
     own = content.services.get(service)
     return catalogue.definition(service) if own is None and service in catalogue.names() else own
 
@@ -106,16 +78,16 @@ def _account_defects(account: Account, content: ProvidersFile) -> Iterator[Defec
 
 
 def _provider(account: Account, content: ProvidersFile) -> AnyProvider:
-    """The provider of an account without defects."""
+    """Return the provider of an account without defects."""
     definition = definition_of(account.service, content)
     if definition is None:
         return PYTHON[account.service](account.name)
     return declared(account, definition)
 
 
-def declared(account: Account, definition: Definition) -> Declared:
-    """The provider of an account that fits its service's definition."""
-    return Declared(
+def declared(account: Account, definition: Definition) -> DeclaredProvider:
+    """Return the provider of an account that fits its service's definition."""
+    return DeclaredProvider(
         definition,
         DeclaredAccount(
             label=f"{definition.label} {account.name}" if account.name else definition.label,
@@ -127,24 +99,27 @@ def declared(account: Account, definition: Definition) -> Declared:
     )
 
 
-def _terms(account: Account, definition: Definition) -> dict[str | None, Terms]:
+def _terms(account: Account, definition: Definition) -> dict[str | None, ContractTerms]:
+    """Return the terms by the quota's name: the definition's names, and those that only the account states."""
+    fixed = {quota.fixed_name for quota in definition.quotas}
+    stated = {name for name in (*account.total, *account.renewal_day) if name != ONLY}
     return {
-        quota.name: Terms(
-            total=_stated(account.total, quota.name),
-            renewal_day=_stated(account.renewal_day, quota.name),
-            renewal_time=_stated(account.renewal_time, quota.name) or time(),
+        name: ContractTerms(
+            total=_stated(account.total, name),
+            renewal_day=_stated(account.renewal_day, name),
+            renewal_time=_stated(account.renewal_time, name) or time(),
         )
-        for quota in definition.quotas
+        for name in fixed | stated
     }
 
 
 def _stated(by_quota: Mapping[str, Stated], name: str | None) -> Stated | None:
-    """What an account states of a quota; a plain value is of the only one."""
+    """Return an account's value for a quota; a plain value is for the only one."""
     return by_quota.get(ONLY) or by_quota.get(name or ONLY)
 
 
 def _clashes(providers: Mapping[int, AnyProvider]) -> Iterator[Defect]:
-    """Accounts that would show the same card, or the same account twice."""
+    """Yield accounts that would show the same card, or the same account twice."""
     names: set[str] = set()
     keys: set[object] = set()
     for index, provider in providers.items():
@@ -162,13 +137,14 @@ def _clashes(providers: Mapping[int, AnyProvider]) -> Iterator[Defect]:
 
 
 def _card_names(provider: AnyProvider) -> set[str]:
-    quotas = provider.definition.quotas if isinstance(provider, Declared) else ()
-    return {provider.label, *(f"{provider.label} {quota.name}" for quota in quotas if quota.name)}
+    quotas = provider.definition.quotas if isinstance(provider, DeclaredProvider) else ()
+    names = [quota.fixed_name for quota in quotas if quota.fixed_name]
+    return {provider.label, *(f"{provider.label} {name}" for name in names)}
 
 
 def _identity(provider: AnyProvider) -> object:
-    """What makes an account itself: whom it asks, and with which key."""
-    if not isinstance(provider, Declared):
+    """Return the address, the keys and the values of an account: two accounts with the same ones are the same."""
+    if not isinstance(provider, DeclaredProvider):
         return provider.key_variable
     account = provider.account
     return provider.definition.request.url, account.variables, tuple(sorted(account.values.items()))

@@ -7,13 +7,13 @@ from typing import Annotated, Final
 
 from pydantic import BeforeValidator, Field, PlainValidator
 
-from integrations.files.yaml_model import Entry
+from integrations.files.yaml_model import StrictModel
 from integrations.providers.declared.definition import Definition
 from integrations.providers.declared.fields import Word
 from integrations.providers.renewal import time_of_day
 
 ONLY: Final = ""
-"""Stands for the name of a quota where a plain value is given for the only one."""
+"""The quota's name in a mapping that is made of a plain value, for an account with one quota."""
 
 _VARIABLE: Final = re.compile(r"[A-Z][A-Z0-9_]{0,99}")
 _MOST: Final = 10**12
@@ -66,13 +66,11 @@ Day = Annotated[int, PlainValidator(_day, json_schema_input_type=int)]
 Time = Annotated[time, PlainValidator(_time, json_schema_input_type=str)]
 
 
-class Account(Entry):
-    """A card, or a card for each quota."""
+class Account(StrictModel):
+    """An account, which is a card, or a card for each quota."""
 
     service: str = Field(description="a service's name")
-    name: Word | None = Field(
-        default=None, description="a name that tells this account apart, up to 60 characters"
-    )
+    name: Word | None = Field(default=None, description="a name for this account, up to 60 characters")
     key: Annotated[tuple[str, ...], PlainValidator(_variables, json_schema_input_type=str | list[str])] = (
         Field(default=(), description="the name of an environment variable, or a list of names")
     )
@@ -89,7 +87,7 @@ class Account(Entry):
     allow_http: bool = Field(default=False, description="true or false")
 
 
-class ProvidersFile(Entry):
+class ProvidersFile(StrictModel):
     """The accounts whose quotas are shown, in this order, and your own services."""
 
     accounts: list[Account] = Field(description="a list of entries such as - service: deepl")

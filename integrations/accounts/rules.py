@@ -1,4 +1,4 @@
-"""What does not fit between an account and its service's definition: a place within the account, and a sentence."""
+"""Checks an account against its service. Each defect is a place within the account, and a sentence."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from integrations.accounts.file import ONLY, Account
 from integrations.files.yaml_file import Location
 from integrations.providers.declared.definition import Definition
-from integrations.providers.declared.fields import names_in
+from integrations.providers.declared.templates import names_in
 from integrations.settings import LOOPBACK_HOSTS
 
 Defect = tuple[Location, str]
@@ -17,7 +17,7 @@ _HOST: Final = re.compile(r"[A-Za-z0-9.-]{1,253}(?::[0-9]{1,5})?")
 
 
 def python_defects(account: Account) -> Iterator[Defect]:
-    """A provider in Python has settings of its own."""
+    """Yield the defects of an account at a provider in Python, which has settings of its own."""
     for field in sorted(account.model_fields_set - {"service", "name"}):
         yield (
             (field,),
@@ -31,14 +31,14 @@ def python_defects(account: Account) -> Iterator[Defect]:
 
 
 def declared_defects(account: Account, definition: Definition) -> Iterator[Defect]:
-    """Keys, placeholders, the host's scheme and the names of quotas."""
+    """Yield the defects of an account at a declared service."""
     yield from _key_defects(account, definition)
     yield from _value_defects(account, definition)
     yield from _scheme_defects(account, definition)
     for field in ("total", "renewal_day", "renewal_time"):
         yield from _quota_defects(field, getattr(account, field), definition)
     for quota in account.renewal_time.keys() - account.renewal_day.keys():
-        yield ("renewal_time", quota), "expected a renewal_day beside it"
+        yield ("renewal_time", quota), "expected a renewal_day with it"
 
 
 def _key_defects(account: Account, definition: Definition) -> Iterator[Defect]:
@@ -59,14 +59,21 @@ def _value_defects(account: Account, definition: Definition) -> Iterator[Defect]
     for name in sorted(account.values.keys() - needed):
         known = ", ".join(sorted(needed)) or "no values"
         yield ("values", name), f"unknown placeholder: expected {known}"
+    for name in sorted(_in_headers(definition) & account.values.keys()):
+        if not account.values[name].isascii():
+            yield ("values", name), "expected ASCII, as it is sent in a header"
     host = account.values.get(_host_placeholder(definition) or "")
     if host is not None and _HOST.fullmatch(host) is None:
         name = _host_placeholder(definition) or ""
         yield ("values", name), "expected a host such as proxy.example.com or 10.0.0.5:4000"
 
 
+def _in_headers(definition: Definition) -> set[str]:
+    return set().union(*map(names_in, definition.request.headers.values()))
+
+
 def _host_placeholder(definition: Definition) -> str | None:
-    """The placeholder that stands for the whole host."""
+    """Return the placeholder that is the whole host, or None."""
     return next(iter(names_in(_host_of(definition))), None)
 
 
@@ -90,12 +97,13 @@ def _is_loopback(host: str) -> bool:
 
 
 def _quota_defects(field: str, stated: Mapping[str, object], definition: Definition) -> Iterator[Defect]:
-    names = [quota.name for quota in definition.quotas]
+    names = [quota.fixed_name for quota in definition.quotas]
     several = ", ".join(f"{name}: …" for name in names if name)
+    any_name = any(quota.each for quota in definition.quotas)  # the answer names its quotas
     for name in stated:
-        if name == ONLY and len(names) > 1:
-            yield (field,), f"expected a mapping by quota: {{{several}}}"
-        elif name != ONLY and name not in names:
+        if name == ONLY and (any_name or len(names) > 1):
+            yield (field,), f"expected a mapping by quota: {{{several or 'NAME: …'}}}"
+        elif name != ONLY and name not in names and not any_name:
             yield (
                 (field, name),
                 f"unknown quota: expected {several or 'a plain value, as there is one quota'}",

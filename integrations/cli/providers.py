@@ -4,25 +4,27 @@ import json
 import sys
 from datetime import UTC, datetime
 from itertools import groupby
+from pathlib import Path
 from textwrap import indent
 from typing import Any, Final
 
 import click
 
 from integrations import accounts, checks, command
-from integrations.accounts import catalogue
+from integrations.accounts import catalogue, samples
 from integrations.accounts.file import ProvidersFile
+from integrations.accounts.samples import Comparison
 from integrations.cli._shared import columns
 from integrations.files import yaml_file
 from integrations.files.yaml_file import YamlFileError
 from integrations.files.yaml_model import did_you_mean, schema_of
 from integrations.providers import PYTHON
 from integrations.providers.base import Provider
-from integrations.providers.declared.provider import Declared
+from integrations.providers.declared.provider import DeclaredProvider
 from integrations.providers.declared.trace import places
 from integrations.quota import words
 from integrations.quota.errors import ProviderError
-from integrations.quota.models import Quota, Reading, Thresholds
+from integrations.quota.models import FailedQuota, Quota, Reading, Thresholds
 from integrations.readings import fetch
 from integrations.settings import panel_settings
 
@@ -31,7 +33,7 @@ _FAILED: Final = 2
 
 @click.group()
 def providers() -> None:
-    """Show what can be shown, and try it.
+    """Show the accounts and the catalogue, try an account, check a definition.
 
     \b
     Example, from nothing to a card:
@@ -122,7 +124,7 @@ def _own_text(service_name: str) -> str | None:
 @providers.command("try")
 @click.argument("account")
 def try_(account: str) -> None:
-    """Ask an account's service once, and tell what stands in each place; exit 0 if all is read, 2 if not.
+    """Ask an account's service once, and print the value of each path; exit 0 if all are read, 2 if not.
 
     \b
     Example:
@@ -135,23 +137,75 @@ def try_(account: str) -> None:
         known = ", ".join(by_label) or "none"
         raise click.ClickException(f"There is no account {account!r}. The accounts are: {known}")
     try:
-        quotas = _traced(provider) if isinstance(provider, Declared) else fetch.fetch_quotas(provider)
+        quotas = _traced(provider) if isinstance(provider, DeclaredProvider) else fetch.fetch_quotas(provider)
     except ProviderError as error:
-        sentence = error.code.sentence(label=provider.label, key_variable=provider.key_variable)
-        click.echo(f"{sentence}\nThe log would say: {fetch.describe(provider, error)}")
+        click.echo(_failure(provider, error))
         sys.exit(_FAILED)
     for quota in quotas:
-        click.echo(_card(provider.label, quota))
+        if isinstance(quota, Quota):
+            click.echo(_card(provider.label, quota))
+        else:
+            title = f"{provider.label} {quota.name}" if quota.name else provider.label
+            click.echo(f"{title}: {_failure(provider, quota.error)}")
+    if not all(isinstance(quota, Quota) for quota in quotas):
+        sys.exit(_FAILED)
 
 
-def _traced(provider: Declared) -> tuple[Quota, ...]:
-    """The figures of an account, after a table of the places where they stand."""
+def _failure(provider: Provider[Any], error: ProviderError) -> str:
+    sentence = error.code.sentence(label=provider.label, key_variable=provider.key_variable)
+    return f"{sentence}\nThe log would say: {fetch.describe(provider, error)}"
+
+
+@providers.command()
+@click.argument(
+    "paths",
+    metavar="FILE_OR_FOLDER...",
+    nargs=-1,
+    required=True,
+    type=click.Path(exists=True, path_type=Path),
+)
+def check(paths: tuple[Path, ...]) -> None:
+    """Read the sample answers of a definition, without a network; exit 0 if all are as expected, 1 if not.
+
+    A folder has the two files definition.yaml and sample.yaml. A file is a definition with a sample.yaml next to it.
+
+    \b
+    Example:
+      integrations providers check services/acme
+    """  # noqa: D301 - click leaves the lines after this mark as they are
+    all_equal = True
+    for path in paths:
+        file = path / catalogue.DEFINITION if path.is_dir() else path
+        click.echo(file)
+        try:
+            for number, comparison in enumerate(samples.compare(file), start=1):
+                click.echo(_compared(number, comparison))
+                all_equal = all_equal and comparison.is_equal
+        except FileNotFoundError as error:
+            raise click.ClickException(f"{error.filename}: there is no such file") from None
+    if not all_equal:
+        sys.exit(1)
+
+
+def _compared(number: int, comparison: Comparison) -> str:
+    outcome = "as expected" if comparison.is_equal else "not as expected"
+    lines = [f"  answer {number}, HTTP {comparison.status}: {outcome}"]
+    lines += [f"    read      {line}" for line in comparison.read]
+    lines += [f"    problem   {line}" for line in comparison.problems]
+    if not comparison.is_equal:
+        lines += [f"    expected  {line}" for line in comparison.expected]
+    return "\n".join(lines)
+
+
+def _traced(provider: DeclaredProvider) -> tuple[Quota | FailedQuota, ...]:
+    """Print a table of the places of an account's figures, and return its quotas."""
     response = fetch.within_deadline(provider, provider.ask)
-    found = list(places(provider.definition, response, now=datetime.now(UTC), secrets=provider.secrets()))
+    now = datetime.now(UTC)
+    found = list(places(provider.definition, response, now=now, secrets=provider.secrets()))
     for quota, group in groupby(found, key=lambda place: place.quota):
         rows = [(f"  {place.what}", place.where, place.found, place.read) for place in group]
         click.echo("\n".join([quota or provider.label, *columns(rows), ""]))
-    return provider.quotas_in(response)
+    return provider.quotas_in(response, now=now)
 
 
 def _card(label: str, quota: Quota) -> str:

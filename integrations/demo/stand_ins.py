@@ -1,20 +1,21 @@
-"""Stand-ins for services of the catalogue, for the demo: each serves the sample of its definition."""
+"""Stand-ins for services of the catalogue, for the demo: each serves the sample answer of its definition."""
 
 import re
 from pathlib import Path
 from textwrap import indent
-from typing import Any, Final
+from typing import Final
 
-from integrations.accounts import catalogue
+from integrations.accounts import catalogue, samples
+from integrations.accounts.samples import Sample
 from integrations.demo.server import Page
-from integrations.files import yaml_file
+from integrations.files import yaml_model
 
 KEY: Final = "test-key-demo"
 _ACCOUNTS: Final = {
     "deepl": "- service: deepl",
     "brave": "- service: brave",  # its sample is low
-    "twilio": "- {service: twilio, values: {account_sid: AC0123}}",  # its total is unknown
-    "elevenlabs": "- service: elevenlabs",  # it is down
+    "twilio": "- {service: twilio, values: {account_sid: AC0123}}",  # its answer states no total
+    "elevenlabs": "- service: elevenlabs",  # and this one is down
 }
 _DOWN: Final = "elevenlabs"
 
@@ -25,14 +26,13 @@ def pages() -> dict[str, Page]:
 
 
 def _sample(name: str) -> Page:
-    text = (catalogue.FOLDER / "samples" / f"{name}.yaml").read_text(encoding="utf-8")
-    document: Any = yaml_file.load(text).value
-    first = document["answers"][0]
-    return first.get("status", 200), first.get("headers", {}), first["body"].encode()
+    sample, _ = yaml_model.read(catalogue.FOLDER / name / samples.FILE, Sample)
+    first = sample.answers[0]
+    return first.status, first.headers, first.body.encode()
 
 
 def write_file(path: Path, origin: str) -> None:
-    """Write a providers' file with IMAI and the services, which are asked at the stand-ins."""
+    """Write a providers' file with IMAI and the services, whose addresses are the stand-ins."""
     accounts = ["- service: imai", *_ACCOUNTS.values()]
     services = [f"{name}:\n{indent(_moved(name, origin), '  ')}" for name in _ACCOUNTS]
     parts = ("accounts:", indent("\n".join(accounts), "  "), "services:", indent("\n".join(services), "  "))
@@ -42,9 +42,9 @@ def write_file(path: Path, origin: str) -> None:
 def _moved(name: str, origin: str) -> str:
     """Return a definition of the catalogue with the address of its stand-in."""
     here = re.sub(r"\burl: .*", f"url: {origin}/{name}", catalogue.text_of(name), count=1)
-    return re.sub(r"\n +values: .*", "", here, count=1)  # the values of the real address
+    return re.sub(r"\n +values: .*", "", here, count=1)  # they filled the placeholders of the real address
 
 
 def keys() -> dict[str, str]:
-    """Return the services' key variables with test values, so that no real key reaches a stand-in."""
+    """Return the services' variables with a key for tests, so that no real key is sent to a stand-in."""
     return {variable: KEY for name in _ACCOUNTS for variable in catalogue.definition(name).variables(name)}

@@ -1,13 +1,16 @@
-"""Pydantic models of YAML files whose every defect is told as a line, a place and what was expected there."""
+"""Pydantic models of YAML files. Each defect of a file is a line, a place and what was expected there."""
 
 import difflib
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, ValidationError, model_validator
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
-from integrations.files.yaml_file import Location, YamlDocument
+from integrations.files import yaml_file
+from integrations.files.yaml_file import Location, YamlDocument, YamlFileError
+from integrations.quota.errors import SettingsError
 
 _EXPLAINED = "explained"
 _VALUE_ERROR = "Value error, "
@@ -15,8 +18,8 @@ _VALUE_ERROR = "Value error, "
 Model = TypeVar("Model", bound=BaseModel)
 
 
-class Entry(BaseModel):
-    """A mapping of a file. Each field's description says what is expected, and is what an operator reads."""
+class StrictModel(BaseModel):
+    """A mapping of a file. A field's description says what is expected there, for the operator who reads a defect."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -53,29 +56,55 @@ def _sentence(model: type[BaseModel], detail: ErrorDetails) -> str:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """The known name that was probably meant, as an end of a sentence; empty where none is near."""
+    """Return the known name that was probably meant, as the end of a sentence; empty if none is near."""
     meant = difflib.get_close_matches(name, list(known), n=1)
     return f" (did you mean {meant[0]}?)" if meant else ""
 
 
-def defects_of(error: ValidationError, document: YamlDocument) -> list[tuple[int, str]]:
-    """The line and the sentence of each defect: `accounts[1].key: expected …`; in the order of the file."""
+class DefectsError(SettingsError):
+    """A file has defects. The text is one line for each: `FILE:LINE: place: expected …`."""
+
+    @classmethod
+    def at(cls, path: Path, defects: Iterable[tuple[int, str]]) -> Self:
+        """Return the error for these lines and sentences of a file."""
+        return cls("\n".join(f"{path}:{line}: {text}" for line, text in sorted(defects)))
+
+
+def read(path: Path, model: type[Model]) -> tuple[Model, YamlDocument]:
+    """Return the content of a file, and its lines for later checks.
+
+    Raises:
+        FileNotFoundError: there is none.
+        DefectsError: the file has defects.
+    """
+    try:
+        document = yaml_file.load(yaml_file.read_text(path))
+    except YamlFileError as error:
+        raise DefectsError.at(path, [(error.line or 1, error.problem)]) from None
+    try:
+        return model.model_validate(document.value), document
+    except ValidationError as error:
+        raise DefectsError.at(path, error_lines(error, document)) from None
+
+
+def error_lines(error: ValidationError, document: YamlDocument) -> list[tuple[int, str]]:
+    """Return the line and the sentence of each defect, `accounts[1].key: expected …`, in the order of the file."""
     defects = []
     for detail in error.errors(include_url=False, include_context=False, include_input=False):
         location, line = document.locate(detail["loc"])
         missing = detail["loc"][len(location) :] if detail["msg"].startswith("missing") else ()
-        place = written((*location, *missing))
-        told = detail["msg"].removeprefix(_VALUE_ERROR)  # of the outermost entry's own check
-        defects.append((line, f"{place}: {told}" if place else told))
+        place = format_location((*location, *missing))
+        sentence = detail["msg"].removeprefix(_VALUE_ERROR)  # of the outermost mapping's own check
+        defects.append((line, f"{place}: {sentence}" if place else sentence))
     return sorted(defects)
 
 
-def written(location: Location) -> str:
-    """A location as an operator reads it: `accounts[1].key`."""
+def format_location(location: Location) -> str:
+    """Return a location as an operator reads it: `accounts[1].key`."""
     steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in location)
     return "".join(steps).removeprefix(".")
 
 
 def schema_of(model: type[BaseModel]) -> Mapping[str, Any]:
-    """The JSON Schema of a file, for editors."""
+    """Return the JSON Schema of a file, for editors."""
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **model.model_json_schema()}

@@ -1,4 +1,4 @@
-"""What a provider answered, read strictly; and what its HTTP status and headers tell by themselves."""
+"""The answer of a provider, read strictly, and the meaning of its HTTP status and headers."""
 
 import json
 from collections.abc import Mapping
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
+from functools import cached_property
 from typing import Any, Final, NoReturn, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -19,7 +20,7 @@ _LONGEST_FIELD: Final = 40
 Model = TypeVar("Model", bound=BaseModel)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Response:
     """A whole answer of a provider. Its repr shows the status alone, so that no body reaches a log."""
 
@@ -31,23 +32,32 @@ class Response:
         return f"Response(status={self.status})"
 
     def json(self) -> object:
-        """The body as JSON (RFC 8259), numbers with a point as Decimal.
+        """Return the body as JSON (RFC 8259), numbers with a point as Decimal. Do not change it: it is parsed once.
 
         Raises:
             ProviderError: `invalid_response`; not UTF-8, not JSON, a key twice, NaN or Infinity, too deep.
         """
+        document, problem = self._parsed
+        if problem is not None:
+            raise self.invalid(problem)
+        return document
+
+    @cached_property
+    def _parsed(self) -> tuple[object, str | None]:
+        """The document, or the reason that there is none."""
         try:
-            return json.loads(
+            document: object = json.loads(
                 self.body.decode("utf-8"),
                 parse_float=Decimal,
                 parse_constant=_refuse_constant,
                 object_pairs_hook=_unique_keys,
             )
         except (ValueError, ArithmeticError, RecursionError) as error:
-            raise self.invalid(f"not the JSON expected: {type(error).__name__}") from None
+            return None, f"not the JSON expected: {type(error).__name__}"
+        return document, None
 
     def parse(self, model: type[Model]) -> Model:
-        """The body as a model.
+        """Return the body as a model.
 
         Raises:
             ProviderError: `invalid_response`; the log gets the places and kinds of the defects, not the values.
@@ -62,12 +72,12 @@ class Response:
             raise self.invalid(defects) from None
 
     def invalid(self, detail: str) -> ProviderError:
-        """The failure for an answer that makes no sense."""
+        """Return the failure for an answer that makes no sense."""
         return ProviderError(ErrorCode.INVALID_RESPONSE, detail, http_status=self.status)
 
 
 def _step(step: int | str) -> str:
-    """A step to a defect; where it may be a key that the provider made up, it is not told."""
+    """Return a step to a defect; "?" for a key that the provider may have made up."""
     text = str(step)
     return text if len(text) <= _LONGEST_FIELD and (text.isdecimal() or text.isidentifier()) else "?"
 
@@ -84,7 +94,7 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def retry_after_seconds(header: str | None, *, now: datetime) -> float | None:
-    """Seconds that a Retry-After header asks for (RFC 9110, 10.2.3), 0 to 15 minutes; None if unreadable."""
+    """Return the seconds of a Retry-After header (RFC 9110, 10.2.3), 0 to 15 minutes; None if unreadable."""
     if header is None:
         return None
     text = header.strip()
@@ -100,7 +110,7 @@ def retry_after_seconds(header: str | None, *, now: datetime) -> float | None:
 
 
 def code_for_status(status: int) -> ErrorCode | None:
-    """The failure that an HTTP status tells by itself, or None for a success (2xx)."""
+    """Return the failure that an HTTP status states on its own, or None for a success (2xx)."""
     named = {
         401: ErrorCode.AUTHENTICATION_FAILED,
         402: ErrorCode.SUBSCRIPTION_INACTIVE,

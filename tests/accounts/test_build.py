@@ -1,13 +1,15 @@
 """The providers' file: what it makes, and the sentence for every defect."""
 
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from integrations import accounts
-from integrations.accounts.build import ProvidersFileError, load
-from integrations.providers.declared.provider import Declared
+from integrations.accounts.build import load
+from integrations.files.yaml_model import DefectsError
+from integrations.providers.declared.provider import DeclaredProvider
 from integrations.providers.imai import Imai
 
 KEY = "sk-live-abc123"
@@ -32,13 +34,13 @@ def file(tmp_path: Path, text: str) -> Path:
 
 
 def test_without_a_file_there_is_imai_alone(tmp_path: Path) -> None:
-    """On its IMAI_* variables, as ever."""
+    """On its IMAI_* variables."""
     (provider,) = load(tmp_path / "none.yaml")
     assert isinstance(provider, Imai)
     assert (provider.label, provider.key_variable) == ("IMAI", "IMAI_API_KEY")
 
 
-def test_the_accounts_stand_in_the_files_order_with_names_and_keys_of_their_own(tmp_path: Path) -> None:
+def test_the_accounts_are_in_the_files_order_with_names_and_keys_of_their_own(tmp_path: Path) -> None:
     """Two accounts at one service are two providers; a key's variable is named after the service, or as stated."""
     text = """
 accounts:
@@ -75,8 +77,8 @@ def test_a_definition_may_say_what_an_account_may_leave_out(
     """DeepL's paying customers need no value; those of its free plan name the other host."""
     monkeypatch.setenv("DEEPL_API_KEY", "test-key")
     (provider,) = load(file(tmp_path, f"accounts: [{{service: deepl{values}}}]"))
-    assert isinstance(provider, Declared)
-    assert provider._request().url == f"https://{host}/v2/usage"
+    assert isinstance(provider, DeclaredProvider)
+    assert provider.request(now=datetime.now(UTC)).url == f"https://{host}/v2/usage"
 
 
 def test_an_own_definition_goes_before_the_catalogues(tmp_path: Path) -> None:
@@ -87,15 +89,15 @@ def test_an_own_definition_goes_before_the_catalogues(tmp_path: Path) -> None:
 
 
 def test_totals_and_renewals_are_by_quota_or_plain(tmp_path: Path) -> None:
-    """A plain value where there is one quota, a mapping by name where there are several; exact."""
+    """A plain value if there is one quota, a mapping by name if there are several; exact."""
     text = """
 accounts:
   - {service: modash, total: {Credits: 5000.10}, renewal_day: {Credits: 31}, renewal_time: {Credits: 06:30}}
   - {service: stability, total: 100, renewal_day: 1}
 """
     modash, stability = load(file(tmp_path, text))
-    assert isinstance(modash, Declared)
-    assert isinstance(stability, Declared)
+    assert isinstance(modash, DeclaredProvider)
+    assert isinstance(stability, DeclaredProvider)
     terms = modash.account.terms["Credits"]
     assert (str(terms.total), terms.renewal_day) == ("5000.10", 31)
     assert terms.renewal_time.isoformat() == "06:30:00"
@@ -103,6 +105,15 @@ accounts:
     assert stability.account.terms[None].total == Decimal(100)
 
 
+def test_a_total_of_an_element_of_a_list_is_by_the_name_that_the_answer_gives(tmp_path: Path) -> None:
+    """Its names are not known before; any may be stated."""
+    each = ACME.replace("{unit: USD, used: data.used, total: data.limit}", EACH)
+    (provider,) = load(file(tmp_path, "accounts: [{service: acme, total: {Spare: 5}}]" + each))
+    assert isinstance(provider, DeclaredProvider)
+    assert provider.account.terms["Spare"].total == Decimal(5)
+
+
+EACH = "{each: list, name: {path: id}, unit: USD, remaining: left}"
 NO_VARIABLE = "expected the NAME of an environment variable (capital letters, digits, _), never a key itself"
 DEFECTS = {
     "empty": ("1: expected accounts, services", ""),
@@ -186,6 +197,16 @@ DEFECTS = {
         "2: accounts[0].total: expected a mapping by quota: {Credits: …, Raw requests: …}",
         "accounts:\n  - {service: modash, total: 5}",
     ),
+    "a plain total for a list": (
+        "2: accounts[0].total: expected a mapping by quota: {NAME: …}",
+        "accounts:\n  - {service: acme, total: 5}\n"
+        + ACME.replace("{unit: USD, used: data.used, total: data.limit}", EACH),
+    ),
+    "a value in a header that is not ASCII": (
+        "2: accounts[0].values.org: expected ASCII, as it is sent in a header",
+        "accounts:\n  - {service: acme, values: {org: Zürich}}\n"
+        + ACME.replace("key:", 'headers: {X-Org: "{org}"}\n      key:'),
+    ),
     "an unknown quota": (
         "2: accounts[0].total.Credit: unknown quota: expected Credits: …, Raw requests: …",
         "accounts:\n  - {service: modash, total: {Credit: 5}}",
@@ -199,7 +220,7 @@ DEFECTS = {
         "accounts:\n  - {service: stability, renewal_day: 32}",
     ),
     "a time without a day": (
-        "2: accounts[0].renewal_time: expected a renewal_day beside it",
+        "2: accounts[0].renewal_time: expected a renewal_day with it",
         "accounts:\n  - {service: stability, renewal_time: 10:30}",
     ),
     "no time": (
@@ -218,7 +239,7 @@ DEFECTS = {
         "10: services.acme.quotas[0].used: expected a path such as data.credits; it breaks off at character 5",
         "accounts: []\n" + ACME.replace("data.used", "data..used"),
     ),
-    "IMAI anew": (
+    "IMAI again": (
         "3: services.imai: expected another name: the panel has a provider in Python of this one",
         "accounts: []" + ACME.replace("acme:", "imai:"),
     ),
@@ -230,39 +251,39 @@ DEFECTS = {
 
 
 @pytest.mark.parametrize("name", DEFECTS)
-def test_a_defect_is_told_with_file_line_place_and_what_was_expected(name: str, tmp_path: Path) -> None:
-    """One line, and nobody's key in it."""
-    told, text = DEFECTS[name]
+def test_a_defect_is_file_line_place_and_what_was_expected(name: str, tmp_path: Path) -> None:
+    """One line, without any key."""
+    expected, text = DEFECTS[name]
     path = file(tmp_path, text)
-    with pytest.raises(ProvidersFileError) as caught:
+    with pytest.raises(DefectsError) as caught:
         load(path)
-    assert str(caught.value).startswith(f"{path}:{told}")
+    assert str(caught.value).startswith(f"{path}:{expected}")
     assert "\n" not in str(caught.value)
     assert KEY not in str(caught.value)
 
 
-def test_all_defects_are_told_at_once_in_the_order_of_their_lines(tmp_path: Path) -> None:
+def test_all_defects_are_shown_at_once_in_the_order_of_their_lines(tmp_path: Path) -> None:
     """Those of several accounts, and several of one."""
     text = "accounts:\n  - {service: 7, nmae: x}\n  - service: deepl\n    total: many\n"
     path = file(tmp_path, text)
-    with pytest.raises(ProvidersFileError) as caught:
+    with pytest.raises(DefectsError) as caught:
         load(path)
     places = [line.removeprefix(f"{path}:").split(" ")[1] for line in str(caught.value).splitlines()]
     assert places == ["accounts[0].nmae:", "accounts[0].service:", "accounts[1].total:"]
 
 
 @pytest.mark.parametrize(
-    ("text", "told"), [(" " * (1024 * 1024 + 1), "larger than 1 MiB"), ("\0", "character 1")]
+    ("text", "expected"), [(" " * (1024 * 1024 + 1), "larger than 1 MiB"), ("\0", "character 1")]
 )
-def test_an_unreadable_file_is_told(tmp_path: Path, text: str, told: str) -> None:
+def test_an_unreadable_file_is_a_defect(tmp_path: Path, text: str, expected: str) -> None:
     """With its path."""
     path = file(tmp_path, text)
-    with pytest.raises(ProvidersFileError, match=told):
+    with pytest.raises(DefectsError, match=expected):
         load(path)
 
 
-def test_plain_http_needs_the_accounts_word_but_for_loopback(tmp_path: Path) -> None:
-    """A placeholder for the host is asked over https, or over http where the account allows it."""
+def test_plain_http_needs_the_accounts_permission_except_on_loopback(tmp_path: Path) -> None:
+    """A placeholder for the host is asked over https, or over http if the account allows it."""
     text = """
 accounts:
   - {service: litellm, values: {host: proxy.example.com}}
@@ -270,7 +291,8 @@ accounts:
   - {service: acme}
 """ + ACME.replace("https://api.acme.example", "http://127.0.0.1:9")
     providers = load(file(tmp_path, text))
-    urls = [provider._url({}) for provider in providers if isinstance(provider, Declared)]
+    declared = [provider for provider in providers if isinstance(provider, DeclaredProvider)]
+    urls = [provider._url({}, provider.account.values) for provider in declared]
     assert urls == [
         "https://proxy.example.com/key/info",
         "http://10.0.0.5:4000/key/info",
@@ -281,7 +303,7 @@ accounts:
 def test_the_panel_reads_its_file_once_and_can_be_given_another_list(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever asks gets the list that is in force."""
+    """Callers get the list that is in force."""
     path = file(tmp_path, "accounts: [{service: deepl}]")
     monkeypatch.setenv("PANEL_PROVIDERS_FILE", str(path))
     first = accounts.current()

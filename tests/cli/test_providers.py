@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from integrations import accounts, command
-from integrations.accounts import build, catalogue
+from integrations.accounts import catalogue
+from integrations.accounts.file import ProvidersFile
 from integrations.cli.main import main
 from integrations.demo.server import Simulator
+from integrations.files import yaml_model
 from tests.providers import definitions
 from tests.providers.hostile import answer, hostile
 
@@ -25,13 +28,13 @@ def run(*arguments: str) -> Result:
 
 @pytest.fixture
 def providers_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the panel looks for its file, which is not there yet."""
+    """Return the path of the panel's file, which does not exist yet."""
     path = tmp_path / "providers.yaml"
     monkeypatch.setenv("PANEL_PROVIDERS_FILE", str(path))
     return path
 
 
-def test_list_tells_the_accounts_with_their_keys_and_the_catalogue(
+def test_list_shows_the_accounts_with_their_keys_and_the_catalogue(
     providers_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whether a key is set, and never the key; how each service is known."""
@@ -61,7 +64,7 @@ def test_show_prints_what_can_be_pasted(name: str, tmp_path: Path) -> None:
     """Below the file's `accounts` it is a service of the operator's own."""
     path = tmp_path / "providers.yaml"
     path.write_text("accounts: []\n" + run("show", name).stdout, encoding="utf-8")
-    content, _ = build.read(path)
+    content, _ = yaml_model.read(path, ProvidersFile)
     assert content.services[name] == catalogue.definition(name)
 
 
@@ -93,7 +96,9 @@ def test_show_prints_your_own_first_as_it_is_written(name: str, providers_file: 
     assert "# not Acme's" not in shown.stdout
     copy = tmp_path / "copy.yaml"
     copy.write_text("accounts: []\n" + shown.stdout, encoding="utf-8")
-    assert build.read(copy)[0].services == {name: build.read(providers_file)[0].services[name]}
+    pasted, _ = yaml_model.read(copy, ProvidersFile)
+    own, _ = yaml_model.read(providers_file, ProvidersFile)
+    assert pasted.services == {name: own.services[name]}
 
 
 def test_show_of_a_file_that_is_no_yaml_is_one_line(providers_file: Path) -> None:
@@ -106,7 +111,7 @@ def test_show_of_a_file_that_is_no_yaml_is_one_line(providers_file: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "expected"),
     [
         ("imai", "imai is written in Python and has no definition."),
         (
@@ -115,10 +120,10 @@ def test_show_of_a_file_that_is_no_yaml_is_one_line(providers_file: Path) -> Non
         ),
     ],
 )
-def test_show_knows_no_others(name: str, told: str) -> None:
+def test_show_knows_no_others(name: str, expected: str) -> None:
     """One line, exit 1."""
     result = run("show", name)
-    assert (result.exit_code, result.stderr) == (1, f"Error: {told.replace('COMMAND', command.name())}\n")
+    assert (result.exit_code, result.stderr) == (1, f"Error: {expected.replace('COMMAND', command.name())}\n")
 
 
 def tried(body: bytes, monkeypatch: pytest.MonkeyPatch, text: str = "", **headers: str) -> Result:
@@ -133,8 +138,8 @@ def tried(body: bytes, monkeypatch: pytest.MonkeyPatch, text: str = "", **header
         return run("try", "Acme")
 
 
-def test_try_tells_what_stands_in_each_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The path, what stands there, what it was read as; then the cards; exit 0."""
+def test_try_shows_the_value_of_each_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The path, the value there and the figure that was read; then the cards; exit 0."""
     result = tried(definitions.GOOD, monkeypatch)
     assert result.exit_code == 0
     assert result.stdout.splitlines() == [
@@ -159,24 +164,24 @@ quotas:
 """
 
 
-def test_try_tells_headers_sums_units_and_renewals(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_try_shows_headers_sums_units_and_renewals(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each as its definition names it."""
     body = b'{"cur": "eur", "a": 1, "b": 2.5, "t": "1000", "at": "2026-12-01T00:00:00Z"}'
     lines = tried(body, monkeypatch, WIDE, X_Left="1, 6.5").stdout.splitlines()
     assert [re.split(" {2,}", line.strip()) for line in lines[1:6]] == [
+        ["unit", "cur", '"eur"'],
         ["used", "a + b", "1 + 2.5", "3.5"],
         ["remaining", "header X-Left, item 2", '"6.5"', "6.5"],
         ["total", "t", '"1000"', "10.00"],
-        ["unit", "cur", '"eur"'],
         ["renews_at", "at", '"2026-12-01T00:00:00Z"', "2026-12-01 00:00:00 UTC"],
     ]
 
 
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "expected"),
     [
-        (b'{"data": {"used": null, "limit": 50}}', "  used   data.used   null  null stands there"),
-        (b'{"data": {"limit": 50}}', "  used   data.used   (nothing)  nothing stands there"),
+        (b'{"data": {"used": null, "limit": 50}}', "  used   data.used   null  null is there"),
+        (b'{"data": {"limit": 50}}', "  used   data.used   (nothing)  nothing is there"),
         (
             b'{"data": {"used": "12", "limit": 50}}',
             '  used   data.used   "12"  not readable: not a number as the definition expects it: a text',
@@ -187,17 +192,17 @@ def test_try_tells_headers_sums_units_and_renewals(monkeypatch: pytest.MonkeyPat
         ),
     ],
 )
-def test_try_tells_why_a_figure_cannot_be_read(
-    body: bytes, told: str, monkeypatch: pytest.MonkeyPatch
+def test_try_shows_why_a_figure_cannot_be_read(
+    body: bytes, expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Before the sentence of the card; exit 2."""
     result = tried(body, monkeypatch)
     assert result.exit_code == 2
-    assert told in result.stdout
+    assert expected in result.stdout
     assert "Acme sent an answer that could not be read" in result.stdout
 
 
-def test_try_tells_neither_a_key_that_is_echoed_nor_a_long_text(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_try_shows_neither_a_key_that_is_echoed_nor_a_long_text(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a text there are 40 characters at the most."""
     body = json.dumps({"data": {"used": f"key {KEY}", "limit": "x" * 500}}).encode()
     output = tried(body, monkeypatch).output
@@ -205,6 +210,72 @@ def test_try_tells_neither_a_key_that_is_echoed_nor_a_long_text(monkeypatch: pyt
     assert KEY not in output
     assert "x" * 39 in output
     assert "x" * 41 not in output
+
+
+LISTS = """
+label: Acme
+request: {url: URL/, key: {header: X-Key}}
+quotas:
+  - {name: Cost, unit: USD, used: {sum: ["days[*].costs[*]"], empty: 0}, unlimited: {path: free, equals: true}}
+  - {each: pools, name: {path: id}, unit: x, remaining: {first: [left, rest]}}
+"""
+
+
+def test_try_shows_each_element_of_a_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a sum the first ten values; a group for each card; what cannot be read beside what can be; exit 2."""
+    days = [{"costs": []}, {"costs": [0.5, 1]}, {"costs": [2] * 20}]
+    pools = [{"id": "A", "left": 5}, {"id": "B", "rest": None}, {"id": 7, "left": 1}]
+    result = tried(json.dumps({"days": days, "free": False, "pools": pools}).encode(), monkeypatch, LISTS)
+    lines = [re.split(" {2,}", line.strip()) for line in result.stdout.splitlines()]
+    assert lines[:16] == [
+        ["Cost"],
+        ["used", "days[*].costs[*]", f"(an empty list) + 0.5 + 1{' + 2' * 7} + … (23 values)", "41.5"],
+        ["unlimited", "free", "false", "no"],
+        [""],
+        ["pools[0]"],
+        ["name", "id", '"A"'],
+        ["remaining", "left or rest", "5", "5"],
+        [""],
+        ["pools[1]"],
+        ["name", "id", '"B"'],
+        ["remaining", "left or rest", "null", "null is there"],
+        [""],
+        ["pools[2]"],
+        ["name", "id", "7"],
+        ["remaining", "left or rest", "1", "1"],
+        [""],
+    ]
+    cards = result.stdout.split("\n\n")[-1].splitlines()
+    assert [card.partition(":")[0] for card in cards[:2]] == ["Acme Cost", "Acme A"]
+    assert cards[2].startswith("Acme B: Unable to fetch quota.")
+    assert cards[3].startswith(
+        "The log would say: code=invalid_response http_status=200 (pools[1]: remaining: null"
+    )
+    assert cards[4].startswith("Acme pools[2]: Unable to fetch quota.")
+    assert result.exit_code == 2
+
+
+def test_try_shows_why_a_list_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of it is read."""
+    result = tried(b'{"days": [], "pools": {"a": 1}}', monkeypatch, LISTS)
+    lines = [re.split(" {2,}", line.strip()) for line in result.stdout.splitlines()]
+    assert ["each", "pools", "(an object of 1)", "not readable: not a list"] in lines
+    assert ["used", "days[*].costs[*]", "(an empty list)", "0"] in lines
+
+
+def test_try_escapes_what_a_terminal_would_obey(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Control characters, and those that change the direction of the text."""
+    text = "a\x1b[31m\u202eb\r\n\u2066é"
+    output = tried(json.dumps({"data": {"used": text, "limit": 5}}).encode(), monkeypatch).output
+    assert '"a\\x1b[31m\\u202eb\\r\\n\\u2066é"' in output
+    assert not {"\x1b", "\u202e", "\r", "\u2066"} & set(output)
+
+
+def test_try_hides_a_key_that_needs_escapes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is hidden before anything is escaped."""
+    monkeypatch.setattr(sys.modules[__name__], "KEY", 'te"st\\key')
+    output = tried(json.dumps({"data": {"used": f"<{KEY}>", "limit": 5}}).encode(), monkeypatch).output
+    assert '"<…>"' in output
 
 
 def test_try_of_a_failure_is_exit_2(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -219,7 +290,7 @@ def test_try_of_a_failure_is_exit_2(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_try_reads_a_provider_in_python_too(imai: Simulator) -> None:
-    """It has no paths to tell; its card is told."""
+    """It has no paths to print, only its card."""
     result = run("try", "IMAI")
     assert (result.exit_code, result.stdout) == (
         0,
@@ -247,6 +318,131 @@ def test_a_defect_of_the_file_is_exit_1_with_its_lines(providers_file: Path, com
     assert [line.rpartition("providers.yaml:")[2].split(":")[0] for line in lines] == ["2", "3", "3"]
 
 
+DEFINITION = """\
+label: Acme
+docs: https://acme.example/docs
+console: https://acme.example/billing
+checked: {date: 2026-11-23, by: client code, sources: [https://a.example/x, https://b.example/y]}
+request: {url: "https://{host}/v1", key: {header: X-Key}}
+quotas:
+  - {name: Left, unit: credits, remaining: left}
+  - {name: Bonus, unit: credits, remaining: bonus}
+"""
+SAMPLE = """\
+account: {values: {host: api.example.com}}
+answers:
+  - body: '{"left": 5.0, "bonus": 1}'
+    readings:
+      - {name: Left, unit: credits, remaining: "5"}
+      - {name: Bonus, unit: credits, remaining: "1"}
+  - body: '{"left": 0}'
+    readings:
+      - {name: Left, unit: credits, remaining: "0"}
+      - {name: Bonus, unit: credits, error: invalid_response}
+  - status: 401
+    error: authentication_failed
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with a definition and its sample."""
+    folder = tmp_path / "acme"
+    folder.mkdir()
+    (folder / "definition.yaml").write_text(DEFINITION, encoding="utf-8")
+    (folder / "sample.yaml").write_text(SAMPLE, encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize("path", ["", "definition.yaml"])
+def test_check_reads_the_sample_of_a_definition(folder: Path, path: str) -> None:
+    """Of a folder or a file; each answer is printed; exit 0."""
+    result = run("check", str(folder / path))
+    assert (result.exit_code, result.stdout) == (
+        0,
+        f"""{folder / "definition.yaml"}
+  answer 1, HTTP 200: as expected
+    read      name: Left, unit: credits, remaining: 5
+    read      name: Bonus, unit: credits, remaining: 1
+  answer 2, HTTP 200: as expected
+    read      name: Left, unit: credits, remaining: 0
+    read      name: Bonus, unit: credits, error: invalid_response
+    problem   code=invalid_response http_status=200 (Bonus: remaining: nothing is there)
+  answer 3, HTTP 401: as expected
+    read      authentication_failed
+""",
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "lines"),
+    [
+        (
+            'remaining: "5"',
+            'remaining: "6"',
+            [
+                "  answer 1, HTTP 200: not as expected",
+                "    expected  name: Left, unit: credits, remaining: 6",
+            ],
+        ),
+        (
+            "error: authentication_failed",
+            "error: permission_denied",
+            [
+                "  answer 3, HTTP 401: not as expected",
+                "    read      authentication_failed",
+                "    expected  permission_denied",
+            ],
+        ),
+        (
+            '"bonus": 1}',
+            '"bonus": "x"}',
+            ["    problem   code=invalid_response http_status=200 (Bonus: remaining: not a number as the "],
+        ),
+    ],
+)
+def test_check_shows_how_an_answer_differs(folder: Path, old: str, new: str, lines: list[str]) -> None:
+    """What was read, why something was not, and what was expected; exit 1."""
+    (folder / "sample.yaml").write_text(SAMPLE.replace(old, new), encoding="utf-8")
+    result = run("check", str(folder))
+    assert result.exit_code == 1
+    assert all(line in result.stdout for line in lines), result.stdout
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "defect"),
+    [
+        ("definition.yaml", "remaining: left", "remaning: left", ":7: quotas[0].remaning: unknown key: "),
+        ("sample.yaml", "status: 401", "status: none", ":11: answers[2].status: expected an HTTP status"),
+        ("sample.yaml", "host:", "hst:", ":1: account.values: expected a value for host"),
+    ],
+)
+def test_check_shows_a_defect_with_its_line(folder: Path, file: str, old: str, new: str, defect: str) -> None:
+    """Of either file; exit 1."""
+    path = folder / file
+    path.write_text(path.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
+    result = run("check", str(folder))
+    assert result.exit_code == 1
+    assert f"{path}{defect}" in result.stderr
+
+
+def test_check_without_a_sample_names_the_file_that_is_missing(folder: Path) -> None:
+    """Exit 1."""
+    (folder / "sample.yaml").unlink()
+    result = run("check", str(folder))
+    assert result.exit_code == 1
+    assert result.stderr == f"Error: {folder / 'sample.yaml'}: there is no such file\n"
+
+
+def test_show_prints_the_sources_and_the_console(providers_file: Path) -> None:
+    """As the definition has them."""
+    indented = "".join(f"    {line}\n" for line in DEFINITION.splitlines())
+    providers_file.write_text(f"accounts: []\nservices:\n  acme:\n{indented}", encoding="utf-8")
+    shown = run("show", "acme").stdout
+    assert "sources: [https://a.example/x, https://b.example/y]" in shown
+    assert "console: https://acme.example/billing" in shown
+
+
 def test_the_schema_is_one_and_admits_what_the_file_admits() -> None:
     """It names the keys of the file, and a path may be a text."""
     document: dict[str, Any] = json.loads(run("schema").stdout)
@@ -257,7 +453,7 @@ def test_the_schema_is_one_and_admits_what_the_file_admits() -> None:
     assert document["additionalProperties"] is False
 
 
-@pytest.mark.parametrize("command", ["list", "show", "try", "schema"])
+@pytest.mark.parametrize("command", ["list", "show", "try", "check", "schema"])
 def test_help_has_an_example(command: str) -> None:
     """One that can be copied."""
     assert f"integrations providers {command}" in run(command, "--help").stdout.partition("Example")[2]

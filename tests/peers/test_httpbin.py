@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from integrations.providers.declared.provider import Declared, DeclaredAccount
+from integrations.providers.declared.provider import DeclaredAccount, DeclaredProvider
 from integrations.quota.errors import ErrorCode
 from integrations.readings import fetch
 from integrations.transport.response import Response
@@ -41,7 +41,7 @@ def asked(peer: str, request: str, *variables: str, values: dict[str, str] | Non
     """What httpbin answers to a definition's request."""
     text = f"label: A\nrequest: {{url: {peer}{request}}}\nquotas: [{{unit: x, used: u}}]\n"
     account = DeclaredAccount("A", variables or (VARIABLE,), values=values or {})
-    provider = Declared(definition(text), account)
+    provider = DeclaredProvider(definition(text), account)
     return fetch.within_deadline(provider, provider.ask)
 
 
@@ -82,7 +82,7 @@ def test_a_wrong_password_of_basic_is_a_rejected_key(peer: str) -> None:
     """Httpbin's 401, without a body."""
     account = DeclaredAccount("A", (VARIABLE,))
     text = f"label: A\nrequest: {{url: {peer}/basic-auth/a/b, key: {{basic: a}}}}\nquotas: [{{unit: x, used: u}}]\n"
-    outcome = fetch.fetch(Declared(definition(text), account))
+    outcome = fetch.fetch(DeclaredProvider(definition(text), account))
     assert outcome.failure is not None
     assert outcome.failure.code is ErrorCode.AUTHENTICATION_FAILED
 

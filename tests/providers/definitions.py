@@ -1,10 +1,10 @@
-"""Declared providers for tests: a service of our own, asked at a server of the test."""
+"""DeclaredProvider providers for tests: a service of our own, asked at a server of the test."""
 
 from typing import Any
 
 from integrations.files import yaml_file
 from integrations.providers.declared.definition import Definition
-from integrations.providers.declared.provider import Declared, DeclaredAccount
+from integrations.providers.declared.provider import DeclaredAccount, DeclaredProvider
 
 VARIABLE = "ACME_API_KEY"
 HEADER = '{header: Authorization, prefix: "Bearer "}'
@@ -27,15 +27,15 @@ def definition(text: str) -> Definition:
     return Definition.model_validate(yaml_file.load(text).value)
 
 
-def acme(url: str, key: str = HEADER, *, request: str = "", **account: Any) -> Declared:  # noqa: ANN401 - any field
+def acme(url: str, key: str = HEADER, *, request: str = "", **account: Any) -> DeclaredProvider:  # noqa: ANN401 - any field
     """Acme at this server.
 
     Args:
         url: the server's.
-        key: where the key stands.
+        key: the place of the key.
         request: further lines of `request`, such as `every: 1h`.
         account: fields of the account.
     """
     text = _ACME.replace("URL", url).replace("KEY", key + (f"\n  {request}" if request else ""))
     fields = {"label": "Acme", "variables": (VARIABLE,)} | account
-    return Declared(definition(text), DeclaredAccount(**fields))
+    return DeclaredProvider(definition(text), DeclaredAccount(**fields))

@@ -1,77 +1,30 @@
-"""The catalogue's samples: answers as services publish them, and what must come of them."""
+"""The catalogue's samples, for tests."""
 
-from datetime import UTC, datetime
-from decimal import Decimal
 from functools import cache
-from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field
+from integrations.accounts import catalogue, samples
+from integrations.accounts.samples import Answer, Sample
+from integrations.providers.declared.provider import DeclaredProvider
 
-from integrations.accounts import catalogue
-from integrations.accounts.build import declared
-from integrations.accounts.file import Account
-from integrations.files import yaml_file
-from integrations.files.yaml_model import Entry
-from integrations.providers.declared.provider import Declared
-from integrations.quota.errors import ErrorCode
-
-FOLDER = catalogue.FOLDER / "samples"
-NOW = datetime(2026, 11, 24, tzinfo=UTC)
-
-
-def aware(moment: object) -> object:
-    """A moment in UTC, written with quotes or without."""
-    moment = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
-    return moment.replace(tzinfo=moment.tzinfo or UTC) if isinstance(moment, datetime) else moment
-
-
-Number = Annotated[Decimal, BeforeValidator(lambda text: Decimal(text) if isinstance(text, str) else text)]
-Aware = Annotated[datetime, BeforeValidator(aware)]
-
-
-class Expected(Entry):
-    """A quota, as the mapping must give it."""
-
-    name: str | None = None
-    unit: str
-    used: Number | None = None
-    remaining: Number | None = None
-    total: Number | None = None
-    unlimited: bool = False
-    renews_at: Aware | None = None
-
-
-class Answer(Entry):
-    """An answer in the service's published form, and what must come of it."""
-
-    status: int = 200
-    headers: dict[str, str] = Field(default={})
-    body: str = ""
-    readings: list[Expected] = Field(default=[])
-    error: Annotated[ErrorCode, Field(strict=False)] | None = None
-
-
-class Sample(Entry):
-    """A file of answers; the first one is good."""
-
-    account: dict[str, Any] = Field(default={})
-    now: Aware = NOW
-    answers: list[Answer]
+__all__ = ["Answer", "account_at", "sample"]
 
 
 @cache
+def _loaded(name: str) -> tuple[Sample, DeclaredProvider]:
+    return samples.load(name, catalogue.definition(name), catalogue.FOLDER / name / samples.FILE)
+
+
 def sample(name: str) -> Sample:
-    """The samples of a service."""
-    text = (FOLDER / f"{name}.yaml").read_text(encoding="utf-8")
-    return Sample.model_validate(yaml_file.load(text).value)
+    """Return the sample of a service."""
+    return _loaded(name)[0]
 
 
-def account_at(name: str, url: str | None = None) -> Declared:
-    """The account of a service's samples; asked at a server of the test where there is one."""
-    account = Account.model_validate({"service": name, **sample(name).account})
-    definition = catalogue.definition(name)
-    if url is not None:
-        tail = definition.request.url.partition("://")[2].partition("/")[2]
-        request = definition.request.model_copy(update={"url": f"{url}/{tail}"})
-        definition = definition.model_copy(update={"request": request})
-    return declared(account, definition)
+def account_at(name: str, url: str = "") -> DeclaredProvider:
+    """Return a new account of a service's sample, asked at a server of the test if there is one."""
+    _, provider = _loaded(name)
+    request = provider.definition.request
+    if url:
+        tail = request.url.partition("://")[2].partition("/")[2]
+        request = request.model_copy(update={"url": f"{url}/{tail}"})
+    definition = provider.definition.model_copy(update={"request": request})
+    return DeclaredProvider(definition, provider.account)

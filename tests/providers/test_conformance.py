@@ -4,12 +4,12 @@ Every fault is tried on the providers in Python and on two declared ones, with t
 other definitions go through the same class, so of them those mistakes are tried that a definition can make.
 """
 
-import copy
 import json
 import logging
 import re
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,10 @@ from integrations.accounts import catalogue
 from integrations.providers import PYTHON
 from integrations.providers.base import Provider
 from integrations.providers.declared import paths
-from integrations.providers.declared.definition import FigureRule
+from integrations.providers.declared.definition import FigureRule, QuotaRule
 from integrations.providers.imai import Imai
-from integrations.quota.errors import ErrorCode
-from integrations.quota.models import Reading
+from integrations.quota.errors import ErrorCode, ProviderError
+from integrations.quota.models import FailedQuota, Quota, Reading
 from integrations.readings import fetch
 from integrations.transport import client
 from integrations.transport.client import MAX_ATTEMPTS
@@ -48,7 +48,7 @@ class Candidate:
         name: for the test's name.
         at: the provider, asked at this URL.
         good: a good answer, to whatever it asks.
-        base_url: the variable of its base URL, where it has one.
+        base_url: the variable of its base URL; None if it has none.
     """
 
     name: str
@@ -160,7 +160,7 @@ WRONG = ('"7"', "true", "null", "NaN", "Infinity", "1e400", "1e-400", "[7]", "{}
 def test_a_figure_of_the_wrong_type_never_becomes_another_figure(
     candidate: Candidate, ask: Ask, wrong: str
 ) -> None:
-    """In a good answer each number in turn is spoilt: what is shown then was in the good one too, or is unknown."""
+    """Spoil each number of a good answer in turn: every figure shown then was in the good answer, or is unknown."""
     with hostile(answer(200, candidate.good)) as server:
         measured = figures(ask(server.url))
     assert measured - {None}
@@ -171,7 +171,7 @@ def test_a_figure_of_the_wrong_type_never_becomes_another_figure(
 
 
 def figures(ended: fetch.Outcome) -> set[object]:
-    """The figures of an attempt; none where it failed, and then as unreadable."""
+    """Return the figures of an attempt; none if it failed, which must be as unreadable."""
     if ended.failure is not None:
         assert ended.failure.code is ErrorCode.INVALID_RESPONSE
     return {figure for reading in ended.readings for figure in amounts(reading)}
@@ -194,7 +194,7 @@ def spoilt(document: object, wrong: str) -> Iterator[bytes]:
 
 
 def numbers_in(document: object) -> Iterator[tuple[Any, ...]]:
-    """Where the numbers of a document stand."""
+    """Yield the places of a document's numbers."""
     entries: Any = ()
     if isinstance(document, dict):
         entries = document.items()
@@ -225,7 +225,7 @@ def test_a_failure_does_not_follow_a_redirect_with_the_key(ask: Ask) -> None:
 def test_without_a_key_nobody_is_asked(
     candidate: Candidate, provider: Provider[Any], ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not configured is an error of its own, told without a call."""
+    """Not configured is an error of its own, and needs no call."""
     monkeypatch.setenv(provider.key_variable, "   ")
     with hostile(answer(200)) as server:
         ended = ask(server.url)
@@ -268,7 +268,7 @@ def test_every_shipped_provider_is_a_candidate() -> None:
 
 
 def test_every_provider_file_is_listed() -> None:
-    """A file in the folder of providers that nobody listed would never be shown."""
+    """A file in the folder of providers that is not listed would never be shown."""
     files = Path(__file__).parents[2].joinpath("integrations/providers").glob("*.py")
     helpers = {"__init__", "base", "renewal"}
     modules = {f"integrations.providers.{file.stem}" for file in files if file.stem not in helpers}
@@ -316,35 +316,63 @@ def test_a_service_is_read_and_its_own_errors_are_told(name: str) -> None:
 RETRIED = frozenset({502, 503, 504})
 
 
-def test_a_figure_that_is_spoilt_is_never_another_figure(name: str) -> None:
-    """Null, nothing or a word in its place: the answer is unreadable, or the card without it where that may be."""
+@pytest.mark.parametrize("kind", ["null", "absent", "word"])
+def test_a_figure_that_is_spoilt_is_never_another_figure(name: str, kind: str) -> None:
+    """Null, nothing or a word in its place: the quota fails, or the figure is unknown if the definition allows it."""
     good = samples.sample(name).answers[0]
-    (measured,) = fetched(name, answering(good))
+    measured = quotas_of(name, good)
+    known = {figure for quota in measured for figure in stated(quota)} | {None}
     for quota in catalogue.definition(name).quotas:
-        for rule in quota.figures.values():
-            for kind, behaviour in spoilt_answers(good, rule):
-                (outcome,) = fetched(name, behaviour)
-                assert figures(outcome) <= figures(measured) | {None}
-                may_lack = quota.optional and kind != "word"
-                if not may_lack and not (kind == "null" and None in rule.unlimited):
-                    assert code_of(outcome) is ErrorCode.INVALID_RESPONSE
+        for what, rule in quota.figures.items():
+            for spoilt_answer in spoilt_answers(good, quota, rule, kind):
+                read = quotas_of(name, spoilt_answer)
+                if kind != "absent" or rule.absent is None:
+                    assert {figure for each in read for figure in stated(each)} <= known
+                if not may_lack(quota, what, rule, kind) and not any(each.unlimited for each in measured):
+                    assert len(read) < len(measured) or quota.name not in {each.name for each in read}
 
 
-def spoilt_answers(good: samples.Answer, rule: FigureRule) -> Iterator[tuple[str, Behaviour]]:
-    """A good answer with something wrong in a figure's place."""
+def may_lack(quota: QuotaRule, what: str, rule: FigureRule, kind: str) -> bool:
+    """Whether a quota may be read with this in a figure's place."""
+    if kind == "null" and None in rule.unlimited:
+        return True
+    if kind == "absent" and rule.absent is not None:
+        return True
+    return kind != "word" and (quota.optional or rule.optional)
+
+
+def quotas_of(name: str, sample: samples.Answer) -> tuple[Quota, ...]:
+    """Return the quotas that can be read in an answer of a service."""
+    read: tuple[Quota | FailedQuota, ...] = ()
+    with suppress(ProviderError):
+        read = samples.account_at(name).quotas_in(sample.response, now=samples.sample(name).now)
+    return tuple(quota for quota in read if isinstance(quota, Quota))
+
+
+def stated(quota: Quota) -> tuple[object, ...]:
+    """Return a quota's figures."""
+    return quota.used, quota.remaining, quota.total
+
+
+def spoilt_answers(
+    good: samples.Answer, quota: QuotaRule, rule: FigureRule, kind: str
+) -> Iterator[samples.Answer]:
+    """Yield a good answer with something wrong in a figure's place; for a list in its first element."""
     if rule.header is not None:
-        name = rule.header.replace("-", "_")
-        yield "absent", answering(good, **{name: None})
-        yield "word", answering(good, **{name: "x, x"})
+        others = {name: text for name, text in good.headers.items() if name != rule.header}
+        headers = {"absent": others, "word": others | {rule.header: "x, x"}}
+        if kind in headers:
+            yield good.model_copy(update={"headers": headers[kind]})
         return
-    for path in [rule.path] if rule.path else rule.sum or []:
+    begin = (*quota.each.steps, 0) if quota.each else ()
+    for path in [rule.path] if rule.path else rule.sum or rule.first or []:
+        steps = (*begin, *(0 if step is paths.Every.EVERY else step for step in path.steps))
         document = json.loads(good.body)
-        if path.find(document) is paths.ABSENT:  # an optional quota's
+        if paths.Path(steps).find(document) is paths.ABSENT:  # an optional quota's
             continue
-        for kind, value in (("null", None), ("absent", paths.ABSENT), ("word", "x7" if rule.text else "7")):
-            changed = copy.deepcopy(document)
-            put(changed, path, value)
-            yield kind, answering(good, json.dumps(changed))
+        word = "x7" if rule.text else "7"
+        put(document, paths.Path(steps), {"null": None, "absent": paths.ABSENT, "word": word}[kind])
+        yield good.model_copy(update={"body": json.dumps(document)})
 
 
 def put(document: Any, path: paths.Path, value: object) -> None:  # noqa: ANN401 - JSON

@@ -14,7 +14,7 @@ import time_machine
 from streamlit.runtime.caching import cache_utils
 
 from integrations.demo.server import Simulator
-from integrations.providers.declared.provider import Declared
+from integrations.providers.declared.provider import DeclaredProvider
 from integrations.quota.errors import ErrorCode, ProviderError, Status
 from integrations.quota.models import Quota, Reading
 from integrations.readings import shared
@@ -298,7 +298,7 @@ def test_at_most_one_call_is_under_way_whatever_people_click(monkeypatch: pytest
 
 
 @pytest.fixture
-def metered(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Declared, Hostile]]:
+def metered(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[DeclaredProvider, Hostile]]:
     """A service that may be asked once an hour, and what reaches it."""
     monkeypatch.setenv(definitions.VARIABLE, "test-key")
     with hostile(answer(200, definitions.GOOD)) as server:
@@ -306,7 +306,7 @@ def metered(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Declared, Hostile
 
 
 def test_what_may_be_asked_once_an_hour_is_not_asked_by_any_click(
-    metered: tuple[Declared, Hostile], clock: Callable[[float], None]
+    metered: tuple[DeclaredProvider, Hostile], clock: Callable[[float], None]
 ) -> None:
     """Neither a visit after the TTL, nor Refresh, nor an emptied cache of Streamlit's; after the hour a visit does."""
     provider, server = metered

@@ -1,8 +1,11 @@
 """What an answer says, read strictly."""
 
+import json
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from email.utils import format_datetime
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -60,6 +63,40 @@ def test_numbers_are_exact() -> None:
 def test_what_is_not_strict_json_is_refused(body: bytes) -> None:
     """A body that two readers could read differently is an invalid response."""
     assert refused(body).code is ErrorCode.INVALID_RESPONSE
+
+
+@pytest.mark.parametrize("body", [b'{"a": 1}', b"<html>"])
+def test_an_answer_is_parsed_once(body: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many figures are read in it, also if it is no JSON."""
+    parsed: list[object] = []
+
+    def loads(text: str, **options: Any) -> object:  # noqa: ANN401 - as json's
+        parsed.append(text)
+        return json.JSONDecoder(**options).decode(text)
+
+    monkeypatch.setattr(json, "loads", loads)
+    answer = Response(200, {}, body)
+    for _ in range(3):
+        with suppress(ProviderError):
+            answer.json()
+    assert len(parsed) == 1
+
+
+def test_an_unreadable_answer_raises_the_same_error_each_time() -> None:
+    """A new one, with the same words."""
+    answer = Response(200, {}, b"<html>")
+    errors = []
+    for _ in range(2):
+        with pytest.raises(ProviderError) as caught:
+            answer.json()
+        errors.append(caught.value)
+    first, second = errors
+    assert first is not second
+    assert (
+        str(first)
+        == str(second)
+        == "code=invalid_response http_status=200 (not the JSON expected: JSONDecodeError)"
+    )
 
 
 @given(st.binary(max_size=200))

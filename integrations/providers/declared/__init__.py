@@ -1,1 +1,1 @@
-"""Providers that need no Python: a definition says how to ask and where the figures stand."""
+"""Providers without Python: a definition states the request and the places of the figures."""

@@ -1,54 +1,67 @@
-"""Paths to values in a JSON document: `data.plans[0].left`, `plan[type=subscription].credits`.
+"""Paths to values in a JSON document: `data.plans[0].left`, `plan[type=subscription].credits`, `data[*].cost`.
 
-    path = [segment] ("." segment | "[" index "]" | "[" name "=" text "]")*
+    path = [key] ("." key | "[" index "]" | "[*]" | "[" key ("." key)* "=" value "]")*
 
-A path leads to exactly one value or to nothing; null is a value. `[name=text]` is the one element of a list whose
-`name` is the string `text`. There are no wildcards and no arithmetic: what is shown always stands in the document.
+A path without `[*]` finds one value or none; null is a value. `[*]` finds all elements of a list. `[name=value]` finds
+the one element of a list with this value, which may be a text, a number, true or false. There is no arithmetic: a path
+only finds values of the document.
 """
 
 import re
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import Enum
 from typing import Final
 
 
 class PathError(ValueError):
-    """A path that cannot be read, or that fits two elements of a document."""
+    """A path cannot be parsed, or it fits two elements of a document."""
 
 
-class Absent(Enum):
-    """The type of `ABSENT`."""
+class Missing(Enum):
+    """The reason that a path finds no value. Null is no such reason: it is found as None."""
 
-    ABSENT = "absent"
+    ABSENT = "nothing is there"
+    EMPTY = "the list is empty"
 
 
-ABSENT: Final = Absent.ABSENT
-"""Where a path leads to nothing; null is found as None."""
+ABSENT: Final = Missing.ABSENT
+
+
+class Every(Enum):
+    """The step to all elements of a list."""
+
+    EVERY = "[*]"
 
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """The step to the one element whose `name` is `text`."""
+    """The step to the one element that has `value` at `keys`."""
 
-    name: str
-    text: str
+    keys: tuple[str, ...]
+    value: str
+
+    def __str__(self) -> str:
+        return f"[{'.'.join(self.keys)}={self.value}]"
 
 
-Step = str | int | Where
-"""Into an object by key, into a list by index or by an element's own field."""
+Step = str | int | Where | Every
+"""A key of an object, an index of a list, a condition on an element of a list, or all elements of a list."""
 
-_SEGMENT: Final = r"[^.\[\]=\s]+"
-_FIRST: Final = re.compile(_SEGMENT)
+DECIMAL: Final = re.compile(r"-?[0-9]{1,60}(?:\.[0-9]{1,60})?")
+_KEY: Final = r"[^.\[\]=\s]+"
+_FIRST: Final = re.compile(_KEY)
 _STEP: Final = re.compile(
-    rf"\.(?P<key>{_SEGMENT})"
+    rf"\.(?P<key>{_KEY})"
     r"|\[(?P<index>0|[1-9][0-9]{0,5})\]"
-    rf"|\[(?P<name>{_SEGMENT})=(?P<text>[^\[\]]+)\]"
+    r"|\[(?P<every>\*)\]"
+    rf"|\[(?P<keys>{_KEY}(?:\.{_KEY})*)=(?P<value>[^\[\]]+)\]"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """A path, ready to be followed.
+    """A parsed path.
 
     Attributes:
         steps: from the top of the document.
@@ -57,46 +70,102 @@ class Path:
     steps: tuple[Step, ...]
 
     @classmethod
-    def parse(cls, written: object) -> "Path":
-        """A path from its text, or from a list of its segments where their names hold a dot or a bracket.
+    def parse(cls, text: object) -> "Path":
+        """Parse a path from a text, or from a list of keys and indices if a key has a dot or a bracket.
 
         Raises:
             PathError: it is neither.
         """
-        if isinstance(written, str):
-            return cls(_steps_of(written))
-        if isinstance(written, list) and written and all(map(_is_segment, written)):
-            return cls(tuple(written))
-        raise PathError("expected a path such as data.credits, or a list of its segments")
+        if isinstance(text, str):
+            return cls(_steps_of(text))
+        if isinstance(text, list) and text and all(map(_is_plain_step, text)):
+            return cls(tuple(text))
+        raise PathError("expected a path such as data.credits, or a list of its keys")
+
+    @property
+    def has_every(self) -> bool:
+        """Whether the path has a `[*]`, so that it may find several values."""
+        return Every.EVERY in self.steps
+
+    @property
+    def ends_in_key(self) -> bool:
+        """Whether the last step is a key of an object."""
+        return isinstance(self.steps[-1], str)
 
     def find(self, document: object) -> object:
-        """The value that the path leads to, or `ABSENT`.
+        """Return the value that a path without `[*]` finds, or `ABSENT`.
 
         Raises:
-            PathError: `[name=text]` fits more than one element.
+            PathError: `[name=value]` fits more than one element, or the path has a `[*]`.
         """
-        found = document
-        for step in self.steps:
-            if isinstance(step, Where):
-                found = _element(found, step)
-            elif isinstance(step, str):
-                found = found.get(step, ABSENT) if isinstance(found, dict) else ABSENT
+        if self.has_every:
+            raise PathError("[*] finds several values")
+        (found,) = self.find_all(document)
+        return found
+
+    def find_all(self, document: object, *, left_out: object = ABSENT) -> list[object]:
+        """Return the values that the path finds, in the document's order; a `Missing` for each that is not there.
+
+        Args:
+            document: JSON.
+            left_out: the value to return if the object is there, and only the last key is missing in it.
+
+        Raises:
+            PathError: `[name=value]` fits more than one element.
+        """
+        found = [document]
+        last = len(self.steps) - 1
+        for position, step in enumerate(self.steps):
+            default = left_out if position == last else ABSENT
+            if step is Every.EVERY:
+                found = [element for value in found for element in _elements(value)]
             else:
-                found = found[step] if isinstance(found, list) and step < len(found) else ABSENT
-            if found is ABSENT:
-                break
+                found = [_step_into(value, step, default) for value in found]
         return found
 
     def __str__(self) -> str:
-        """As it is written in a definition."""
-        text = "".join(map(_written, self.steps)).removeprefix(".")
+        text = "".join(map(_format_step, self.steps)).removeprefix(".")
         try:
             return text if _steps_of(text) == self.steps else str(list(self.steps))
         except PathError:
             return str(list(self.steps))
 
 
-def _is_segment(step: object) -> bool:
+def _elements(value: object) -> list[object]:
+    if isinstance(value, list):
+        return value or [Missing.EMPTY]
+    return [value if isinstance(value, Missing) else ABSENT]
+
+
+def _step_into(value: object, step: Step, default: object) -> object:
+    if isinstance(value, Missing):
+        return value
+    if isinstance(step, str):
+        return value.get(step, default) if isinstance(value, dict) else ABSENT
+    if not isinstance(value, list):
+        return ABSENT
+    if isinstance(step, int):
+        return value[step] if step < len(value) else ABSENT
+    return _only_element(value, step) if isinstance(step, Where) else ABSENT
+
+
+def _only_element(elements: list[object], where: Where) -> object:
+    key = Path(where.keys)
+    fitting = [element for element in elements if _has_value(key.find(element), where.value)]
+    if len(fitting) > 1:
+        raise PathError(f"{where} fits {len(fitting)} elements")
+    return fitting[0] if fitting else ABSENT
+
+
+def _has_value(found: object, text: str) -> bool:
+    if isinstance(found, bool):
+        return text == str(found).lower()
+    if isinstance(found, int | Decimal):
+        return DECIMAL.fullmatch(text) is not None and found == Decimal(text)
+    return found == text
+
+
+def _is_plain_step(step: object) -> bool:
     return isinstance(step, str) or (isinstance(step, int) and not isinstance(step, bool) and step >= 0)
 
 
@@ -120,23 +189,12 @@ def _steps_of(text: str) -> tuple[Step, ...]:
 def _step(match: re.Match[str]) -> Step:
     if match["key"]:
         return match["key"]
-    return int(match["index"]) if match["index"] else Where(match["name"], match["text"])
+    if match["every"]:
+        return Every.EVERY
+    return int(match["index"]) if match["index"] else Where(tuple(match["keys"].split(".")), match["value"])
 
 
-def _element(found: object, where: Where) -> object:
-    if not isinstance(found, list):
-        return ABSENT
-    fitting = [
-        element
-        for element in found
-        if isinstance(element, dict) and element.get(where.name, ABSENT) == where.text
-    ]
-    if len(fitting) > 1:
-        raise PathError(f"[{where.name}={where.text}] fits {len(fitting)} elements")
-    return fitting[0] if fitting else ABSENT
-
-
-def _written(step: Step) -> str:
-    if isinstance(step, Where):
-        return f"[{step.name}={step.text}]"
-    return f".{step}" if isinstance(step, str) else f"[{step}]"
+def _format_step(step: Step) -> str:
+    if isinstance(step, str):
+        return f".{step}"
+    return f"[{step}]" if isinstance(step, int) else str(step.value if isinstance(step, Every) else step)

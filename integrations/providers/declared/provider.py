@@ -2,6 +2,7 @@
 
 import base64
 import json
+import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -13,12 +14,12 @@ from urllib.parse import quote, urlencode
 from pydantic import Field, SecretStr, create_model
 
 from integrations.providers.base import Provider
-from integrations.providers.declared import reading
+from integrations.providers.declared import failures, reading, templates
 from integrations.providers.declared.definition import Definition
-from integrations.providers.declared.fields import PLACEHOLDER
+from integrations.providers.declared.request_rule import Placement
 from integrations.providers.renewal import next_renewal
 from integrations.quota.errors import ErrorCode, ProviderError
-from integrations.quota.models import Quota
+from integrations.quota.models import FailedQuota, Quota
 from integrations.settings import OptionalApiKey, ProviderSettings
 from integrations.transport.request import Request
 from integrations.transport.response import Response
@@ -26,13 +27,15 @@ from integrations.transport.response import Response
 if TYPE_CHECKING:
     from integrations.transport.client import Client
 
+log = logging.getLogger(__name__)
+
 _HOST: Final = re.compile(r"(?=[/?]|$)")
 TOTAL_HINT: Final = "its total in the providers' file"
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
-    """What an account's contract says of a quota, where the service does not.
+class ContractTerms:
+    """The terms of an account's contract for one quota that the service may not state.
 
     Attributes:
         total: the allowance.
@@ -45,7 +48,7 @@ class Terms:
     renewal_time: time = time()
 
     def fill(self, quota: Quota, *, now: datetime) -> Quota:
-        """The quota, completed; what the answer told stands."""
+        """Return the quota, completed by the terms that its answer does not state."""
         total, renews_at = quota.total, quota.renews_at
         if total is None and not quota.unlimited:
             total = self.total
@@ -56,13 +59,13 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class DeclaredAccount:
-    """What an entry of the providers' file says beside the definition.
+    """An entry of the providers' file: all that a definition leaves open.
 
     Attributes:
         label: the card's name.
         variables: the environment variables of the keys, in the order of the definition's `request.key`.
         values: for the definition's placeholders.
-        plain_http: the request goes over plain http.
+        plain_http: whether the request goes over plain http.
         terms: by the quota's name.
     """
 
@@ -70,10 +73,10 @@ class DeclaredAccount:
     variables: tuple[str, ...]
     values: Mapping[str, str] = field(default_factory=dict)
     plain_http: bool = False
-    terms: Mapping[str | None, Terms] = field(default_factory=dict)
+    terms: Mapping[str | None, ContractTerms] = field(default_factory=dict)
 
 
-class Declared(Provider[ProviderSettings]):
+class DeclaredProvider(Provider[ProviderSettings]):
     """An account at a service that a definition describes."""
 
     def __init__(self, definition: Definition, account: DeclaredAccount) -> None:
@@ -86,8 +89,9 @@ class Declared(Provider[ProviderSettings]):
         units = {quota.unit for quota in definition.quotas}
         unit = units.pop()
         self.unit = unit if isinstance(unit, str) and not units else None
-        self.quota_count = sum(not quota.optional for quota in definition.quotas) or 1
+        self.quota_count = sum(quota.is_certain for quota in definition.quotas) or 1
         self.settings_class = _settings_class(account.variables)
+        self._reported: set[str] = set()
 
     def _traits(self) -> list[str]:
         return [*super()._traits(), repr(self.definition), repr(self.account)]
@@ -107,54 +111,69 @@ class Declared(Provider[ProviderSettings]):
 
     @property
     def total_hint(self) -> str | None:
-        """That the total can be set, where a quota's answer does not tell it."""
-        return None if all(quota.tells_total for quota in self.definition.quotas) else TOTAL_HINT
+        """The place to set the total, if an answer may leave one out."""
+        return None if all(quota.states_total for quota in self.definition.quotas) else TOTAL_HINT
 
-    def fetch(self, http: "Client") -> tuple[Quota, ...]:
+    def fetch(self, http: "Client") -> tuple[Quota | FailedQuota, ...]:
         """Ask the service and read the figures of its answer."""
-        return self.quotas_in(self.ask(http))
+        return self.quotas_in(self.ask(http), now=datetime.now(UTC))
 
-    def quotas_in(self, response: Response) -> tuple[Quota, ...]:
-        """The figures of a good answer, completed by what the account states.
+    def quotas_in(self, response: Response, *, now: datetime) -> tuple[Quota | FailedQuota, ...]:
+        """Return the quotas of a good answer, completed by the account's terms.
 
         Raises:
-            ProviderError: `invalid_response`; the answer does not fit the definition.
+            ProviderError: `invalid_response`; no quota of the answer can be read.
         """
-        now = datetime.now(UTC)
-        quotas = reading.quotas(self.definition, response, now=now)
-        return tuple(self.account.terms.get(quota.name, Terms()).fill(quota, now=now) for quota in quotas)
+        quotas = reading.quotas(self.definition, response, now=now, report=self._log_once)
+        return tuple(
+            self.account.terms.get(quota.name, ContractTerms()).fill(quota, now=now)
+            if isinstance(quota, Quota)
+            else quota
+            for quota in quotas
+        )
+
+    def _log_once(self, problem: str) -> None:
+        if problem not in self._reported:
+            self._reported.add(problem)
+            log.warning("%s: renewal unknown: %s", self.label, problem)
 
     def ask(self, http: "Client") -> Response:
-        """The service's answer, which states no failure."""
-        return http.send(self._request())
+        """Return the service's answer, which states no failure."""
+        return http.send(self.request(now=datetime.now(UTC)))
 
     def failure_in(self, response: Response) -> ProviderError | None:
-        """The failure that an answer states by the definition's rules."""
-        return reading.failure_in(self.definition, response)
+        """Return the failure that an answer states by the definition's rules, or None."""
+        return failures.failure_in(self.definition, response)
 
-    def _request(self) -> Request:
+    def request(self, *, now: datetime) -> Request:
+        """Return the request, keys included.
+
+        Raises:
+            ProviderError: `not_configured`.
+        """
         rule = self.definition.request
-        headers = {"Accept": "application/json", **rule.headers}
-        query = {name: self._filled(text) for name, text in rule.query.items()}
+        values = templates.all_values(self.account.values, now)
+        headers = {name: templates.fill(text, values) for name, text in rule.headers.items()}
+        headers = {"Accept": "application/json", **headers}
+        query = {name: templates.fill(text, values) for name, text in rule.query.items()}
         for placement, secret in zip(rule.key, self.secrets(), strict=True):
             if placement.header is not None:
                 headers[placement.header] = placement.prefix + secret
             elif placement.query is not None:
                 query[placement.query] = secret
             else:
-                pair = f"{self._filled(placement.basic or '')}:{secret}"
-                headers["Authorization"] = "Basic " + base64.b64encode(pair.encode()).decode()
+                headers["Authorization"] = _basic(placement, secret, values)
         body = None
         if rule.body is not None:
-            body = json.dumps(rule.body).encode()
+            body = json.dumps(templates.fill_json(rule.body, values)).encode()
             headers["Content-Type"] = "application/json"
-        return Request(self._url(query), rule.method, headers, body)
+        return Request(self._url(query, values), rule.method, headers, body)
 
     def _found(self) -> list[SecretStr | None]:
         return [getattr(self.settings, name) for name in _fields(self.account.variables)]
 
     def secrets(self) -> list[str]:
-        """The keys, for a request and nothing else.
+        """Return the keys, for a request and nothing else.
 
         Raises:
             ProviderError: `not_configured`.
@@ -163,30 +182,36 @@ class Declared(Provider[ProviderSettings]):
             raise ProviderError(ErrorCode.NOT_CONFIGURED, f"{', '.join(missing)}: not set")
         return [secret.get_secret_value() for secret in self._found() if secret is not None]
 
-    def _url(self, query: Mapping[str, str]) -> str:
+    def _url(self, query: Mapping[str, str], values: Mapping[str, str]) -> str:
         scheme, _, rest = self.definition.request.url.partition("://")
         host, path = _HOST.split(rest, maxsplit=1)
-        path = PLACEHOLDER.sub(lambda match: quote(self.account.values[match[1]], safe=""), path)
-        url = f"{'http' if self.account.plain_http else scheme}://{self._filled(host)}{path}"
+        path = templates.fill(path, {name: quote(value, safe="") for name, value in values.items()})
+        host = templates.fill(host, values)
+        url = f"{'http' if self.account.plain_http else scheme}://{host}{path}"
         if not query:
             return url
         return f"{url}{'&' if '?' in url else '?'}{urlencode(query)}"
 
-    def _filled(self, template: str) -> str:
-        return PLACEHOLDER.sub(lambda match: self.account.values[match[1]], template)
+
+def _basic(placement: Placement, secret: str, values: Mapping[str, str]) -> str:
+    """Return the header of HTTP Basic: the key is the password, or the user name with an empty password."""
+    template = placement.basic or ""
+    is_user = template == templates.KEY_AS_USER
+    pair = f"{secret}:" if is_user else f"{templates.fill(template, values)}:{secret}"
+    return "Basic " + base64.b64encode(pair.encode()).decode()
 
 
 def _fields(variables: tuple[str, ...]) -> list[str]:
-    """The settings' fields of the keys; every provider's settings have the first."""
+    """Return the settings' fields of the keys; every provider's settings have the first."""
     return ["api_key", *(f"further_key_{index}" for index in range(1, len(variables)))][: len(variables)]
 
 
 class _NoKey(ProviderSettings):
-    """Of an account without a key: nothing is read, not even a variable that happens to have its field's name."""
+    """The settings of an account without a key: no variable is read, not even one with its field's name."""
 
     @classmethod
     def load(cls) -> Self:
-        """There is nothing to read."""
+        """Return settings without a key."""
         return cls.model_construct()  # type: ignore[return-value] # pydantic's plugin names the class
 
 

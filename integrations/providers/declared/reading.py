@@ -1,258 +1,222 @@
-"""What an answer says by a service's definition: its failure, or its figures. Nothing is guessed or filled in."""
+"""The quotas of an answer, by a service's definition. Nothing is guessed, and each quota fails on its own."""
 
-import re
-from collections.abc import Iterator
-from datetime import UTC, date, datetime, time, timedelta
-from decimal import Context, Decimal
-from enum import Enum
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from decimal import Decimal
 from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from integrations.providers.base import Amount
-from integrations.providers.declared.definition import (
-    Definition,
-    ErrorRule,
-    FigureRule,
-    QuotaRule,
-    RenewalRule,
-    Source,
-)
-from integrations.providers.declared.fields import DECIMAL, Scalar
+from integrations.providers.declared.definition import Definition, FigureRule, QuotaCondition, QuotaRule
+from integrations.providers.declared.failures import fits, value_of
+from integrations.providers.declared.fields import Word
+from integrations.providers.declared.figures import NoFigure, Part, UnexpectedAnswerError, figure
+from integrations.providers.declared.moments import renewal
 from integrations.providers.declared.paths import ABSENT, Path, PathError
-from integrations.quota.errors import ErrorCode, ProviderError
-from integrations.quota.models import Quota
+from integrations.quota.errors import ProviderError
+from integrations.quota.models import FailedQuota, Quota
 from integrations.transport.response import Response
 
+MAX_ELEMENTS: Final = 50
+"""The most elements of a list that may become cards."""
 
-class Nothing(Enum):
-    """Where there is no figure."""
+Report = Callable[[str], None]
+"""Gets a sentence for each renewal that cannot be read."""
 
-    ABSENT = "nothing stands there"
-    NULL = "null stands there"
-    UNLIMITED = "it means: no limit"
-
-
-class MisfitError(ValueError):
-    """What an answer holds does not fit the definition. The text names the kind of the misfit, never a value."""
-
-
-_AMOUNT: Final[TypeAdapter[Decimal]] = TypeAdapter(Amount)
-_EXACT: Final = Context(prec=200)
-"""Room for the digits of any product and sum of amounts, so that none is rounded."""
-_COUNTDOWN: Final = re.compile(r"([0-9]{1,5}):([0-5][0-9]):([0-5][0-9])")
-_LONGEST_WAIT: Final = 10 * 366 * 24 * 3600
+_Item = tuple[QuotaRule, Quota | FailedQuota]
+_UNREADABLE: Final = (UnexpectedAnswerError, PathError, ProviderError)
 _LONGEST_UNIT: Final = 20
 _CURRENCY_CODE: Final = 3
-_FIRST_YEAR: Final = 2000
+_WORD: Final[TypeAdapter[str]] = TypeAdapter(Word)
 
 
-def failure_in(definition: Definition, response: Response) -> ProviderError | None:
-    """The failure that the first fitting rule finds, or None."""
-    for rule in definition.errors:
-        if rule.status not in {None, response.status}:
-            continue
-        stated = rule.code if rule.path is None else _stated_by(rule, rule.path, response)
-        if stated is not None:
-            return ProviderError(stated, "by the definition's rule", http_status=response.status)
-    return None
+class MissingError(UnexpectedAnswerError):
+    """A figure, a unit or a list is absent, null or empty."""
 
 
-def _stated_by(rule: ErrorRule, path: Path, response: Response) -> ErrorCode | None:
-    try:
-        found = path.find(response.json())
-    except (ProviderError, PathError):  # told apart from an error when the figures are read
-        return None
-    if rule.codes:
-        return rule.codes.get(found) if isinstance(found, str) else None
-    return rule.code if _same(found, rule.equals) else None
-
-
-def _same(found: object, constant: Scalar) -> bool:
-    """Whether two JSON scalars are equal by type and value: true is not 1, "1" is not 1, but 1.0 is 1."""
-    if isinstance(found, bool) or isinstance(constant, bool):
-        return found is constant
-    if isinstance(found, int | Decimal) and isinstance(constant, int | Decimal):
-        return found == constant
-    return type(found) is type(constant) and found == constant
-
-
-def quotas(definition: Definition, response: Response, *, now: datetime) -> tuple[Quota, ...]:
-    """The quotas that an answer tells.
+def quotas(
+    definition: Definition, response: Response, *, now: datetime, report: Report
+) -> tuple[Quota | FailedQuota, ...]:
+    """Return the quotas of an answer, at least one of which can be read.
 
     Raises:
-        ProviderError: `invalid_response`; the log gets the figure's place and the kind of the misfit, not the value.
+        ProviderError: `invalid_response`; no quota can be read. The log gets the place and the kind of the problem,
+            never a value.
     """
-    read = []
-    for rule in definition.quotas:
+    items = [item for rule in definition.quotas for item in _items(rule, response, now, report)]
+    found = _without_clashes(_without_zeros(items), response)
+    if not any(isinstance(quota, Quota) for quota in found):
+        failed = next((quota.error for quota in found if isinstance(quota, FailedQuota)), None)
+        raise failed or response.invalid("none of the quotas is there")
+    return tuple(found)
+
+
+def _items(rule: QuotaRule, response: Response, now: datetime, report: Report) -> Iterator[_Item]:
+    """Yield the quotas of a rule: one, or one for each element of its list, or none."""
+    whole = Part(response, place=rule.fixed_name or "quota")
+    try:
+        found = parts(rule, whole)
+    except _UNREADABLE as error:
+        yield from _failure(rule, whole, rule.fixed_name, error)
+        return
+    for part in found:
+        name = rule.fixed_name if rule.each is None else part.place
         try:
-            quota = _quota(rule, response, now)
-        except (MisfitError, PathError) as error:
-            raise response.invalid(f"{rule.name or 'quota'}: {error}") from None
-        if quota is not None:
-            read.append(quota)
-    if not read:
-        raise response.invalid("none of the quotas is there")
-    return tuple(read)
+            if not _is_met(rule.only_if, part, default=True):
+                continue
+            name = name_of(rule, part)
+            yield rule, _quota(rule, part, name, now, report)
+        except _UNREADABLE as error:
+            yield from _failure(rule, part, name, error)
 
 
-def _quota(rule: QuotaRule, response: Response, now: datetime) -> Quota | None:
-    """The quota; None for one that is optional and not there."""
-    figures = {name: figure(found, response) for name, found in rule.figures.items()}
-    missing = {
-        name: found
-        for name, found in figures.items()
-        if isinstance(found, Nothing) and found is not Nothing.UNLIMITED
-    }
-    unit = _unit(rule.unit, response)
-    if missing or unit is None:
-        if rule.optional:
-            return None
-        name, why = next(iter(missing.items()), ("unit", Nothing.ABSENT))
-        raise MisfitError(f"{name}: {why.value}")
-    used, remaining, total = (_known(figures.get(name)) for name in ("used", "remaining", "total"))
-    unlimited = figures.get("remaining") is Nothing.UNLIMITED or (
-        figures.get("total") is Nothing.UNLIMITED and remaining is None
-    )
+def _failure(rule: QuotaRule, part: Part, name: str | None, error: Exception) -> Iterator[_Item]:
+    """Yield the failure of a quota; nothing if it is optional and missing."""
+    if rule.optional and isinstance(error, MissingError):
+        return
+    unit = rule.unit if isinstance(rule.unit, str) else None
+    failure = error if isinstance(error, ProviderError) else part.response.invalid(f"{part.place}: {error}")
+    yield rule, FailedQuota(name=name, unit=unit, error=failure)
+
+
+def parts(rule: QuotaRule, whole: Part) -> list[Part]:
+    """Return the parts of an answer that a rule reads: the whole, or the elements of its list.
+
+    Raises:
+        UnexpectedAnswerError: `each` finds no list, an empty one, or a very long one.
+        PathError: `each` fits two elements.
+        ProviderError: the body is no JSON.
+    """
+    if rule.each is None:
+        return [whole]
+    found = rule.each.find(whole.document)
+    if found is ABSENT or found is None or found == []:
+        raise MissingError("the list is absent, null or empty")
+    if not isinstance(found, list):
+        raise UnexpectedAnswerError("not a list")
+    if len(found) > MAX_ELEMENTS:
+        raise UnexpectedAnswerError(f"a list of more than {MAX_ELEMENTS} elements")
+    return [Part(whole.response, element, f"{rule.each}[{index}]") for index, element in enumerate(found)]
+
+
+def name_of(rule: QuotaRule, part: Part) -> str | None:
+    """Return the name of a quota, from the definition or from the answer.
+
+    Raises:
+        UnexpectedAnswerError: the answer has no text that can be shown as a name.
+        PathError: the path fits two elements.
+    """
+    if not isinstance(rule.name, Path):
+        return rule.name
+    try:
+        return _WORD.validate_python(rule.name.find(part.document), strict=True)
+    except ValidationError:
+        raise UnexpectedAnswerError("name: not a word") from None
+
+
+def _quota(rule: QuotaRule, part: Part, name: str | None, now: datetime, report: Report) -> Quota:
+    """Return a quota. No limit at the total goes before the remaining amount, which is not read then."""
+    unlimited = _is_met(rule.unlimited, part, default=False)
+    total, remaining = None, None
+    if not unlimited:
+        total = _stated("total", rule.total, part)
+        remaining = None if total is NoFigure.UNLIMITED else _stated("remaining", rule.remaining, part)
+        unlimited = NoFigure.UNLIMITED in (total, remaining)
+    used = _stated("used", rule.used, part)
+    if not unlimited and used is None and remaining is None:
+        raise MissingError("used and remaining: nothing is there")
+    unit = _unit(rule, part)
     try:
         return Quota(
-            name=rule.name,
+            name=name,
             unit=unit,
-            used=used,
-            remaining=remaining,
-            total=None if unlimited else total,
+            used=_known(used),
+            remaining=None if unlimited else _known(remaining),
+            total=None if unlimited else _known(total),
             unlimited=unlimited,
-            renews_at=None if rule.renews_at is None else renewal(rule.renews_at, response, now=now),
+            renews_at=_moment(rule, part, now, report),
         )
     except ValueError as error:
-        raise MisfitError(str(error)) from None
+        raise UnexpectedAnswerError(str(error)) from None
 
 
-def _known(found: Decimal | Nothing | None) -> Decimal | None:
+def _is_met(condition: QuotaCondition | None, part: Part, *, default: bool) -> bool:
+    return default if condition is None else fits(condition, value_of(condition, part.document))
+
+
+def _stated(what: str, rule: FigureRule | None, part: Part) -> Decimal | NoFigure | None:
+    """Return a figure, `UNLIMITED`, or None if it is unknown.
+
+    Raises:
+        MissingError: it is absent, null or an empty list, and not optional.
+    """
+    if rule is None:
+        return None
+    try:
+        found = figure(rule, part)
+    except UnexpectedAnswerError as error:
+        raise UnexpectedAnswerError(f"{what}: {error}") from None
+    if isinstance(found, Decimal) or found is NoFigure.UNLIMITED:
+        return found
+    if rule.optional and found is not NoFigure.EMPTY:
+        return None
+    raise MissingError(f"{what}: {found.value}")
+
+
+def _known(found: Decimal | NoFigure | None) -> Decimal | None:
     return found if isinstance(found, Decimal) else None
 
 
-def figure(rule: FigureRule, response: Response) -> Decimal | Nothing:
-    """A figure, or why there is none.
-
-    Raises:
-        MisfitError: something else stands there.
-        PathError: the path fits two elements.
-        ProviderError: the body is no JSON.
-    """
-    parts = list(_values(rule, response))
-    for part in parts:
-        if part is not ABSENT and any(_same(_number_in(part, rule), constant) for constant in rule.unlimited):
-            return Nothing.UNLIMITED
-    for nothing, kind in ((ABSENT, Nothing.ABSENT), (None, Nothing.NULL)):
-        if any(part is nothing for part in parts):
-            return kind
-    total = Decimal(0)
-    for part in parts:
-        total = _EXACT.add(total, _amount(_number_in(part, rule)))
-    return _amount(total if rule.scale is None else _EXACT.multiply(total, rule.scale))
-
-
-def _values(rule: FigureRule, response: Response) -> Iterator[object]:
-    """What stands in the place of the figure, or of each part of its sum."""
-    if rule.sum is None:
-        yield value_at(rule, response)
-        return
-    document = response.json()
-    for path in rule.sum:
-        yield path.find(document)
-
-
-def value_at(source: Source, response: Response) -> object:
-    """What stands in a place of an answer, as it is, or `ABSENT`."""
-    if source.header is None:
-        return source.path.find(response.json()) if source.path is not None else ABSENT
-    text = response.headers.get(source.header)
-    if text is None:
-        return ABSENT
-    if source.item is None:
-        return text.strip()
-    items = text.split(",")
-    return items[source.item - 1].strip() if source.item <= len(items) else ABSENT
-
-
-def _number_in(found: object, rule: FigureRule) -> object:
-    """The number that a text holds, where texts are allowed; everything else as it is."""
-    if isinstance(found, str) and (rule.text or rule.header is not None) and DECIMAL.fullmatch(found):
-        return Decimal(found)
-    return found
-
-
-def _amount(value: object) -> Decimal:
-    try:
-        return _AMOUNT.validate_python(value)
-    except ValidationError as error:
-        kind = "a text" if isinstance(value, str) else error.errors(include_input=False)[0]["type"]
-        raise MisfitError(f"not a number as the definition expects it: {kind}") from None
-
-
-def _unit(unit: str | Path, response: Response) -> str | None:
-    if isinstance(unit, str):
-        return unit
-    found = unit.find(response.json())
+def _unit(rule: QuotaRule, part: Part) -> str:
+    if isinstance(rule.unit, str):
+        return rule.unit
+    found = rule.unit.find(part.document)
     if found is ABSENT or found is None:
-        return None
+        raise MissingError("unit: nothing is there" if found is ABSENT else "unit: null is there")
     if not isinstance(found, str) or not 0 < len(found) <= _LONGEST_UNIT or not found.isprintable():
-        raise MisfitError("unit: not a word")
+        raise UnexpectedAnswerError("unit: not a word")
     return found.upper() if len(found) == _CURRENCY_CODE else found
 
 
-def renewal(rule: RenewalRule, response: Response, *, now: datetime) -> datetime | None:
-    """The moment of the renewal; None where it is optional and not told.
-
-    Raises:
-        MisfitError: something else stands there, or nothing.
-    """
-    found = value_at(rule, response)
-    if found is ABSENT or found is None:
-        if rule.optional:
-            return None
-        raise MisfitError(
-            "renews_at: nothing stands there" if found is ABSENT else "renews_at: null stands there"
-        )
-    if rule.header is not None and isinstance(found, str) and DECIMAL.fullmatch(found):
-        found = Decimal(found)
+def _moment(rule: QuotaRule, part: Part, now: datetime, report: Report) -> datetime | None:
+    """Return the renewal; None if it is unknown, for a reason that is reported."""
+    if rule.renews_at is None:
+        return None
     try:
-        moment = _moment(found, rule.format, now).astimezone(UTC)
-    except (ValueError, ArithmeticError, OSError):  # such as a month 13, or a second after 9999
-        raise MisfitError(f"renews_at: not of the format {rule.format}") from None
-    if moment.year < _FIRST_YEAR:  # a zero, which would be told as 1970
-        raise MisfitError("renews_at: long past")
-    return moment
+        return renewal(rule.renews_at, part, now=now)
+    except _UNREADABLE as error:
+        report(f"{part.place}: renews_at: {error}")
+        return None
 
 
-def _moment(found: object, form: str, now: datetime) -> datetime:
-    if form == "iso":
-        moment = datetime.fromisoformat(_text(found))
-        return moment.replace(tzinfo=moment.tzinfo or UTC)
-    if form == "date":
-        return datetime.combine(date.fromisoformat(_text(found)), time(), UTC)
-    if form == "hh:mm:ss":
-        match = _COUNTDOWN.fullmatch(_text(found))
-        if match is None:
-            raise ValueError(form)
-        hours, minutes, seconds = map(int, match.groups())
-        return now + timedelta(hours=hours, minutes=minutes, seconds=seconds)
-    number = _AMOUNT.validate_python(found) if form != "epoch_ms" else _milliseconds(found)
-    if form == "seconds":
-        if not 0 <= number <= _LONGEST_WAIT:
-            raise ValueError(form)
-        return now + timedelta(seconds=float(number))
-    return datetime.fromtimestamp(float(number), UTC)
+def _without_zeros(items: list[_Item]) -> list[Quota | FailedQuota]:
+    """Return the quotas without those that `at_zero` drops, unless that would drop all of them."""
+    others_left = any(isinstance(quota, Quota) and not _is_zero(quota) for _, quota in items)
+    kept = [
+        quota
+        for rule, quota in items
+        if isinstance(quota, FailedQuota)
+        or not _is_zero(quota)
+        or rule.at_zero is None
+        or (rule.at_zero == "hidden" and not others_left)
+    ]
+    if any(isinstance(quota, Quota) for quota in kept):
+        return kept
+    return [quota for _, quota in items]
 
 
-def _milliseconds(found: object) -> Decimal:
-    if isinstance(found, bool) or not isinstance(found, int | Decimal):
-        raise ValueError("not a number")  # noqa: TRY004 - one kind for every misfit
-    return Decimal(found) / 1000
+def _is_zero(quota: Quota) -> bool:
+    return not quota.unlimited and not any((quota.used, quota.remaining, quota.total))
 
 
-def _text(found: object) -> str:
-    if not isinstance(found, str):
-        raise ValueError("not a text")  # noqa: TRY004 - one kind for every misfit
-    return found
+def _without_clashes(found: list[Quota | FailedQuota], response: Response) -> list[Quota | FailedQuota]:
+    """Return the quotas; those of one name become one failure, as none of them can be chosen."""
+    count = Counter(quota.name for quota in found)
+    kept: dict[str | None, Quota | FailedQuota] = {}
+    for quota in found:
+        clash = FailedQuota(
+            name=quota.name, unit=quota.unit, error=response.invalid("several quotas have the same name")
+        )
+        kept.setdefault(quota.name, quota if count[quota.name] == 1 else clash)
+    return list(kept.values())

@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from integrations.files import yaml_file
-from integrations.files.yaml_model import defects_of
+from integrations.files.yaml_model import error_lines
 from integrations.providers.declared.definition import Definition
 
 GOOD = """\
@@ -29,7 +29,7 @@ def defects(text: str) -> list[str]:
     try:
         Definition.model_validate(document.value)
     except ValidationError as error:
-        return [f"{line}: {told}" for line, told in defects_of(error, document)]
+        return [f"{line}: {sentence}" for line, sentence in error_lines(error, document)]
     return []
 
 
@@ -41,6 +41,7 @@ def test_a_good_definition_has_none() -> None:
 
 
 FORM = "expected an address such as https://api.example.com/v1/usage; a {placeholder} may stand in the path, "
+TOGETHER = "expected path together with equals, not_equals, starts_with or codes"
 CASES = {
     "label of two lines": (
         "Acme",
@@ -70,7 +71,7 @@ CASES = {
     "a prefix in the query": (
         "header: Authorization",
         "query: k",
-        "7: request.key: expected prefix beside header",
+        "7: request.key: expected prefix together with header",
     ),
     "a header's name": (
         "header: Authorization",
@@ -83,15 +84,19 @@ CASES = {
         "7: request.key.heder: unknown key: expected one of header, prefix, ",
     ),
     "a duration": ("1h", "hourly", "8: request.every: expected a time such as 1h, 10m or 30s"),
-    "a body of a GET": ("every: 1h", "json: {a: 1}", "5: request: expected method: POST beside json"),
+    "a body of a GET": ("every: 1h", "json: {a: 1}", "5: request: expected method: POST together with json"),
     "a status": ("403", "99", "10: errors[0].status: expected an HTTP status, 100 to 599"),
     "a code": ("authentication_failed", "nope", "10: errors[0].code: expected one of: "),
     "no code": (", code: authentication_failed", "", "10: errors[0]: expected either code or codes"),
-    "a path alone": ("status: 403", "path: a", "10: errors[0]: expected path together with equals or codes"),
+    "a path alone": (
+        "status: 403",
+        "path: a",
+        f"10: errors[0]: {TOGETHER}",
+    ),
     "equals alone": (
         "status: 403",
         "equals: 1",
-        "10: errors[0]: expected path together with equals or codes",
+        f"10: errors[0]: {TOGETHER}",
     ),
     "both codes": (
         "status: 403",
@@ -110,7 +115,7 @@ CASES = {
     "two sources": (
         "used: data.used",
         "used: {path: a, header: b}",
-        "12: quotas[0].used: expected exactly one of path, header, sum",
+        "12: quotas[0].used: expected exactly one of path, first, header, sum",
     ),
     "no source": (
         "used: data.used",
@@ -120,17 +125,12 @@ CASES = {
     "an item of a body": (
         "used: data.used",
         "used: {path: a, item: 1}",
-        "12: quotas[0].used: expected item beside",
-    ),
-    "an unlimited sum": (
-        "used: data.used",
-        "remaining: {sum: [a], unlimited: [1]}",
-        "12: quotas[0].remaining: expected unlimited beside path or header only",
+        "12: quotas[0].used: expected item together",
     ),
     "an unlimited use": (
         "used: data.used",
         "used: {path: a, unlimited: [1]}",
-        "12: quotas[0]: expected unlimited beside total or remaining only",
+        "12: quotas[0]: expected unlimited at total or remaining only",
     ),
     "a scale": (
         "used: data.used",
@@ -143,6 +143,113 @@ CASES = {
         "",
         "12: quotas[0].renews_at: expected exactly one of",
     ),
+    "all elements outside a sum": (
+        "used: data.used",
+        'used: "data[*].used"',
+        "12: quotas[0].used: expected [*] in the paths of a sum only",
+    ),
+    "all elements of a unit": (
+        "unit: USD",
+        'unit: {path: "a[*].b"}',
+        "12: quotas[0].unit: expected [*] in the paths of a sum only",
+    ),
+    "a first of one": (
+        "used: data.used",
+        "used: {first: [a]}",
+        "12: quotas[0].used.first: expected a list of paths; the first that finds a value is read",
+    ),
+    "an absent header": (
+        "used: data.used",
+        "used: {header: a, absent: 0}",
+        "12: quotas[0].used: expected absent together with a path or a sum whose paths end in a key",
+    ),
+    "an absent element": (
+        "used: data.used",
+        'used: {path: "a[0]", absent: 0}',
+        "12: quotas[0].used: expected absent together with a path or a sum whose paths end in a key",
+    ),
+    "an absent 1": (
+        "used: data.used",
+        "used: {path: a, absent: 1}",
+        "12: quotas[0].used.absent: expected 0: ",
+    ),
+    "an absent false": (
+        "used: data.used",
+        "used: {path: a, absent: false}",
+        "12: quotas[0].used.absent: expected 0",
+    ),
+    "an empty path": (
+        "used: data.used",
+        "used: {path: a, empty: 0}",
+        "12: quotas[0].used: expected empty together with a sum with [*] only",
+    ),
+    "a list without a name": (
+        "unit: USD",
+        "each: data, name: Budget, unit: USD",
+        "12: quotas[0]: expected name: {path: …} together with each: the field that names an element",
+    ),
+    "a name from the answer without a list": (
+        "unit: USD",
+        "name: {path: a}, unit: USD",
+        "12: quotas[0]: expected a name such as Searches, or each together with name: {path: …}",
+    ),
+    "a name of two lines": (
+        "unit: USD",
+        'name: "a\\nb", unit: USD',
+        "12: quotas[0].name: expected a name such as Searches, or {path: …} together with each",
+    ),
+    "a sign of no limit without a test": (
+        "unit: USD",
+        "unlimited: {path: a}, unit: USD",
+        "12: quotas[0].unlimited: expected path together with one of equals, not_equals, starts_with",
+    ),
+    "another word at zero": (
+        "unit: USD",
+        "at_zero: gone, unit: USD",
+        "12: quotas[0].at_zero: expected absent (no card at 0) or hidden",
+    ),
+    "a path of the next month": (
+        "format: epoch",
+        "format: next_month",
+        "12: quotas[0].renews_at: expected no path with next_month: it is the start of the next month in UTC",
+    ),
+    "a text in a date": (
+        "format: epoch",
+        "format: date, text: true",
+        "12: quotas[0].renews_at: expected text together with epoch, epoch_ms or seconds only",
+    ),
+    "two tests": (
+        "status: 403",
+        "path: a, equals: 1, not_equals: 2",
+        "10: errors[0]: expected only one of equals, not_equals, starts_with, codes",
+    ),
+    "an empty beginning": (
+        "status: 403",
+        "path: a, starts_with: ''",
+        "10: errors[0].starts_with: expected the ",
+    ),
+    "an unknown part of a month": (
+        "/usage",
+        "/{month_start:week}",
+        "6: request.url: unknown placeholder {month_start:week}: expected one of {month_start:unix}, ",
+    ),
+    "a month for a host": ("api.acme.example", "{year}", f"6: request.url: {FORM}"),
+    "a key in a header": (
+        "every: 1h",
+        'headers: {Authorization: "Bearer {key}"}',
+        "8: request.headers.Authorization: expected no {key}: request.key says where the key goes",
+    ),
+    "a key in a body": (
+        "every: 1h",
+        'method: POST\n  json: {a: [{b: "{key}"}]}',
+        "9: request.json: expected no {key}: request.key says where the key goes",
+    ),
+    "a source without https": (
+        "by: documentation",
+        "by: documentation, sources: ['http://a.example']",
+        "4: checked.sources[0]: expected ",
+    ),
+    "a console that is no address": ("docs:", "console: acme\ndocs:", "3: console: expected the address of "),
     "the same quota twice": (
         "  - {unit: USD",
         "  - {unit: USD, used: a}\n  - {unit: USD",
@@ -157,12 +264,36 @@ CASES = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_a_defect_is_told_with_its_line_and_what_was_expected(name: str) -> None:
+def test_a_defect_is_a_line_and_what_was_expected(name: str) -> None:
     """One defect, one sentence."""
-    old, new, told = CASES[name]
+    old, new, sentence = CASES[name]
     assert old in GOOD
     (defect,) = defects(GOOD.replace(old, new, 1))
-    assert defect.startswith(told)
+    assert defect.startswith(sentence)
+
+
+WIDE = """\
+label: Acme
+console: https://acme.example/billing
+checked: {date: 2026-11-23, by: client code, sources: [https://a.example/x, https://b.example/y]}
+request:
+  url: https://{host}/v1/{year}/{month}
+  values: {user: nobody}
+  query: {from: "{month_start:unix}", to: "{until}"}
+  headers: {on-behalf-of: "{user}"}
+  method: POST
+  json: {query: "query { viewer { id } }", filter: [{since: "{month_start:iso}", project: "{project}"}]}
+  key: {basic: "{key}"}
+quotas:
+  - {unit: USD, used: {sum: ["data[*].amount"], empty: 0, absent: 0}, total: {sum: [a, b], unlimited: [none]}}
+  - {each: balances, name: {path: id}, unit: {path: unit}, remaining: {first: [a, b]}, at_zero: hidden}
+"""
+
+
+def test_an_account_fills_the_placeholders_that_are_not_built_in() -> None:
+    """They may be in address, query, headers and body; other braces of a body are left alone, such as GraphQL's."""
+    request = Definition.model_validate(yaml_file.load(WIDE).value).request
+    assert request.placeholders == {"host", "until", "user", "project"}
 
 
 def test_a_list_of_keys_needs_a_secret_each() -> None:

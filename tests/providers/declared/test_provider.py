@@ -1,4 +1,4 @@
-"""A declared provider's request: where the keys stand, and what an account fills in."""
+"""A declared provider: the keys and the account's values in its request, and the terms of the contract."""
 
 import base64
 import json
@@ -8,14 +8,16 @@ from decimal import Decimal
 import pytest
 import time_machine
 
-from integrations.providers.declared.provider import Declared, DeclaredAccount, Terms
+from integrations.providers.declared.provider import ContractTerms, DeclaredAccount, DeclaredProvider
 from integrations.quota.errors import ErrorCode
-from integrations.quota.models import Quota
+from integrations.quota.models import FailedQuota, Quota
 from integrations.readings import fetch
+from integrations.transport.response import Response
 from tests.providers.definitions import GOOD, VARIABLE, definition
 from tests.providers.hostile import answer, hostile
 
 KEY = "test$key+1/=%&"
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 
 def asked(request: str, monkeypatch: pytest.MonkeyPatch, **account: object) -> bytes:
@@ -25,7 +27,7 @@ def asked(request: str, monkeypatch: pytest.MonkeyPatch, **account: object) -> b
     with hostile(answer(200, GOOD)) as server:
         text = f"label: A\nrequest: {request}\nquotas: [{{unit: USD, used: data.used}}]\n"
         fields = {"label": "A", "variables": (VARIABLE,)} | account
-        provider = Declared(definition(text.replace("URL", server.url)), DeclaredAccount(**fields))  # type: ignore[arg-type]
+        provider = DeclaredProvider(definition(text.replace("URL", server.url)), DeclaredAccount(**fields))  # type: ignore[arg-type]
         assert fetch.fetch_quotas(provider)[0].used == Decimal("12.5")
         return server.requests[0]
 
@@ -48,6 +50,12 @@ def test_a_key_as_the_password_of_basic(monkeypatch: pytest.MonkeyPatch) -> None
     """The user's name comes from the account."""
     head = asked('{url: URL/u, key: {basic: "{sid}"}}', monkeypatch, values={"sid": "AC0123"})
     assert b"Authorization: Basic " + base64.b64encode(f"AC0123:{KEY}".encode()) in head
+
+
+def test_a_key_as_the_user_of_basic(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With an empty password."""
+    head = asked('{url: URL/u, key: {basic: "{key}"}}', monkeypatch)
+    assert b"Authorization: Basic " + base64.b64encode(f"{KEY}:".encode()) in head
 
 
 def test_two_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,6 +91,56 @@ def test_a_post_with_its_body_and_headers(monkeypatch: pytest.MonkeyPatch) -> No
     assert f"Content-Length: {len(json.dumps({'a': [1, True, None]}))}\r\n".encode() in head
 
 
+MONTH = """{url: "URL/{year}/{month}", method: POST, query: {from: "{month_start:unix}", org: "{org}"},
+  headers: {X-Since: "{month_start:iso} {org}"}, json: {a: [{since: "{month_start:date}", org: "{org}"}, 7]}}"""
+
+
+def test_the_month_and_the_accounts_values_fill_address_query_headers_and_body(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The month is that of UTC, at each request."""
+    with time_machine.travel("2027-01-01T00:30:00+02:00", tick=True):
+        head = asked(MONTH, monkeypatch, variables=(), values={"org": "a b"})
+    assert b"POST /2026/12?from=1796083200&org=a+b HTTP/1.1" in head
+    assert b"X-Since: 2026-12-01T00:00:00Z a b\r\n" in head
+    account = DeclaredAccount("A", (), values={"org": "a b"})
+    text = f"label: A\nrequest: {MONTH.replace('URL', 'https://a.example')}\nquotas: [{{unit: x, used: u}}]\n"
+    body = DeclaredProvider(definition(text), account).request(now=NOW).body
+    assert json.loads(body or b"") == {"a": [{"since": "2026-11-01", "org": "a b"}, 7]}
+
+
+def test_a_renewal_that_cannot_be_read_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    """With the account and the place, not the value; another problem is logged again."""
+    text = """
+label: Acme
+request: {url: https://a.example/}
+quotas: [{unit: x, used: u, renews_at: {path: at, format: date}}]
+"""
+    provider = DeclaredProvider(definition(text), DeclaredAccount("Acme B", ()))
+    for body in ('{"u": 1, "at": "soon-ish"}', '{"u": 2, "at": "later"}', '{"u": 3}'):
+        (quota,) = provider.quotas_in(Response(200, {}, body.encode()), now=NOW)
+        assert isinstance(quota, Quota)
+        assert quota.renews_at is None
+    assert [record.getMessage() for record in caplog.records] == [
+        "Acme B: renewal unknown: quota: renews_at: not of the format date",
+        "Acme B: renewal unknown: quota: renews_at: nothing is there",
+    ]
+
+
+def test_a_failed_quota_keeps_its_place_among_those_with_terms() -> None:
+    """The terms complete the others."""
+    text = """
+label: A
+request: {url: https://a.example/}
+quotas: [{name: One, unit: x, remaining: a}, {name: Two, unit: x, remaining: b}]
+"""
+    provider = DeclaredProvider(definition(text), DeclaredAccount("A", (), terms={"Two": TERMS}))
+    failed, good = provider.quotas_in(Response(200, {}, b'{"b": 2}'), now=NOW)
+    assert isinstance(failed, FailedQuota)
+    assert isinstance(good, Quota)
+    assert good.total == Decimal(100)
+
+
 def test_a_missing_secret_of_two_is_not_configured_and_nobody_is_asked(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -93,7 +151,7 @@ label: A
 request: {url: "http://127.0.0.1:9/", key: [{header: a, secret: A}, {header: b, secret: B}]}
 quotas: [{unit: x, used: u}]
 """
-    provider = Declared(definition(text), DeclaredAccount("A", ("SECOND", "MISSING")))
+    provider = DeclaredProvider(definition(text), DeclaredAccount("A", ("SECOND", "MISSING")))
     outcome = fetch.fetch(provider)
     assert outcome.failure is not None
     assert outcome.failure.code is ErrorCode.NOT_CONFIGURED
@@ -105,8 +163,7 @@ quotas: [{unit: x, used: u}]
     assert provider.configured == {"SECOND": True, "MISSING": False}
 
 
-NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
-TERMS = Terms(total=Decimal(100), renewal_day=31)
+TERMS = ContractTerms(total=Decimal(100), renewal_day=31)
 
 
 def test_terms_fill_in_what_the_answer_does_not_tell() -> None:
@@ -117,8 +174,8 @@ def test_terms_fill_in_what_the_answer_does_not_tell() -> None:
 
 def test_terms_change_nothing_that_the_answer_tells() -> None:
     """Nor do they give an unlimited plan a total."""
-    told = Quota(remaining=Decimal(5), total=Decimal(7), renews_at=NOW)
-    assert TERMS.fill(told, now=NOW) == told
+    stated = Quota(remaining=Decimal(5), total=Decimal(7), renews_at=NOW)
+    assert TERMS.fill(stated, now=NOW) == stated
     assert TERMS.fill(Quota(unlimited=True), now=NOW).total is None
 
 
@@ -131,7 +188,9 @@ quotas: [{name: One, unit: x, remaining: a}, {name: Two, unit: x, remaining: b}]
 """
     with hostile(answer(200, b'{"a": 1, "b": 2}')) as server, time_machine.travel(NOW, tick=True):
         account = DeclaredAccount("A", (), terms={"One": TERMS})
-        one, two = fetch.fetch_quotas(Declared(definition(text.replace("URL", f"{server.url}/")), account))
+        one, two = fetch.fetch_quotas(
+            DeclaredProvider(definition(text.replace("URL", f"{server.url}/")), account)
+        )
     assert (one.total, two.total) == (Decimal(100), None)
     assert one.renews_at is not None
     assert two.renews_at is None
@@ -144,12 +203,14 @@ quotas: [{name: One, unit: x, remaining: a}, {name: Two, unit: x, remaining: b}]
         ("[{name: One, unit: x, used: a}, {name: Two, unit: x, used: b}]", 2),
         ("[{name: One, unit: x, used: a}, {name: Two, unit: x, used: b, optional: true}]", 1),
         ("[{unit: x, used: a, optional: true}]", 1),
+        ("[{each: l, name: {path: n}, unit: x, used: a}]", 1),
+        ("[{name: One, unit: x, used: a}, {name: Two, unit: x, used: b, at_zero: hidden}]", 1),
     ],
 )
 def test_quotas_that_are_sure_to_come_are_known_before_any_answer(quotas: str, count: int) -> None:
     """An optional one is not; one there is in any case, since a failure has a card, too."""
     text = f"label: A\nrequest: {{url: 'https://x.example/'}}\nquotas: {quotas}\n"
-    assert Declared(definition(text), DeclaredAccount("A", ())).quota_count == count
+    assert DeclaredProvider(definition(text), DeclaredAccount("A", ())).quota_count == count
 
 
 @pytest.mark.parametrize(
@@ -159,9 +220,10 @@ def test_quotas_that_are_sure_to_come_are_known_before_any_answer(quotas: str, c
         ("[{unit: x, remaining: a, total: b}]", None),
         ("[{unit: x, remaining: a, used: b}]", None),
         ("[{unit: x, used: a}]", "its total in the providers' file"),
+        ("[{unit: x, used: a, total: {path: b, optional: true}}]", "its total in the providers' file"),
     ],
 )
 def test_a_total_is_asked_of_the_operator_where_no_answer_tells_it(quotas: str, hint: str | None) -> None:
-    """Used and remaining tell it together."""
+    """Used and remaining state it together."""
     text = f"label: A\nrequest: {{url: https://a.example/}}\nquotas: {quotas}\n"
-    assert Declared(definition(text), DeclaredAccount("A", ())).total_hint == hint
+    assert DeclaredProvider(definition(text), DeclaredAccount("A", ())).total_hint == hint

@@ -1,5 +1,7 @@
-"""Reading answers by a definition: exact figures, and nothing that is not there."""
+"""Quotas of an answer: each on its own, and nothing that is not in the answer."""
 
+import json
+import time
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -8,191 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from integrations.providers.declared import reading
-from integrations.providers.declared.definition import Definition, FigureRule, RenewalRule
-from integrations.providers.declared.reading import MisfitError, Nothing
 from integrations.quota.errors import ErrorCode, ProviderError
-from integrations.quota.models import Quota
-from integrations.transport.response import Response
-from tests.providers.definitions import definition
+from integrations.quota.models import FailedQuota, Quota
+from integrations.transport.client import MAX_BODY_BYTES
+from tests.providers.declared.answers import of, response
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 
-def response(body: str, status: int = 200, **headers: str) -> Response:
-    """An answer."""
-    return Response(status, {name.replace("_", "-"): text for name, text in headers.items()}, body.encode())
-
-
-def rule(**fields: object) -> FigureRule:
-    """A figure's rule."""
-    return FigureRule.model_validate(fields)
-
-
-FIGURES = [
-    ({"path": "a"}, '{"a": 0}', "0"),
-    ({"path": "a"}, '{"a": 0.10}', "0.10"),
-    ({"path": "a"}, '{"a": 0.6336833840314097}', "0.6336833840314097"),
-    ({"path": "a"}, '{"a": -7.5}', "-7.5"),
-    ({"path": "a"}, '{"a": 1000000000000}', "1000000000000"),
-    ({"path": "a", "text": True}, '{"a": "12.29"}', "12.29"),
-    ({"path": "a", "text": True}, '{"a": "-5.00"}', "-5.00"),
-    ({"path": "a", "text": True}, '{"a": 5}', "5"),
-    ({"path": "a", "text": True, "scale": "-0.01"}, '{"a": "-1000"}', "10.00"),
-    ({"sum": ["a", "b"]}, '{"a": 0.1, "b": 0.2}', "0.3"),
-    ({"sum": ["a", "b"]}, '{"a": 999999999999.5, "b": 1e-30}', "999999999999.500000000000000000000000000001"),
-    ({"header": "X-Left"}, "", "5"),
-    ({"header": "X-List", "item": 2}, "", "1000.5"),
-]
-
-
-@pytest.mark.parametrize(("fields", "body", "figure"), FIGURES, ids=str)
-def test_a_figure_is_exact(fields: dict[str, object], body: str, figure: str) -> None:
-    """Digit for digit, from the wire."""
-    found = reading.figure(rule(**fields), response(body, X_Left=" 5 ", X_List="1, 1000.5"))
-    assert str(found) == figure
-
-
-NOTHING = [
-    ({"path": "b"}, '{"a": 1}', Nothing.ABSENT),
-    ({"path": "a"}, '{"a": null}', Nothing.NULL),
-    ({"path": "a", "text": True}, '{"a": null}', Nothing.NULL),
-    ({"path": "a", "unlimited": [None]}, '{"a": null}', Nothing.UNLIMITED),
-    ({"path": "a", "unlimited": [None]}, "{}", Nothing.ABSENT),
-    ({"path": "a", "unlimited": [-1]}, '{"a": -1}', Nothing.UNLIMITED),
-    ({"path": "a", "unlimited": [10**12]}, '{"a": 1000000000000.0}', Nothing.UNLIMITED),
-    ({"path": "a", "unlimited": [-1], "text": True, "scale": "0.5"}, '{"a": "-1"}', Nothing.UNLIMITED),
-    ({"path": "a", "unlimited": ["none"]}, '{"a": "none"}', Nothing.UNLIMITED),
-    ({"sum": ["a", "b"]}, '{"a": 1}', Nothing.ABSENT),
-    ({"sum": ["a", "b"]}, '{"a": 1, "b": null}', Nothing.NULL),
-    ({"header": "X-None"}, "", Nothing.ABSENT),
-    ({"header": "X-List", "item": 3}, "", Nothing.ABSENT),
-]
-
-
-@pytest.mark.parametrize(("fields", "body", "nothing"), NOTHING, ids=str)
-def test_nothing_is_told_apart(fields: dict[str, object], body: str, nothing: Nothing) -> None:
-    """Absent, null and unlimited are three things, and none of them is 0."""
-    assert reading.figure(rule(**fields), response(body, X_List="1, 2")) is nothing
-
-
-MISFITS = [
-    ({"path": "a"}, '{"a": "12"}'),
-    ({"path": "a"}, '{"a": true}'),
-    ({"path": "a"}, '{"a": [1]}'),
-    ({"path": "a"}, '{"a": 1000000000001}'),
-    ({"path": "a"}, '{"a": 1e-400}'),
-    ({"path": "a", "text": True}, '{"a": "1000000000001"}'),
-    ({"path": "a", "text": True}, '{"a": "' + "0." + "0" * 41 + '1"}'),
-    ({"path": "a", "text": True}, '{"a": "1e3"}'),
-    ({"path": "a", "text": True}, '{"a": " 1"}'),
-    ({"path": "a", "text": True}, '{"a": "+1"}'),
-    ({"path": "a", "text": True}, '{"a": "NaN"}'),
-    ({"path": "a", "text": True}, '{"a": "١٢"}'),
-    ({"path": "a", "text": True}, '{"a": ""}'),
-    ({"path": "a", "text": True}, '{"a": true}'),
-    ({"path": "a", "scale": "1000"}, '{"a": 1000000000000}'),
-    ({"sum": ["a", "a"]}, '{"a": 1000000000000}'),
-    ({"path": "a", "unlimited": [1]}, '{"a": true}'),
-    ({"header": "X-Left"}, ""),
-]
-
-
-@pytest.mark.parametrize(("fields", "body"), MISFITS, ids=str)
-def test_what_is_no_such_number_is_a_misfit(fields: dict[str, object], body: str) -> None:
-    """Whose text tells the kind, and not the value."""
-    with pytest.raises(MisfitError) as caught:
-        reading.figure(rule(**fields), response(body, X_Left="five"))
-    assert "five" not in str(caught.value)
-    assert "12" not in str(caught.value)
-
-
-@given(st.decimals(-(10**12), 10**12, places=6), st.decimals(-(10**12), 10**12, places=6))
-def test_a_sum_of_texts_is_exact(first: Decimal, second: Decimal) -> None:
-    """Of any two amounts whose sum is one."""
-    body = f'{{"a": "{first:f}", "b": "{second:f}"}}'
-    both = rule(sum=["a", "b"], text=True)
-    if abs(first + second) <= 10**12:
-        assert reading.figure(both, response(body)) == first + second
-    else:
-        with pytest.raises(MisfitError):
-            reading.figure(both, response(body))
-
-
-MOMENTS = [
-    ("iso", '"2026-12-01T10:00:00Z"', "2026-12-01T10:00:00+00:00"),
-    ("iso", '"2026-12-01T10:00:00+02:00"', "2026-12-01T08:00:00+00:00"),
-    ("iso", '"9999-12-31T23:59:59Z"', "9999-12-31T23:59:59+00:00"),
-    ("iso", '"2026-09-01T04:57:13.580067"', "2026-09-01T04:57:13.580067+00:00"),
-    ("date", '"2026-12-01"', "2026-12-01T00:00:00+00:00"),
-    ("epoch", "1780272000", "2026-06-01T00:00:00+00:00"),
-    ("epoch_ms", "1780272000500", "2026-06-01T00:00:00.500000+00:00"),
-    ("seconds", "90", "2026-11-24T12:01:30+00:00"),
-    ("hh:mm:ss", '"26:00:05"', "2026-11-25T14:00:05+00:00"),
-]
-
-
-@pytest.mark.parametrize(("form", "value", "moment"), MOMENTS)
-def test_a_moment_is_read_by_its_format(form: str, value: str, moment: str) -> None:
-    """In UTC, where it names no zone."""
-    found = RenewalRule.model_validate({"path": "at", "format": form})
-    read = reading.renewal(found, response(f'{{"at": {value}}}'), now=NOW)
-    assert read is not None
-    assert read.isoformat() == moment
-
-
-def test_a_moment_may_stand_in_a_header() -> None:
-    """As one of a list."""
-    found = RenewalRule.model_validate({"header": "X-Reset", "item": 2, "format": "seconds"})
-    read = reading.renewal(found, response("", X_Reset="1, 60"), now=NOW)
-    assert read == datetime(2026, 11, 24, 12, 1, tzinfo=UTC)
-
-
-WRONG_MOMENTS = [
-    ("iso", '"soon"'),
-    ("iso", '"9999-12-31T23:59:59-05:00"'),
-    ("iso", '"0001-01-01T00:00:00+05:00"'),
-    ("iso", '"0001-01-01T00:00:00Z"'),
-    ("iso", '"2000-01-01T00:00:00+00:01"'),
-    ("iso", "1780272000"),
-    ("date", '"2026-13-01"'),
-    ("epoch", '"1780272000"'),
-    ("epoch", "true"),
-    ("epoch", "0"),
-    ("epoch", "1780272000000"),
-    ("epoch_ms", "1e30"),
-    ("seconds", "-1"),
-    ("seconds", "1e12"),
-    ("hh:mm:ss", '"7:61:00"'),
-    ("hh:mm:ss", "7"),
-    ("iso", "null"),
-]
-
-
-@pytest.mark.parametrize(("form", "value"), WRONG_MOMENTS)
-def test_what_is_no_such_moment_is_a_misfit(form: str, value: str) -> None:
-    """A zero is not a renewal in 1970, and milliseconds are not taken for seconds."""
-    found = RenewalRule.model_validate({"path": "at", "format": form})
-    with pytest.raises(MisfitError):
-        reading.renewal(found, response(f'{{"at": {value}}}'), now=NOW)
-
-
-def test_a_moment_that_may_be_missing_is_unknown() -> None:
-    """Absent or null; but not of another type."""
-    found = RenewalRule.model_validate({"path": "at", "format": "date", "optional": True})
-    assert reading.renewal(found, response("{}"), now=NOW) is None
-    assert reading.renewal(found, response('{"at": null}'), now=NOW) is None
-    with pytest.raises(MisfitError):
-        reading.renewal(found, response('{"at": 5}'), now=NOW)
-
-
-def of(quotas: str, errors: str = " []") -> Definition:
-    """A definition with these quotas and error rules."""
-    return definition(f"label: A\nrequest: {{url: https://a.example/}}\nerrors:{errors}\nquotas: {quotas}\n")
-
-
-def read(quotas: str, body: str) -> tuple[Quota, ...]:
-    """What an answer gives by these quotas."""
-    return reading.quotas(of(quotas), response(body), now=NOW)
+def read(quotas: str, body: str, reported: list[str] | None = None) -> tuple[Quota | FailedQuota, ...]:
+    """Return the quotas of an answer."""
+    found: list[str] = [] if reported is None else reported
+    return reading.quotas(of(quotas), response(body), now=NOW, report=found.append)
 
 
 def refused(quotas: str, body: str) -> str:
@@ -203,12 +32,14 @@ def refused(quotas: str, body: str) -> str:
     return str(caught.value.args[0])
 
 
-def test_an_unlimited_total_leaves_what_is_known() -> None:
-    """With a remainder there is just no total; without one the quota is unlimited; so it is by its remainder."""
+def test_no_limit_at_the_total_goes_before_what_is_left() -> None:
+    """Whatever is there; what is used stays known."""
     total = "{path: t, unlimited: [null]}"
-    assert read(f"[{{unit: x, remaining: r, total: {total}}}]", '{"r": 5, "t": null}') == (
-        Quota(unit="x", remaining=Decimal(5)),
-    )
+    for left in ("5", "0", "null", '"x"'):
+        body = f'{{"r": {left}, "t": null}}'
+        assert read(f"[{{unit: x, remaining: r, total: {total}}}]", body) == (
+            Quota(unit="x", unlimited=True),
+        )
     assert read(f"[{{unit: x, used: u, total: {total}}}]", '{"u": 5, "t": null}') == (
         Quota(unit="x", used=Decimal(5), unlimited=True),
     )
@@ -225,17 +56,20 @@ def test_an_optional_quota_that_is_not_there_has_no_card() -> None:
     )
     assert [quota.name for quota in read(two, '{"a": 1, "b": null}')] == ["A"]
     assert [quota.name for quota in read(two, '{"b": 2}')] == ["B"]
-    assert refused(two, '{"a": "x", "b": 2}').startswith("A: ")
+    failed, good = read(two, '{"a": "x", "b": 2}')
+    assert isinstance(failed, FailedQuota)
+    assert isinstance(good, Quota)
+    assert failed.error.args[0].startswith("A: ")
     assert refused(two, "{}") == "none of the quotas is there"
 
 
 def test_a_unit_may_stand_in_the_answer() -> None:
     """A currency's code in capitals; no number, no nothing, no line of text."""
-    told = "[{unit: {path: c}, remaining: r}]"
-    assert read(told, '{"c": "usd", "r": 1}')[0].unit == "USD"
-    assert read(told, '{"c": "minutes", "r": 1}')[0].unit == "minutes"
+    quotas = "[{unit: {path: c}, remaining: r}]"
+    assert read(quotas, '{"c": "usd", "r": 1}')[0].unit == "USD"
+    assert read(quotas, '{"c": "minutes", "r": 1}')[0].unit == "minutes"
     for wrong in ("7", '""', '"a\\nb"', '"' + "x" * 21 + '"', "null", "[]"):
-        assert "unit" in refused(told, f'{{"c": {wrong}, "r": 1}}')
+        assert "unit" in refused(quotas, f'{{"c": {wrong}, "r": 1}}')
 
 
 def test_what_no_account_can_hold_is_unreadable() -> None:
@@ -250,36 +84,256 @@ def test_two_elements_that_fit_are_unreadable() -> None:
     )
 
 
-RULES = """
-  - {status: 418, code: subscription_inactive}
-  - {path: ok, equals: false, code: provider_unavailable}
-  - {status: 403, path: error.code, equals: 4, code: authentication_failed}
-  - {path: error.type, codes: {expired: subscription_inactive, limit: rate_limited}}
-  - {path: n, equals: null, code: timeout}
-"""
-FAILURES = [
-    (418, "no JSON", ErrorCode.SUBSCRIPTION_INACTIVE),
-    (200, '{"ok": false}', ErrorCode.PROVIDER_UNAVAILABLE),
-    (200, '{"ok": false, "error": {"type": "limit"}}', ErrorCode.PROVIDER_UNAVAILABLE),
-    (200, '{"ok": 0}', None),
-    (200, '{"ok": "false"}', None),
-    (200, '{"ok": null}', None),
-    (403, '{"error": {"code": 4}}', ErrorCode.AUTHENTICATION_FAILED),
-    (403, '{"error": {"code": 4.0}}', ErrorCode.AUTHENTICATION_FAILED),
-    (403, '{"error": {"code": "4"}}', None),
-    (200, '{"error": {"code": 4}}', None),
-    (200, '{"error": {"type": "expired"}}', ErrorCode.SUBSCRIPTION_INACTIVE),
-    (200, '{"error": {"type": "other"}}', None),
-    (200, '{"error": {"type": ["expired"]}}', None),
-    (200, '{"n": null}', ErrorCode.TIMEOUT),
-    (200, "{}", None),
-    (200, "[]", None),
-    (500, "<html>", None),
+def named(quotas: str, body: str) -> dict[str | None, str]:
+    """Return what is read for each name: the remaining amount, "no limit", or the failure's sentence in the log."""
+    read_there: dict[str | None, str] = {}
+    for quota in read(quotas, body):
+        if isinstance(quota, FailedQuota):
+            read_there[quota.name] = str(quota.error.args[0])
+        else:
+            read_there[quota.name] = "no limit" if quota.unlimited else f"{quota.remaining}"
+    return read_there
+
+
+def test_a_quota_that_cannot_be_read_fails_beside_the_others() -> None:
+    """Its failure has its name and its unit."""
+    failed, good = read("[{name: A, unit: x, remaining: a}, {name: B, unit: y, remaining: b}]", '{"b": 2}')
+    assert good == Quota(name="B", unit="y", remaining=Decimal(2))
+    assert isinstance(failed, FailedQuota)
+    assert (failed.name, failed.unit) == ("A", "x")
+    assert failed.error.code is ErrorCode.INVALID_RESPONSE
+    assert failed.error.args[0] == "A: remaining: nothing is there"
+
+
+def test_if_all_fail_the_first_failure_is_that_of_the_answer() -> None:
+    """As for an account with one quota."""
+    assert refused("[{name: A, unit: x, remaining: a}, {name: B, unit: y, remaining: b}]", "{}") == (
+        "A: remaining: nothing is there"
+    )
+    assert refused("[{unit: x, remaining: a}, {name: B, unit: y, remaining: b}]", "<html>").startswith(
+        "not the JSON"
+    )
+
+
+def test_headers_are_read_although_the_body_is_no_json() -> None:
+    """The quota of the body fails alone."""
+    definition = of("[{name: A, unit: x, remaining: {header: X-Left}}, {name: B, unit: x, remaining: b}]")
+    good, failed = reading.quotas(definition, response("<html>", X_Left="5"), now=NOW, report=print)
+    assert good == Quota(name="A", unit="x", remaining=Decimal(5))
+    assert isinstance(failed, FailedQuota)
+
+
+RENEWED = "[{unit: x, remaining: r, renews_at: {path: at, format: epoch}}]"
+
+
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        ("null", "quota: renews_at: null is there"),
+        ('"1780272000"', "quota: renews_at: not of the format epoch"),
+        ("0", "quota: renews_at: long past"),
+        ("true", "quota: renews_at: not of the format epoch"),
+    ],
+)
+def test_a_moment_that_cannot_be_read_is_unknown_and_reported(value: str, problem: str) -> None:
+    """It costs no figure."""
+    reported: list[str] = []
+    assert read(RENEWED, f'{{"r": 5, "at": {value}}}', reported) == (Quota(unit="x", remaining=Decimal(5)),)
+    assert reported == [problem]
+
+
+def test_a_moment_that_may_be_missing_is_not_reported() -> None:
+    """Nor is that of a quota without a card."""
+    reported: list[str] = []
+    optional = RENEWED.replace("format: epoch", "format: epoch, optional: true")
+    read(optional, '{"r": 5}', reported)
+    read(
+        "[{unit: x, remaining: r}, "
+        + RENEWED[1:]
+        .replace("{unit", "{name: B, optional: true, unit", 1)
+        .replace("remaining: r", "remaining: b"),
+        '{"r": 5}',
+        reported,
+    )
+    assert reported == []
+
+
+def test_a_figure_that_may_be_missing_is_unknown() -> None:
+    """A total that is null here may be stated elsewhere: that is not "no limit"."""
+    total = "{path: t, optional: true}"
+    for body in ('{"u": 5, "t": null}', '{"u": 5}'):
+        assert read(f"[{{unit: x, used: u, total: {total}}}]", body) == (Quota(unit="x", used=Decimal(5)),)
+    assert "total: not a number" in refused(f"[{{unit: x, used: u, total: {total}}}]", '{"u": 5, "t": "x"}')
+    both = "[{unit: x, used: {path: u, optional: true}, remaining: {path: r, optional: true}}]"
+    assert read(both, '{"u": null, "r": 1}') == (Quota(unit="x", remaining=Decimal(1)),)
+    assert refused(both, '{"u": null}') == "quota: used and remaining: nothing is there"
+
+
+def test_a_field_may_say_that_there_is_no_limit() -> None:
+    """Then total and remaining are not read; another value leaves them as they are."""
+    quotas = "[{unit: x, remaining: r, total: t, unlimited: {path: free, equals: true}}]"
+    unlimited = (Quota(unit="x", unlimited=True),)
+    assert read(quotas, '{"free": true, "r": 0, "t": 0}') == unlimited
+    assert read(quotas, '{"free": true, "r": null}') == unlimited
+    limited = (Quota(unit="x", remaining=Decimal(0), total=Decimal(0)),)
+    for free in ('"free": false, ', '"free": "true", ', '"free": 1, ', '"free": null, ', ""):
+        assert read(quotas, f'{{{free}"r": 0, "t": 0}}') == limited
+
+
+def test_a_quota_may_depend_on_a_field() -> None:
+    """Without it there is no card, and what it has is not read."""
+    a = "{name: A, unit: x, remaining: a, only_if: {path: pay, equals: prepaid}}"
+    quotas = f"[{a}, {{name: B, unit: x, remaining: b}}]"
+    assert named(quotas, '{"pay": "prepaid", "a": 1, "b": 2}') == {"A": "1", "B": "2"}
+    for pay in ('"pay": "postpaid", ', '"pay": null, ', ""):
+        assert named(quotas, f'{{{pay}"a": "x", "b": 2}}') == {"B": "2"}
+    each = (
+        "[{each: list, name: {path: id}, unit: x, remaining: left, only_if: {path: on, not_equals: false}}]"
+    )
+    body = '{"list": [{"id": "a", "on": true, "left": 1}, {"id": "b", "on": false, "left": 2}, {"id": "c"}]}'
+    assert named(each, body) == {"a": "1"}
+
+
+def test_a_value_that_counts_as_null_is_unknown_or_without_a_card() -> None:
+    """As null is: the total of a figure that may be missing, or the whole of an optional quota."""
+    total = "{path: t, none: [1000000000000], optional: true}"
+    assert read(f"[{{unit: x, used: u, total: {total}}}]", '{"u": 5, "t": 1000000000000}') == (
+        Quota(unit="x", used=Decimal(5)),
+    )
+    pool = "{name: Limit, unit: x, optional: true, used: u, total: {path: t, none: [0, -1]}}"
+    assert named(f"[{pool}, {{name: B, unit: x, remaining: b}}]", '{"u": 5, "t": -1, "b": 2}') == {"B": "2"}
+
+
+EACH = "[{each: list, name: {path: id}, unit: {path: unit}, remaining: left}]"
+
+
+def test_a_list_is_a_quota_for_each_element() -> None:
+    """Named by a field of it, in the order of the list."""
+    body = '{"list": [{"id": "b", "unit": "usd", "left": 0}, {"id": "a", "unit": "hours", "left": 2.5}]}'
+    assert read(EACH, body) == (
+        Quota(name="b", unit="USD", remaining=Decimal(0)),
+        Quota(name="a", unit="hours", remaining=Decimal("2.5")),
+    )
+
+
+def test_an_element_that_cannot_be_read_fails_alone() -> None:
+    """By its name; by its place if it has none that can be shown."""
+    elements = ['{"id": "good", "unit": "x", "left": 1}', '{"id": "bad", "unit": "x"}', "7"]
+    names = ["null", "5", '""', '" x"', '"a\\u202eb"', '"a\\nb"', f'"{"x" * 61}"', "[]"]
+    elements += [f'{{"id": {name}, "unit": "x", "left": 1}}' for name in names]
+    assert named(EACH, f'{{"list": [{", ".join(elements)}]}}') == {
+        "good": "1",
+        "bad": "list[1]: remaining: nothing is there",
+        **{f"list[{place}]": f"list[{place}]: name: not a word" for place in range(2, 3 + len(names))},
+    }
+
+
+def test_elements_of_one_name_fail_together() -> None:
+    """None of them is chosen; the others are read."""
+    body = '{"list": [{"id": "a", "left": 1}, {"id": "b", "left": 2}, {"id": "a", "left": 3}]}'
+    each = "[{each: list, name: {path: id}, unit: x, remaining: left}]"
+    assert named(each, body) == {"a": "several quotas have the same name", "b": "2"}
+    with_fixed = each.replace("[{", "[{name: b, unit: x, remaining: r}, {").replace("]", "]", 1)
+    assert named(with_fixed, '{"r": 5, "list": [{"id": "b", "left": 2}, {"id": "c", "left": 3}]}') == {
+        "b": "several quotas have the same name",
+        "c": "3",
+    }
+
+
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        ("[]", "the list is absent, null or empty"),
+        ("null", "the list is absent, null or empty"),
+        ("{}", "not a list"),
+        ('"x"', "not a list"),
+        (str([1] * 51), "a list of more than 50 elements"),
+    ],
+)
+def test_a_list_that_is_none_or_too_long_is_a_failure(value: str, problem: str) -> None:
+    """Of the account if nothing else is there; an optional list may be empty, null or absent."""
+    assert refused(EACH, f'{{"list": {value}}}') == f"quota: {problem}"
+    beside = "[{name: A, unit: x, remaining: a}, {optional: true, " + EACH[2:]
+    missing = "absent" in problem
+    read_there = named(beside, f'{{"a": 1, "list": {value}}}')
+    assert read_there == {"A": "1"} | ({} if missing else {None: f"quota: {problem}"})
+
+
+@pytest.mark.parametrize(
+    ("at_zero", "body", "shown"),
+    [
+        ("absent", '{"a": 0, "b": 5}', {"B": "5"}),
+        ("absent", '{"a": 1, "b": 5}', {"A": "1", "B": "5"}),
+        ("absent", '{"a": 0, "b": 0}', {"B": "0"}),
+        ("hidden", '{"a": 0, "b": 5}', {"B": "5"}),
+        ("hidden", '{"a": 0, "b": 0}', {"A": "0", "B": "0"}),
+        ("hidden", '{"a": -1, "b": 0}', {"A": "-1", "B": "0"}),
+        ("absent", '{"a": 0}', {"A": "0", "B": "B: remaining: nothing is there"}),
+        ("hidden", '{"a": 0}', {"A": "0", "B": "B: remaining: nothing is there"}),
+        ("hidden", '{"a": null, "b": 5}', {"A": "A: remaining: null is there", "B": "5"}),
+    ],
+)
+def test_a_quota_at_zero_has_no_card_if_the_definition_says_so(
+    at_zero: str, body: str, shown: dict[str, str]
+) -> None:
+    """`absent`: never; `hidden`: while another is not at zero. At least one quota is shown."""
+    quotas = f"[{{name: A, unit: x, remaining: a, at_zero: {at_zero}}}, {{name: B, unit: x, remaining: b}}]"
+    assert named(quotas, body) == shown
+
+
+def test_a_quota_is_at_zero_if_all_its_figures_are() -> None:
+    """A spent pool is not: its total is stated."""
+    quotas = "[{name: A, unit: x, remaining: a, total: t, at_zero: absent}, {name: B, unit: x, remaining: b}]"
+    assert named(quotas, '{"a": 0, "t": 0, "b": 1}') == {"B": "1"}
+    assert named(quotas, '{"a": 0, "t": 9, "b": 1}') == {"A": "0", "B": "1"}
+
+
+def test_the_second_currency_of_a_list_is_hidden_while_the_first_has_something() -> None:
+    """If all are at zero, all are shown."""
+    each = EACH.replace("[{", "[{at_zero: hidden, ")
+    body = '{"list": [{"id": "USD", "unit": "USD", "left": 0}, {"id": "CNY", "unit": "CNY", "left": LEFT}]}'
+    assert named(each, body.replace("LEFT", "110.5")) == {"CNY": "110.5"}
+    assert named(each, body.replace("LEFT", "0.0")) == {"USD": "0", "CNY": "0.0"}
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcd "), st.none() | st.integers(-3, 3)), max_size=6))
+def test_each_element_is_a_quota_a_failure_or_part_of_a_clash(elements: list[tuple[str, int | None]]) -> None:
+    """None is lost, and no figure is another one's."""
+    body = json.dumps({"list": [{"id": name, "unit": "x", "left": left} for name, left in elements]})
+    names = [name for name, _ in elements]
+    readable = {
+        name: left for name, left in elements if name != " " and left is not None and names.count(name) == 1
+    }
+    if not readable:
+        refused(EACH, body)
+        return
+    found = read(EACH, body)
+    assert {quota.name: quota.remaining for quota in found if isinstance(quota, Quota)} == readable
+    assert len({quota.name for quota in found}) == len(found)
+    assert set(names) - {" "} <= {quota.name for quota in found}
+
+
+HOSTILE = [
+    (
+        "a long list of cards",
+        "[{each: l, name: {path: id}, unit: x, used: u}]",
+        '{"l": [' + "1," * 300_000 + "1]}",
+    ),
+    ("a long sum", '[{unit: x, used: {sum: ["l[*]"]}}]', '{"l": [' + "0," * 300_000 + '"x"]}'),
+    ("lists in lists", '[{unit: x, used: {sum: ["l[*][*]"]}}]', '{"l": [' + "[]," * 200_000 + "[]]}"),
+    ("one element of many", '[{unit: x, used: "l[a.b=1].u"}]', '{"l": [' + '{"a":{}},' * 80_000 + "{}]}"),
+    ("long numbers", '[{unit: x, used: {sum: ["l[*]"]}}]', '{"l": [' + ("9" * 4000 + ",") * 200 + "1]}"),
+    ("long exponents", '[{unit: x, used: "l[a=3].u"}]', '{"l": [' + '{"a":9e999999999},' * 40_000 + "{}]}"),
+    ("a deep document", '[{unit: x, used: "a.a.a"}]', '{"a":' * 900 + "1" + "}" * 900),
 ]
 
 
-@pytest.mark.parametrize(("status", "body", "code"), FAILURES, ids=str)
-def test_the_first_rule_that_fits_tells_the_failure(status: int, body: str, code: ErrorCode | None) -> None:
-    """By type and value; what fits none is told by its status, or is no failure."""
-    failure = reading.failure_in(of("[{unit: x, used: u}]", RULES), response(body, status))
-    assert (failure.code if failure else None) is code
+@pytest.mark.parametrize(
+    ("quotas", "body"), [case[1:] for case in HOSTILE], ids=[case[0] for case in HOSTILE]
+)
+def test_a_hostile_answer_is_refused_in_bounded_time(quotas: str, body: str) -> None:
+    """With the reader's own exception; a megabyte is the most that the transport hands on."""
+    assert len(body) <= MAX_BODY_BYTES
+    began = time.process_time()
+    refused(quotas, body)
+    assert time.process_time() - began < 5

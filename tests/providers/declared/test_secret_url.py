@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from integrations import accounts
 from integrations.cli.main import main
-from integrations.providers.declared.provider import Declared
+from integrations.providers.declared.provider import DeclaredProvider
 from integrations.quota.errors import ProviderError
 from integrations.readings import fetch
 from integrations.transport import client
@@ -29,7 +29,7 @@ __all__ = ["visit"]
 
 KEY = "test+key/01%23=45"
 FORMS = (KEY, quote_plus(KEY), "test+key", "test%2Bkey")
-"""As it is, and as it stands in a URL."""
+"""As it is, and as it is in a URL."""
 
 DEADLINE = "0.4"
 
@@ -42,7 +42,7 @@ def _key(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> N
     caplog.set_level(logging.DEBUG)
 
 
-def provider_at(url: str) -> Declared:
+def provider_at(url: str) -> DeclaredProvider:
     """Acme, with its key in the URL; the only account."""
     provider = definitions.acme(url, definitions.QUERY)
     accounts.replace((provider,))
@@ -64,7 +64,7 @@ def chained(error: BaseException) -> Iterator[BaseException]:
             waiting += [link.__cause__, link.__context__]
 
 
-def told_by_exceptions(provider: Declared) -> str:
+def shown_by_exceptions(provider: DeclaredProvider) -> str:
     """What a failed fetch's exception shows, with all that led to it."""
     http = Client(deadline=float(DEADLINE), failure_in=provider.failure_in)
     timer = threading.Timer(float(DEADLINE), http.close)
@@ -84,28 +84,28 @@ def test_no_failure_tells_the_url(fault: Fault, caplog: pytest.LogCaptureFixture
     """Neither log (DEBUG too), exceptions, JSON, repr nor `providers try`."""
     with hostile.hostile(fault.behaviour) as server:
         provider = provider_at(server.url)
-        told = told_by_exceptions(provider)
+        shown = shown_by_exceptions(provider)
         outcome = fetch.fetch(provider)
-        told += repr(outcome) + repr(provider) + repr(provider.settings) + repr(vars(provider))
-        told += fetch.get_all_integrations_usage(
+        shown += repr(outcome) + repr(provider) + repr(provider.settings) + repr(vars(provider))
+        shown += fetch.get_all_integrations_usage(
             read=lambda _: fetch.visible_readings(provider, outcome)
         ).model_dump_json()
-        told += CliRunner().invoke(main, ["providers", "try", "Acme"]).output
+        shown += CliRunner().invoke(main, ["providers", "try", "Acme"]).output
         assert all(
             secret_in(request.decode("latin-1")) for request in server.requests if request[:3] == b"GET"
         )
         assert server.requests
-    assert secret_in(told + caplog.text) == []
+    assert secret_in(shown + caplog.text) == []
 
 
 def test_no_connection_that_fails_tells_the_url(caplog: pytest.LogCaptureFixture) -> None:
-    """Nobody at the address, and nobody who accepts."""
+    """An address without a server, and a server that accepts no connection."""
     with hostile.hostile(answer(200)) as gone:
         url = gone.url
-    told = told_by_exceptions(provider_at(url))
+    shown = shown_by_exceptions(provider_at(url))
     with never_accepting() as silent:
-        told += told_by_exceptions(provider_at(silent))
-    assert secret_in(told + caplog.text) == []
+        shown += shown_by_exceptions(provider_at(silent))
+    assert secret_in(shown + caplog.text) == []
 
 
 ONE_OF_EACH = {fault.code: fault for fault in FAULTS}
