@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
 from integrations.quota.errors import ErrorCode, ProviderError, SettingsError
-from integrations.quota.models import MAX_DECIMALS, MAX_FIGURE, Quota
+from integrations.quota.models import MAX_DECIMALS, MAX_FIGURE, FailedQuota, Quota
 from integrations.settings import ProviderSettings
 from integrations.transport.response import Response, code_for_status
 
@@ -138,8 +138,8 @@ class Provider(ABC, Generic[Settings]):
         return [variable for variable, is_set in self.configured.items() if not is_set]
 
     @abstractmethod
-    def fetch(self, http: "Client") -> Quota | Sequence[Quota]:
-        """Fetch once and map the answer.
+    def fetch(self, http: "Client") -> Quota | Sequence[Quota | FailedQuota]:
+        """Fetch once and map the answer. A quota that cannot be read does not cost the others.
 
         Args:
             http: every call goes through it, as it holds the deadline.

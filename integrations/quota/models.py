@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
-from integrations.quota.errors import ErrorCode, Status
+from integrations.quota.errors import ErrorCode, ProviderError, Status
 
 
 def _number(figure: Decimal) -> int | float:
@@ -114,6 +114,21 @@ class Quota:
             raise ValueError("the total and the used amount cannot be negative")
         if self.remaining is None and self.used is None and not self.unlimited:
             raise ValueError("neither the remaining nor the used amount is stated")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailedQuota:
+    """A quota that an answer should state, but that cannot be read; the answer's other quotas are not affected.
+
+    Attributes:
+        name: which allowance; None if the account has one only, or if its name is unknown.
+        unit: what is counted; None if that is unknown.
+        error: the reason.
+    """
+
+    name: str | None
+    unit: str | None
+    error: ProviderError
 
 
 def _complete(quota: Quota) -> tuple[Decimal | None, Decimal | None, Decimal | None]:
