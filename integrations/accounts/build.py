@@ -4,12 +4,12 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import time
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from pydantic import ValidationError
 
 from integrations.accounts import catalogue
-from integrations.accounts.file import ONLY, Account, ProvidersFile
+from integrations.accounts.file import Account, ProvidersFile, stated
 from integrations.accounts.rules import Defect, declared_defects, python_defects
 from integrations.files import yaml_file
 from integrations.files.yaml_file import YamlDocument, YamlFileError
@@ -23,7 +23,6 @@ from integrations.quota.errors import SettingsError
 _SERVICE: Final = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
 
 AnyProvider = Provider[Any]
-Stated = TypeVar("Stated")
 
 
 class ProvidersFileError(SettingsError):
@@ -108,9 +107,15 @@ def _account_defects(account: Account, content: ProvidersFile) -> Iterator[Defec
 def _provider(account: Account, content: ProvidersFile) -> AnyProvider:
     """The provider of an account without defects."""
     definition = definition_of(account.service, content)
+    provider: AnyProvider
     if definition is None:
-        return PYTHON[account.service](account.name)
-    return declared(account, definition)
+        provider = PYTHON[account.service](account.name)
+    else:
+        provider = declared(account, definition)
+    provider.floors = account.floors
+    provider.note = account.note
+    provider.console = account.console or (definition.console if definition else None)
+    return provider
 
 
 def declared(account: Account, definition: Definition) -> Declared:
@@ -130,17 +135,12 @@ def declared(account: Account, definition: Definition) -> Declared:
 def _terms(account: Account, definition: Definition) -> dict[str | None, Terms]:
     return {
         quota.name: Terms(
-            total=_stated(account.total, quota.name),
-            renewal_day=_stated(account.renewal_day, quota.name),
-            renewal_time=_stated(account.renewal_time, quota.name) or time(),
+            total=stated(account.total, quota.name),
+            renewal_day=stated(account.renewal_day, quota.name),
+            renewal_time=stated(account.renewal_time, quota.name) or time(),
         )
         for quota in definition.quotas
     }
-
-
-def _stated(by_quota: Mapping[str, Stated], name: str | None) -> Stated | None:
-    """What an account states of a quota; a plain value is of the only one."""
-    return by_quota.get(ONLY) or by_quota.get(name or ONLY)
 
 
 def _clashes(providers: Mapping[int, AnyProvider]) -> Iterator[Defect]:

@@ -1,7 +1,7 @@
 """What does not fit between an account and its service's definition: a place within the account, and a sentence."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -13,16 +13,18 @@ from integrations.settings import LOOPBACK_HOSTS
 
 Defect = tuple[Location, str]
 
+_OF_ANY_SERVICE: Final = ("service", "name", "low", "critical", "note", "console")
 _HOST: Final = re.compile(r"[A-Za-z0-9.-]{1,253}(?::[0-9]{1,5})?")
 
 
 def python_defects(account: Account) -> Iterator[Defect]:
-    """A provider in Python has settings of its own."""
-    for field in sorted(account.model_fields_set - {"service", "name"}):
-        yield (
-            (field,),
-            f"expected only service and name here: {account.service} is set by environment variables",
-        )
+    """Yield the defects of an account whose provider is in Python, with settings of its own and one quota."""
+    for field in sorted(account.model_fields_set - set(_OF_ANY_SERVICE)):
+        fields = ", ".join(_OF_ANY_SERVICE)
+        yield (field,), f"expected only {fields} here: {account.service} is set by environment variables"
+    for field in ("low", "critical"):
+        yield from _quota_defects(field, getattr(account, field), [None])
+    yield from _floor_defects(account)
     if account.name is not None and re.search("[A-Za-z0-9]", account.name) is None:
         yield (
             ("name",),
@@ -35,8 +37,10 @@ def declared_defects(account: Account, definition: Definition) -> Iterator[Defec
     yield from _key_defects(account, definition)
     yield from _value_defects(account, definition)
     yield from _scheme_defects(account, definition)
-    for field in ("total", "renewal_day", "renewal_time"):
-        yield from _quota_defects(field, getattr(account, field), definition)
+    names = [quota.name for quota in definition.quotas]
+    for field in ("total", "low", "critical", "renewal_day", "renewal_time"):
+        yield from _quota_defects(field, getattr(account, field), names)
+    yield from _floor_defects(account)
     for quota in account.renewal_time.keys() - account.renewal_day.keys():
         yield ("renewal_time", quota), "expected a renewal_day beside it"
 
@@ -89,8 +93,13 @@ def _is_loopback(host: str) -> bool:
     return urlsplit(f"//{host}").hostname in LOOPBACK_HOSTS
 
 
-def _quota_defects(field: str, stated: Mapping[str, object], definition: Definition) -> Iterator[Defect]:
-    names = [quota.name for quota in definition.quotas]
+def _floor_defects(account: Account) -> Iterator[Defect]:
+    for name, floors in account.floors.items():
+        if floors.low is not None and floors.critical is not None and floors.critical >= floors.low:
+            yield ("critical", name or ONLY), "expected a number below low"
+
+
+def _quota_defects(field: str, stated: Mapping[str, object], names: Sequence[str | None]) -> Iterator[Defect]:
     several = ", ".join(f"{name}: …" for name in names if name)
     for name in stated:
         if name == ONLY and len(names) > 1:

@@ -15,7 +15,8 @@ import click
 from integrations.cli import output
 from integrations.quota import words
 from integrations.quota.errors import ErrorCode
-from integrations.quota.models import Level, Reading, Thresholds, UsageReport
+from integrations.quota.models import Reading, UsageReport
+from integrations.quota.rules import Level, Thresholds
 
 
 class State(IntEnum):
@@ -33,7 +34,7 @@ _LEVELS: Final = {
     Level.WARNING: State.WARNING,
     Level.CRITICAL: State.CRITICAL,
     Level.EXHAUSTED: State.CRITICAL,
-    None: State.UNKNOWN,
+    None: State.OK,  # not rated
 }
 
 
@@ -89,8 +90,9 @@ def _state(reading: Reading) -> State:
 def _summary(reading: Reading) -> str:
     if reading.error is not None:
         return f"{reading.provider}: {reading.error.message}"
-    parts = [words.remaining(reading), words.used(reading, total_hint=None)]
-    return f"{reading.provider}: {words.badge(reading).word}, {', '.join(filter(None, parts))}"
+    rating = "not rated" if reading.level is None else words.badge(reading).word
+    parts = [rating, words.remaining(reading), words.used(reading, total_hint=None)]
+    return f"{reading.provider}: {', '.join(filter(None, parts))}"
 
 
 def _performance(reading: Reading, thresholds: Thresholds) -> list[str]:

@@ -22,7 +22,7 @@ from integrations.providers.declared.provider import Declared
 from integrations.providers.declared.trace import places
 from integrations.quota import words
 from integrations.quota.errors import ProviderError
-from integrations.quota.models import Quota, Reading, Thresholds
+from integrations.quota.models import FailedQuota, Quota
 from integrations.readings import fetch
 from integrations.settings import panel_settings
 
@@ -57,10 +57,13 @@ def list_(*, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"accounts": shown, "services": services}, indent=2, ensure_ascii=False))
         return
-    rows = [("Account", "Key")]
+    rows = [("Account", "Key", "Floors")]
     for account in shown:
         keys = (f"{key['variable']} ({'set' if key['set'] else 'not set'})" for key in account["keys"])
-        rows.append((account["label"], ", ".join(keys) or "none"))
+        floors = (
+            "{quota} low {low}, critical {critical}".format(**floor).strip() for floor in account["floors"]
+        )
+        rows.append((account["label"], ", ".join(keys) or "none", "; ".join(floors) or "none"))
     known = [("Service", "Label", "Key", "Checked")]
     known += [
         (entry["name"], entry["label"], ", ".join(entry["keys"]), entry["checked"]) for entry in services
@@ -70,7 +73,17 @@ def list_(*, as_json: bool) -> None:
 
 def _account(provider: Provider[Any]) -> dict[str, Any]:
     keys = [{"variable": name, "set": is_set} for name, is_set in provider.configured.items()]
-    return {"label": provider.label, "keys": keys}
+    floors = [
+        {"quota": quota or "", "low": _plain(floor.low), "critical": _plain(floor.critical)}
+        for quota, floor in provider.floors.items()
+    ]
+    return {
+        "label": provider.label,
+        "keys": keys,
+        "floors": floors,
+        "note": provider.note,
+        "console": provider.console,
+    }
 
 
 def _service(name: str) -> dict[str, Any]:
@@ -141,7 +154,9 @@ def try_(account: str) -> None:
         click.echo(f"{sentence}\nThe log would say: {fetch.describe(provider, error)}")
         sys.exit(_FAILED)
     for quota in quotas:
-        click.echo(_card(provider.label, quota))
+        click.echo(_card(provider, quota))
+    if any(isinstance(quota, FailedQuota) for quota in quotas):
+        sys.exit(_FAILED)
 
 
 def _traced(provider: Declared) -> tuple[Quota, ...]:
@@ -154,8 +169,11 @@ def _traced(provider: Declared) -> tuple[Quota, ...]:
     return provider.quotas_in(response)
 
 
-def _card(label: str, quota: Quota) -> str:
-    reading = Reading.measured(label, quota, at=datetime.now(UTC), thresholds=Thresholds())
+def _card(provider: Provider[Any], quota: Quota | FailedQuota) -> str:
+    reading = fetch.reading_of(provider, quota, at=datetime.now(UTC))
+    if isinstance(quota, FailedQuota):
+        message = reading.error.message if reading.error else ""
+        return f"{reading.provider}: {message}\nThe log would say: {fetch.describe(provider, quota.error)}"
     parts = (words.remaining(reading), words.used(reading, total_hint=None))
     return f"{reading.provider}: " + "; ".join(part for part in parts if part)
 

@@ -11,13 +11,13 @@ from integrations.cli import nagios
 from integrations.cli.table import lines
 from integrations.providers.base import Provider
 from integrations.quota import words
-from integrations.quota.models import Level, Thresholds, UsageReport, usage_schema
+from integrations.quota.models import UsageReport, usage_schema
+from integrations.quota.rules import Level, Thresholds
 from integrations.readings import fetch, shared
 from integrations.settings import PanelSettings
 
 _NOT_ALL_ACTIVE: Final = 2
 _LEVEL_REACHED: Final = 3
-_RISING: Final = (Level.OK, Level.WARNING, Level.CRITICAL, Level.EXHAUSTED)
 
 
 @click.command()
@@ -31,7 +31,7 @@ _RISING: Final = (Level.OK, Level.WARNING, Level.CRITICAL, Level.EXHAUSTED)
 @click.option("--schema", is_flag=True, help="The JSON Schema of the document; asks nobody.")
 @click.option(
     "--fail-on",
-    type=click.Choice([level.value for level in _RISING[1:]]),
+    type=click.Choice([level.value for level in Level if level is not Level.OK]),
     help="Exit 3 if a quota has reached this level.",
 )
 def usage(*, table: bool, for_nagios: bool, schema: bool, fail_on: str | None) -> None:
@@ -81,8 +81,8 @@ def _read(provider: Provider[Any]) -> fetch.Readings:
 
 
 def _has_reached(found: UsageReport, level: Level) -> bool:
-    at_least = _RISING[_RISING.index(level) :]
-    return any(reading.level in at_least for reading in found.integrations)
+    levels = (reading.level for reading in found.integrations if reading.level is not None)
+    return any(found_level.severity >= level.severity for found_level in levels)
 
 
 def _print_for_nagios() -> NoReturn:

@@ -5,6 +5,7 @@ Reference: IMAI's published API reference (base URL https://imai.co/api), `GET /
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, time
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
@@ -13,7 +14,7 @@ from pydantic import BeforeValidator, Field
 from pydantic_settings import SettingsConfigDict
 
 from integrations.providers.base import Amount, Payload, Provider
-from integrations.providers.renewal import next_renewal, time_of_day
+from integrations.providers.renewal import month_before, next_renewal, time_of_day
 from integrations.quota.errors import ErrorCode
 from integrations.quota.models import Quota
 from integrations.settings import BaseUrl, ProviderSettings
@@ -93,10 +94,11 @@ class Imai(Provider[ImaiSettings]):
             headers={"authkey": self.key, "Accept": "application/json"},
         )
         account = answer.parse(_Account)
-        renews_at = None
-        if settings.renewal_day is not None:
-            renews_at = next_renewal(datetime.now(UTC), settings.renewal_day, settings.renewal_time)
-        return Quota(remaining=account.credits, total=settings.total_credits, renews_at=renews_at)
+        quota = Quota(remaining=account.credits, total=settings.total_credits)
+        if settings.renewal_day is None:
+            return quota
+        renews_at = next_renewal(datetime.now(UTC), settings.renewal_day, settings.renewal_time)
+        return replace(quota, starts_at=month_before(renews_at, settings.renewal_day), renews_at=renews_at)
 
     def vendor_code(self, document: Mapping[str, Any]) -> str | None:
         """`{"success": false, "error": "<code>", …}`, with whatever HTTP status."""

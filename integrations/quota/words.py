@@ -10,13 +10,15 @@ from typing import Final, Literal
 import humanize
 
 from integrations.quota.errors import ErrorCode, Status
-from integrations.quota.models import Level, Reading
+from integrations.quota.models import Reading
+from integrations.quota.rules import Level
 
 Color = Literal["green", "orange", "red", "gray"]
 Tone = Literal["ok", "warning", "critical", "stale"]
 """What a bar is coloured by."""
 
 _JUST_NOW: Final = timedelta(minutes=1)
+_DAY: Final = timedelta(days=1)
 _SIGNS: Final = {
     "USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥", "CNY": "CN¥", "INR": "₹", "KRW": "₩", "BRL": "R$",
     "AUD": "A$", "CAD": "CA$", "NZD": "NZ$", "HKD": "HK$", "TWD": "NT$", "MXN": "MX$", "ILS": "₪",
@@ -121,14 +123,16 @@ def remaining(reading: Reading) -> str:
 
 
 def used(reading: Reading, *, total_hint: str | None) -> str | None:
-    """What is used of what, or why that is unknown.
+    """Return the used amount and the total, or why they are unknown.
 
     Args:
         reading: with figures.
-        total_hint: the setting that would tell the total, where the provider has one.
+        total_hint: the setting that would state the total, if the provider has one.
     """
-    if reading.total_quota is not None and reading.used_quota is not None:
-        figure, _ = figure_and_unit(reading.used_quota, reading.unit)
+    if reading.total_quota is not None:
+        figure = (
+            "unknown" if reading.used_quota is None else figure_and_unit(reading.used_quota, reading.unit)[0]
+        )
         return f"Used: {figure} / {_quantity(reading.total_quota, reading.unit)}"
     if reading.used_quota is not None:
         return f"Used: {_quantity(reading.used_quota, reading.unit)}"
@@ -142,14 +146,14 @@ def percentage(figure: Decimal) -> str:
     return f"{amount(figure)}%"
 
 
-def note(reading: Reading) -> str | None:
-    """What a balance above the allowance, or below nothing, means."""
-    if reading.total_quota is None or reading.remaining_quota is None:
+def balance_note(reading: Reading) -> str | None:
+    """Return the meaning of a balance above the allowance, or below zero."""
+    if reading.remaining_quota is None:
         return None
-    if reading.remaining_quota > reading.total_quota:
-        return "The balance is above the plan's allowance, by a top-up or a rollover."
     if reading.remaining_quota < 0:
         return "The account is overdrawn: more was used than the plan allows."
+    if reading.total_quota is not None and reading.remaining_quota > reading.total_quota:
+        return "More is left than the plan's allowance."
     return None
 
 
@@ -197,31 +201,22 @@ def ago(moment: datetime, *, now: datetime) -> str:
     return "just now" if age < _JUST_NOW else f"{_in_words(age)} ago"
 
 
-def announcement(reading: Reading) -> str:
-    """What a refresh brought, in a few words: the card has the rest."""
-    return f"{reading.provider}: {'a new reading' if reading.error is None else 'no new reading'}."
+def projection(reading: Reading, *, now: datetime) -> str | None:
+    """Return whether the quota lasts until its renewal at the average pace so far; None if unknown or out of date.
 
-
-def nothing_asked(reading: Reading, *, now: datetime) -> str:
-    """What a click brought that asked nobody, so soon after the last time: how old the reading is."""
-    age = freshness(reading, now=now)
-    return (
-        announcement(reading)
-        if age is None or reading.error is not None
-        else f"{reading.provider}: {age.lower()}."
-    )
-
-
-def summary(readings: Iterable[Reading], *, not_asked: Iterable[str] = ()) -> str:
-    """What a refresh of everything brought: who has no new reading, by name.
-
-    Args:
-        readings: of those who were asked.
-        not_asked: the names of the others.
+    It is a projection from one reading: the share used against the share of the period that is over.
     """
-    without = [reading.provider for reading in readings if reading.error is not None]
-    without += not_asked
-    return f"No new reading: {', '.join(without)}." if without else "All integrations: new readings."
+    if reading.renews_at is None or reading.renews_at <= now:
+        return None
+    if reading.lasts:
+        return "Lasts until it renews at this pace"
+    runs_out = reading.projected_exhaustion_at
+    if runs_out is None or runs_out <= now:
+        return None
+    wait = runs_out - now
+    when = f"about {runs_out.day} {runs_out:%b}" if wait >= _DAY else f"in about {_in_words(_rounded(wait))}"
+    gap = _in_words(_rounded(reading.renews_at - runs_out))
+    return f"At this pace it runs out {when}, {gap} before it renews"
 
 
 def freshness(reading: Reading, *, now: datetime) -> str | None:
@@ -232,16 +227,16 @@ def freshness(reading: Reading, *, now: datetime) -> str | None:
     return f"Last good reading {age}" if reading.stale else f"Updated {age}"
 
 
-def rest(until: datetime, *, now: datetime) -> str:
-    """That the provider is asked only so often; rounded up, since who clicks after it must not be too early."""
+def next_refresh_note(until: datetime, *, now: datetime) -> str:
+    """Return when the provider may be called again, rounded up so that a click after it is not too early."""
     wait = max(until - now, timedelta(seconds=1))
     units = (timedelta(days=1), timedelta(hours=1))
     unit = next((unit for unit in units if wait > unit), timedelta(minutes=1))
     return f"May be asked again in {_in_words(ceil(wait / unit) * unit)}."
 
 
-def pause(reading: Reading) -> str | None:
-    """That the provider named a time before which it is not asked; a rate limit's sentence says it already."""
+def retry_after_note(reading: Reading) -> str | None:
+    """Return the pause that the provider asked for; None if the error's message has it, as a rate limit's does."""
     error = reading.error
     if error is None or not error.retry_after or error.code is ErrorCode.RATE_LIMITED:
         return None

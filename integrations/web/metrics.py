@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
@@ -100,8 +101,12 @@ def _ratio(reading: Reading) -> Decimal | None:
     return None if reading.usage_percentage is None else reading.usage_percentage / 100
 
 
-def _renewal(reading: Reading) -> float | None:
-    return None if reading.renews_at is None else reading.renews_at.timestamp()
+def _severity(reading: Reading) -> float | None:
+    return None if reading.level is None else float(reading.level.severity)
+
+
+def _timestamp(moment: datetime | None) -> float | None:
+    return None if moment is None else moment.timestamp()
 
 
 _FIGURES: Final = (
@@ -109,8 +114,18 @@ _FIGURES: Final = (
         "integration_quota_remaining", "What is left; below 0 when overdrawn.", lambda r: r.remaining_quota
     ),
     _Figure("integration_quota_used", "What is used.", lambda r: r.used_quota),
-    _Figure("integration_quota_used_ratio", "The share used; 1 or more only when nothing is left.", _ratio),
-    _Figure("integration_renews_timestamp_seconds", "When the quota is filled again.", _renewal),
+    _Figure("integration_quota_used_ratio", "The share used; 1 or more only if nothing is left.", _ratio),
+    _Figure("integration_quota_level", "0 ok, 1 warning, 2 critical, 3 exhausted.", _severity),
+    _Figure(
+        "integration_renews_timestamp_seconds",
+        "When the quota is filled again.",
+        lambda r: _timestamp(r.renews_at),
+    ),
+    _Figure(
+        "integration_projected_exhaustion_timestamp_seconds",
+        "When nothing will be left at the average pace so far, if before the renewal.",
+        lambda r: _timestamp(r.projected_exhaustion_at),
+    ),
 )
 
 

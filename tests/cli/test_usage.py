@@ -15,7 +15,8 @@ from integrations.cli import nagios
 from integrations.cli.main import main
 from integrations.demo.server import Simulator
 from integrations.quota.errors import ErrorCode
-from integrations.quota.models import Quota, Reading, Thresholds, UsageError, UsageReport
+from integrations.quota.models import Quota, Reading, UsageError, UsageReport
+from integrations.quota.rules import Thresholds
 from integrations.readings import fetch
 from integrations.state import state
 from tests.providers import definitions

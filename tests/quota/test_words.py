@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from integrations.quota import words
 from integrations.quota.errors import ErrorCode, Status
-from integrations.quota.models import Level, Quota, Reading, Thresholds, UsageError
+from integrations.quota.models import Quota, Reading, UsageError
+from integrations.quota.rules import Level, Thresholds
 
 NOW = datetime(2026, 11, 23, 7, 30, tzinfo=UTC)
 READING = Reading(

@@ -15,7 +15,8 @@ import time_machine
 
 from integrations.demo.server import Simulator
 from integrations.quota.errors import ErrorCode, Status
-from integrations.quota.models import Quota, Reading, Thresholds
+from integrations.quota.models import Quota, Reading
+from integrations.quota.rules import Thresholds
 from integrations.readings import fetch, shared
 from integrations.settings import panel_settings
 from integrations.state import StateError, open_state, state

@@ -18,7 +18,8 @@ from websockets.sync.client import connect
 from integrations import accounts
 from integrations.access import auth
 from integrations.demo.server import Simulator
-from integrations.quota.models import Quota, Reading, Thresholds
+from integrations.quota.models import Quota, Reading
+from integrations.quota.rules import Thresholds
 from integrations.readings import shared
 from integrations.web import metrics
 from tests.conftest import IMAI, AddUser, forget

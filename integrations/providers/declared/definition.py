@@ -222,6 +222,9 @@ class Definition(Entry):
     docs: Annotated[str, Field(pattern=r"^https://[!-~]{1,500}$")] | None = Field(
         default=None, description="the address of the service's documentation, https"
     )
+    console: Annotated[str, Field(pattern=r"^https://[!-~]{1,500}$")] | None = Field(
+        default=None, description="the address of the page where a person tops up, https"
+    )
     checked: Checked | None = Field(default=None, description="{date: 2026-11-23, by: documentation}")
     note: Annotated[str, Field(max_length=LONGEST)] | None = Field(
         default=None, description="a sentence for operators"

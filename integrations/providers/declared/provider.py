@@ -16,7 +16,7 @@ from integrations.providers.base import Provider
 from integrations.providers.declared import reading
 from integrations.providers.declared.definition import Definition
 from integrations.providers.declared.fields import PLACEHOLDER
-from integrations.providers.renewal import next_renewal
+from integrations.providers.renewal import month_before, next_renewal
 from integrations.quota.errors import ErrorCode, ProviderError
 from integrations.quota.models import Quota
 from integrations.settings import OptionalApiKey, ProviderSettings
@@ -46,12 +46,12 @@ class Terms:
 
     def fill(self, quota: Quota, *, now: datetime) -> Quota:
         """The quota, completed; what the answer told stands."""
-        total, renews_at = quota.total, quota.renews_at
-        if total is None and not quota.unlimited:
-            total = self.total
-        if renews_at is None and self.renewal_day is not None:
+        if quota.total is None and not quota.unlimited:
+            quota = replace(quota, total=self.total)
+        if quota.renews_at is None and self.renewal_day is not None:
             renews_at = next_renewal(now, self.renewal_day, self.renewal_time)
-        return replace(quota, total=total, renews_at=renews_at)
+            quota = replace(quota, starts_at=month_before(renews_at, self.renewal_day), renews_at=renews_at)
+        return quota
 
 
 @dataclass(frozen=True, slots=True)
