@@ -107,11 +107,7 @@ def _account_defects(account: Account, content: ProvidersFile) -> Iterator[Defec
 def _provider(account: Account, content: ProvidersFile) -> AnyProvider:
     """The provider of an account without defects."""
     definition = definition_of(account.service, content)
-    provider: AnyProvider
-    if definition is None:
-        provider = PYTHON[account.service](account.name)
-    else:
-        provider = declared(account, definition)
+    provider = declared(account, definition) if definition else PYTHON[account.service](account.name)
     provider.floors = account.floors
     provider.note = account.note
     provider.console = account.console or (definition.console if definition else None)

@@ -3,6 +3,7 @@
 import json
 import sys
 from datetime import UTC, datetime
+from decimal import Decimal
 from itertools import groupby
 from textwrap import indent
 from typing import Any, Final
@@ -60,10 +61,8 @@ def list_(*, as_json: bool) -> None:
     rows = [("Account", "Key", "Floors")]
     for account in shown:
         keys = (f"{key['variable']} ({'set' if key['set'] else 'not set'})" for key in account["keys"])
-        floors = (
-            "{quota} low {low}, critical {critical}".format(**floor).strip() for floor in account["floors"]
-        )
-        rows.append((account["label"], ", ".join(keys) or "none", "; ".join(floors) or "none"))
+        floors = "; ".join(map(_floor_text, account["floors"])) or "none"
+        rows.append((account["label"], ", ".join(keys) or "none", floors))
     known = [("Service", "Label", "Key", "Checked")]
     known += [
         (entry["name"], entry["label"], ", ".join(entry["keys"]), entry["checked"]) for entry in services
@@ -74,7 +73,7 @@ def list_(*, as_json: bool) -> None:
 def _account(provider: Provider[Any]) -> dict[str, Any]:
     keys = [{"variable": name, "set": is_set} for name, is_set in provider.configured.items()]
     floors = [
-        {"quota": quota or "", "low": _plain(floor.low), "critical": _plain(floor.critical)}
+        {"quota": quota, "low": _number(floor.low), "critical": _number(floor.critical)}
         for quota, floor in provider.floors.items()
     ]
     return {
@@ -84,6 +83,19 @@ def _account(provider: Provider[Any]) -> dict[str, Any]:
         "note": provider.note,
         "console": provider.console,
     }
+
+
+def _number(figure: Decimal | None) -> int | float | None:
+    """Return a figure as a JSON number."""
+    if figure is None:
+        return None
+    return int(figure) if figure == figure.to_integral_value() else float(figure)
+
+
+def _floor_text(floor: dict[str, Any]) -> str:
+    """Return the floors of a quota as text: "Credits: low 10, critical 3"."""
+    stated = ", ".join(f"{name} {floor[name]:,}" for name in ("low", "critical") if floor[name] is not None)
+    return f"{floor['quota']}: {stated}" if floor["quota"] else stated
 
 
 def _service(name: str) -> dict[str, Any]:
