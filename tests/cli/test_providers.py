@@ -48,9 +48,10 @@ def test_list_tells_the_accounts_with_their_keys_and_the_catalogue(
 def test_list_has_the_floors(providers_file: Path) -> None:
     """Of each quota that has any."""
     providers_file.write_text(
-        "accounts: [{service: modash, low: {Credits: 1500}, critical: {Credits: 3, Raw requests: 0.5}}, {service: imai}]"
+        "accounts: [{service: imai},"
+        " {service: modash, low: {Credits: 1500}, critical: {Credits: 3, Raw requests: 0.5}}]"
     )
-    modash, imai = run("list").stdout.splitlines()[1:3]
+    imai, modash = run("list").stdout.splitlines()[1:3]
     assert modash.endswith("Credits: low 1,500, critical 3; Raw requests: critical 0.5")
     assert imai.endswith("none")
 

@@ -179,25 +179,17 @@ def test_nagios_does_not_rate_a_balance_without_a_total(
     assert usage("--nagios").exit_code == 2
 
 
-@pytest.mark.parametrize(
-    ("credits_left", "nagios_exit_code", "fail_exit_code"), [("300", 2, 3), ("301", 1, 0)]
-)
+@pytest.mark.parametrize(("credits_left", "exit_codes"), [("300", (2, 3)), ("301", (1, 0))])
 def test_floors_alert_without_a_total(
-    imai: Simulator,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    credits_left: str,
-    nagios_exit_code: int,
-    fail_exit_code: int,
+    imai: Simulator, monkeypatch: pytest.MonkeyPatch, credits_left: str, exit_codes: tuple[int, int]
 ) -> None:
     """In Nagios and with --fail-on."""
-    path = tmp_path / "providers.yaml"
+    path = Path("providers.yaml")
     path.write_text("accounts: [{service: imai, low: 1000, critical: 300}]", encoding="utf-8")
     monkeypatch.setenv("PANEL_PROVIDERS_FILE", str(path))
     monkeypatch.delenv("IMAI_TOTAL_CREDITS")
     imai.credits = credits_left
-    assert usage("--nagios").exit_code == nagios_exit_code
-    assert usage("--fail-on", "critical").exit_code == fail_exit_code
+    assert (usage("--nagios").exit_code, usage("--fail-on", "critical").exit_code) == exit_codes
 
 
 def test_a_plan_that_includes_nothing_raises_no_alarm() -> None:

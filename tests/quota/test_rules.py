@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from integrations.quota.rules import (
@@ -184,13 +184,12 @@ def test_a_total_of_0_cannot_be_exhausted(remaining: Decimal | None, used: Decim
     assert not has_pace(found, period(50))
 
 
-@given(total=totals, remaining=amounts, used=st.none() | used_amounts)
+@given(total=positives, more=positives, used=st.none() | used_amounts)
 def test_more_left_than_the_plans_allowance_is_well(
-    total: Decimal, remaining: Decimal, used: Decimal | None
+    total: Decimal, more: Decimal, used: Decimal | None
 ) -> None:
     """The used amount is unknown unless it is stated, and the level is `ok`."""
-    assume(remaining > total > 0)
-    found = Figures(total=total, remaining=remaining, used=used).completed()
+    found = Figures(total=total, remaining=total + more, used=used).completed()
     assert found.used == used
     assert level_of(found, BOUNDS, NO_FLOORS) is Level.OK
 
@@ -298,10 +297,9 @@ def test_a_projection_lies_between_the_reading_and_the_renewal(
         assert moment is None
 
 
-@given(used=st.integers(1, 99), more=st.integers(0, 99), percent=st.integers(5, 99))
+@given(used=st.integers(1, 50), more=st.integers(0, 49), percent=st.integers(5, 99))
 def test_more_used_never_lasts_longer(used: int, more: int, percent: int) -> None:
     """At the same moment of the same period."""
-    assume(used + more < 100)
     last = START + timedelta(days=31)
     ends = [
         projected_exhaustion(figures(100, 100 - amount), period(percent)) or last

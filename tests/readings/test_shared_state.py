@@ -1,6 +1,7 @@
 """The cache and the state: what a restart and other processes see, and what holds without a state."""
 
 import json
+import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -24,7 +25,7 @@ from integrations.state import StateError, open_state, state
 from integrations.transport.client import Client
 from tests.conftest import IMAI
 from tests.providers import definitions
-from tests.providers.hostile import Behaviour, answer, hostile
+from tests.providers.hostile import Behaviour, Hostile, answer, hostile
 from tests.support.races import races
 
 
@@ -139,8 +140,12 @@ class Two(Provider[ProviderSettings]):
 
 
 def answering(content: list[bytes]) -> Behaviour:
-    """Answers with the content as it is now; 500 if it is empty."""
-    return lambda server, peer: answer(200 if content[0] else 500, content[0])(server, peer)
+    """Answer with the content at that time; with 500 if it is empty."""
+
+    def behave(server: Hostile, peer: socket.socket) -> None:
+        answer(200 if content[0] else 500, content[0])(server, peer)
+
+    return behave
 
 
 def shown(provider: Provider[Any]) -> list[tuple[int | None, str, bool]]:

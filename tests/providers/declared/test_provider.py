@@ -26,7 +26,7 @@ def asked(request: str, monkeypatch: pytest.MonkeyPatch, **account: object) -> b
         text = f"label: A\nrequest: {request}\nquotas: [{{unit: USD, used: data.used}}]\n"
         fields = {"label": "A", "variables": (VARIABLE,)} | account
         provider = Declared(definition(text.replace("URL", server.url)), DeclaredAccount(**fields))  # type: ignore[arg-type]
-        assert fetch.fetch_quotas(provider)[0].used == Decimal("12.5")
+        assert fetch.fetch_readings(provider)[0].used_quota == Decimal("12.5")
         return server.requests[0]
 
 
@@ -132,8 +132,13 @@ quotas: [{name: One, unit: x, remaining: a}, {name: Two, unit: x, remaining: b}]
     with hostile(answer(200, b'{"a": 1, "b": 2}')) as server, time_machine.travel(NOW, tick=True):
         account = DeclaredAccount("A", (), terms={"One": TERMS})
         one, two = fetch.fetch_quotas(Declared(definition(text.replace("URL", f"{server.url}/")), account))
+    assert isinstance(one, Quota)
+    assert isinstance(two, Quota)
     assert (one.total, two.total) == (Decimal(100), None)
-    assert one.renews_at is not None
+    assert (one.starts_at, one.renews_at) == (
+        datetime(2026, 10, 31, tzinfo=UTC),
+        datetime(2026, 11, 30, tzinfo=UTC),
+    )
     assert two.renews_at is None
 
 
