@@ -1,7 +1,6 @@
-"""The accounts whose quotas are shown, from the providers' file; IMAI alone where there is no file.
+"""The accounts whose quotas are shown, from the providers' file; IMAI alone if there is no file.
 
-The file is read once a process. Whoever needs the accounts asks `current()` each time and keeps nothing, so that
-another list can take its place.
+The file is read once a process. Callers use `current()` each time, as the list may be replaced.
 """
 
 import threading
@@ -23,7 +22,7 @@ _lock: Final = threading.Lock()
 
 
 def current() -> tuple[Provider[Any], ...]:
-    """The accounts, in the order of their cards.
+    """Return the accounts, in the order of their cards.
 
     Raises:
         SettingsError: the file has defects.
@@ -35,7 +34,7 @@ def current() -> tuple[Provider[Any], ...]:
 
 
 def read() -> tuple[Provider[Any], ...]:
-    """The accounts of the file as it is now.
+    """Read the accounts from the file again.
 
     Raises:
         SettingsError: the file has defects.
@@ -44,6 +43,6 @@ def read() -> tuple[Provider[Any], ...]:
 
 
 def replace(providers: tuple[Provider[Any], ...] | None) -> None:
-    """Show other accounts from now on; None: those of the file, read anew at the next call."""
+    """Replace the accounts; None: read the file at the next call."""
     with _lock:
         _current.providers = providers

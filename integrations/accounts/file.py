@@ -1,4 +1,4 @@
-"""The form of the providers' file: accounts, and the operator's own services."""
+"""The models of the providers' file: accounts, and the operator's own services."""
 
 import re
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from integrations.providers.renewal import time_of_day
 from integrations.quota.rules import Floors
 
 ONLY: Final = ""
-"""Stands for the name of a quota where a plain value is given for the only one."""
+"""The key of a plain value, which is for the only quota."""
 
 _VARIABLE: Final = re.compile(r"[A-Z][A-Z0-9_]{0,99}")
 _MOST: Final = 10**12

@@ -1,4 +1,4 @@
-"""`integrations usage`: the endpoint's JSON without the endpoint, for cron, scripts and monitors."""
+"""`integrations usage`: prints the JSON of the endpoint, for cron, scripts and monitors."""
 
 import json
 import sys
@@ -26,9 +26,9 @@ _LEVEL_REACHED: Final = 3
     "--nagios",
     "for_nagios",
     is_flag=True,
-    help="A line for Nagios and its kin, and their exit codes: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.",
+    help="A line for Nagios and compatible monitors, and their exit codes: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.",
 )
-@click.option("--schema", is_flag=True, help="The JSON Schema of the document; asks nobody.")
+@click.option("--schema", is_flag=True, help="The JSON Schema of the document; calls no provider.")
 @click.option(
     "--fail-on",
     type=click.Choice([level.value for level in Level if level is not Level.OK]),
@@ -57,7 +57,7 @@ def usage(*, table: bool, for_nagios: bool, schema: bool, fail_on: str | None) -
 
 
 def _refuse_together(options: dict[str, bool]) -> None:
-    """Refuse options one of which would be dropped without a word."""
+    """Refuse options of which only one would have an effect."""
     given = [name for name, is_given in options.items() if is_given]
     if len(given) > 1:
         raise click.UsageError(f"{' and '.join(given)} cannot be given together.")
@@ -74,7 +74,7 @@ def _asked() -> UsageReport:
 
 
 def _read(provider: Provider[Any]) -> fetch.Readings:
-    """Fetch now, but share the panel's readings of a provider that may be asked only so often (`every`)."""
+    """Fetch now; for a provider with `every`, share the panel's readings."""
     if provider.every is None:
         return fetch.fetch_readings(provider)
     return shared.of(provider).get_or_fetch()

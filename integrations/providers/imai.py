@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def _plain_number(text: object) -> object:
-    """Refuse what reads differently from country to country."""
+    """Refuse a number whose meaning depends on the country."""
     if isinstance(text, str) and re.fullmatch(r"\d{1,3}(\.\d{3})+", text.strip()):
         digits = text.strip().replace(".", "")
         raise ValueError(f"{text.strip()} is unclear: write {digits}, or fewer decimals")
@@ -34,7 +34,7 @@ def _plain_number(text: object) -> object:
 
 
 class ImaiSettings(ProviderSettings):
-    """What IMAI's API does not tell belongs to the contract: the allowance, the day and time of renewal."""
+    """The terms of the contract, which IMAI's API does not state: allowance, day and time of renewal."""
 
     model_config = SettingsConfigDict(env_prefix="IMAI_")
 
@@ -53,12 +53,12 @@ class ImaiSettings(ProviderSettings):
 
 
 class _Account(Payload):
-    success: bool  # a false one never gets here: `vendor_code` has it
+    success: bool  # always true: `vendor_code` handles false
     credits: Amount
 
 
 class Imai(Provider[ImaiSettings]):
-    """IMAI's credits: what remains comes from the API, the total from the operator."""
+    """IMAI's credits: the API states the remainder, the operator the total."""
 
     label = "IMAI"
     icon = ":material/groups:"
@@ -87,7 +87,7 @@ class Imai(Provider[ImaiSettings]):
     }
 
     def fetch(self, http: "Client") -> Quota:
-        """Ask for the account: `{"success": true, "credits": 7500}`, where `credits` is what remains."""
+        """Fetch the account: `{"success": true, "credits": 7500}`; `credits` is the remainder."""
         settings = self.settings
         answer = http.get(
             f"{settings.api_base_url}/account/info/",
@@ -101,5 +101,5 @@ class Imai(Provider[ImaiSettings]):
         return replace(quota, starts_at=month_before(renews_at, settings.renewal_day), renews_at=renews_at)
 
     def vendor_code(self, document: Mapping[str, Any]) -> str | None:
-        """`{"success": false, "error": "<code>", …}`, with whatever HTTP status."""
+        """Return the code of `{"success": false, "error": "<code>", …}`, with any HTTP status."""
         return str(document.get("error")) if document.get("success") is False else None

@@ -25,12 +25,12 @@ from integrations.quota.rules import (
 
 
 def _number(figure: Decimal) -> int | float:
-    """A JSON number that reads as the figure does: 7500, 7499.98."""
+    """Return a figure as a JSON number: 7500, 7499.98."""
     return int(figure) if figure == figure.to_integral_value() else float(figure)
 
 
 def _timestamp(moment: datetime) -> str:
-    """RFC 3339, to the second."""
+    """Return a moment in the form of RFC 3339, to the second."""
     return f"{moment.replace(tzinfo=None).isoformat(timespec='seconds')}Z"
 
 
@@ -289,7 +289,7 @@ class UsageReport(_Document):
 
 
 def usage_schema() -> dict[str, Any]:
-    """The JSON Schema (2020-12) of the document: what is always there, and room for fields that may be added."""
+    """Return the JSON Schema (2020-12) of the document; all fields are required, and others are allowed."""
     schema = UsageReport.model_json_schema(mode="serialization")
     for described in (schema, *schema["$defs"].values()):
         described.pop("additionalProperties", None)

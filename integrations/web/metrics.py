@@ -1,4 +1,4 @@
-"""`GET /metrics`: the same readings as the page, for Prometheus; and what the panel itself is doing."""
+"""`GET /metrics`: the same readings as the page, for Prometheus; and the activity of the panel itself."""
 
 import os
 import re
@@ -36,10 +36,10 @@ _WEIGHT: Final = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?")
 
 
 class MetricsEndpoint(HTTPEndpoint):
-    """Gives every figure to a machine with a token; a person's cookie is not looked at."""
+    """Serves every figure to a machine with a token; a cookie is ignored."""
 
     async def get(self, request: Request) -> Response:
-        """200 with the metrics, also of failed providers; 401, 403, 429 or 503 without."""
+        """Return 200 with the metrics, also of failed providers; 401, 403, 429 or 503 without."""
         found = await anyio.to_thread.run_sync(authenticate_token, request) or Denial.SIGNED_OUT
         if isinstance(found, Denial):
             return problems.denied(found)
@@ -61,7 +61,7 @@ def _wants_openmetrics(accept: str) -> bool:
 
 
 def _weight(accept: str, media_type: str) -> float:
-    """How much a client wants a media type (RFC 9110, 12.4.2); 0: not at all, not named, or no telling."""
+    """Return the weight of a media type (RFC 9110, 12.4.2); 0 if it is refused, not named or not readable."""
     found = [0.0]
     for entry in accept.lower().replace(" ", "").split(","):
         name, *parameters = entry.split(";")
@@ -72,7 +72,7 @@ def _weight(accept: str, media_type: str) -> float:
 
 
 def _exposition(openmetrics: bool) -> tuple[bytes, str]:  # noqa: FBT001 - handed on by run_sync
-    """All metrics as text, and its media type."""
+    """Return all metrics as text, and its media type."""
     import prometheus_client  # noqa: PLC0415 - the start does not wait for it
     from prometheus_client.openmetrics import exposition  # noqa: PLC0415
 
@@ -94,7 +94,7 @@ class _Figure:
 _ACCOUNT: Final = ("integration",)
 _QUOTA: Final = ("integration", "quota", "unit")
 _PROCESS: Final = "process"
-"""Keeps apart what each of several processes behind one port counted: mixed, they look like a counter's resets."""
+"""The label of the process that counted: counters of several processes, mixed, would look like resets."""
 
 
 def _ratio(reading: Reading) -> Decimal | None:
@@ -130,14 +130,14 @@ _FIGURES: Final = (
 
 
 class _Collector:
-    """Metrics of the readings as they are now. What is unknown is left out: never 0, never NaN."""
+    """Metrics of the current readings. An unknown figure is absent: never 0, never NaN."""
 
     def collect(self) -> "Iterator[Metric]":
-        """Every metric family."""
+        """Yield every metric family."""
         from prometheus_client.core import GaugeMetricFamily, UnknownMetricFamily  # noqa: PLC0415
 
         readings = [(provider, shared.of(provider).readings) for provider in accounts.current()]
-        # A total is a gauge, but linters take every name that ends in _total for a counter's: its type is left open.
+        # A total is a gauge, but linters expect a counter if the name ends in _total: the type stays unknown.
         totals = UnknownMetricFamily("integration_quota_total", "The allowance.", labels=_QUOTA)
         _add(totals, readings, lambda reading: reading.total_quota)
         yield totals
@@ -190,7 +190,7 @@ def _panel() -> "Iterator[Metric]":
         SummaryMetricFamily,
     )
 
-    with suppress(StateError):  # unknown is left out
+    with suppress(StateError):  # an unknown number is left out
         sessions = len(auth().sessions.all())
         yield GaugeMetricFamily("integration_panel_sessions", "Signed-in sessions.", value=sessions)
     process = str(os.getpid())
