@@ -58,9 +58,10 @@ evaluation_interval: 1m
 tests:
   - interval: 1m
     input_series:
-      - {series: 'integration_quota_used_ratio{integration="IMAI"}', values: '0.5x20 0.95x20'}
-      - {series: 'integration_quota_remaining{integration="Empty"}', values: '0x40'}
-      - {series: 'integration_quota_remaining{integration="Told"}', values: '0x40'}
+      - {series: 'integration_quota_level{integration="IMAI"}', values: '1x20 2x20'}
+      - {series: 'integration_quota_level{integration="Empty"}', values: '3x40'}
+      - {series: 'integration_quota_level{integration="Told"}', values: '3x40'}
+      - {series: 'integration_quota_remaining{integration="Nothing included"}', values: '0x40'}
       - {series: 'integration_error{integration="Told", code="quota_exhausted"}', values: '1x40'}
       - {series: 'integration_error{integration="Untold", code="quota_exhausted"}', values: '1x40'}
       - {series: 'integration_error{integration="Slow", code="timeout"}', values: '1x40'}
@@ -110,7 +111,7 @@ tests:
 
 
 def test_the_alerts_fire_when_they_should_and_not_before(tmp_path: Path) -> None:
-    """Low, once, after ten minutes at 95 % or of `quota_exhausted`; unreadable after thirty, gone after ten."""
+    """Low, once, after ten minutes at `critical` or of `quota_exhausted`; unreadable after thirty, gone after ten."""
     cases = tmp_path / "cases.yml"
     cases.write_text(CASES.replace("RULES", str(ALERTS)), encoding="utf-8")
     run = promtool("test", "rules", cases)

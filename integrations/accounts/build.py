@@ -4,10 +4,10 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import time
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from integrations.accounts import catalogue
-from integrations.accounts.file import ONLY, Account, ProvidersFile
+from integrations.accounts.file import ONLY, Account, ProvidersFile, stated
 from integrations.accounts.rules import Defect, declared_defects, python_defects
 from integrations.files import yaml_model
 from integrations.files.yaml_model import DefectsError, did_you_mean, format_location
@@ -19,7 +19,6 @@ from integrations.providers.declared.provider import ContractTerms, DeclaredAcco
 _SERVICE: Final = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
 
 AnyProvider = Provider[Any]
-Stated = TypeVar("Stated")
 
 
 def load(path: Path) -> tuple[AnyProvider, ...]:
@@ -80,9 +79,11 @@ def _account_defects(account: Account, content: ProvidersFile) -> Iterator[Defec
 def _provider(account: Account, content: ProvidersFile) -> AnyProvider:
     """Return the provider of an account without defects."""
     definition = definition_of(account.service, content)
-    if definition is None:
-        return PYTHON[account.service](account.name)
-    return declared(account, definition)
+    provider = declared(account, definition) if definition else PYTHON[account.service](account.name)
+    provider.floors = account.floors
+    provider.note = account.note
+    provider.console = account.console or (definition.console if definition else None)
+    return provider
 
 
 def declared(account: Account, definition: Definition) -> DeclaredProvider:
@@ -101,21 +102,16 @@ def declared(account: Account, definition: Definition) -> DeclaredProvider:
 
 def _terms(account: Account, definition: Definition) -> dict[str | None, ContractTerms]:
     """Return the terms by the quota's name: the definition's names, and those that only the account states."""
-    fixed = {quota.fixed_name for quota in definition.quotas}
-    stated = {name for name in (*account.total, *account.renewal_day) if name != ONLY}
+    names = [quota.fixed_name for quota in definition.quotas]
+    names += [name for name in (*account.total, *account.renewal_day) if name != ONLY]
     return {
         name: ContractTerms(
-            total=_stated(account.total, name),
-            renewal_day=_stated(account.renewal_day, name),
-            renewal_time=_stated(account.renewal_time, name) or time(),
+            total=stated(account.total, name),
+            renewal_day=stated(account.renewal_day, name),
+            renewal_time=stated(account.renewal_time, name) or time(),
         )
-        for name in fixed | stated
+        for name in dict.fromkeys(names)  # in a fixed order, as it is part of the account's identity
     }
-
-
-def _stated(by_quota: Mapping[str, Stated], name: str | None) -> Stated | None:
-    """Return an account's value for a quota; a plain value is for the only one."""
-    return by_quota.get(ONLY) or by_quota.get(name or ONLY)
 
 
 def _clashes(providers: Mapping[int, AnyProvider]) -> Iterator[Defect]:

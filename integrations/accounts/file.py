@@ -1,9 +1,10 @@
-"""The form of the providers' file: accounts, and the operator's own services."""
+"""The models of the providers' file: accounts, and the operator's own services."""
 
 import re
+from collections.abc import Mapping
 from datetime import time
 from decimal import Decimal
-from typing import Annotated, Final
+from typing import Annotated, Final, TypeVar
 
 from pydantic import BeforeValidator, Field, PlainValidator
 
@@ -11,12 +12,16 @@ from integrations.files.yaml_model import StrictModel
 from integrations.providers.declared.definition import Definition
 from integrations.providers.declared.fields import Word
 from integrations.providers.renewal import time_of_day
+from integrations.quota.rules import Floors
 
 ONLY: Final = ""
 """The quota's name in a mapping that is made of a plain value, for an account with one quota."""
 
 _VARIABLE: Final = re.compile(r"[A-Z][A-Z0-9_]{0,99}")
 _MOST: Final = 10**12
+_AMOUNTS: Final = "a positive number, or one for each quota's name"
+
+Stated = TypeVar("Stated")
 
 
 def _variables(value: object) -> tuple[str, ...]:
@@ -54,6 +59,12 @@ def _time(value: object) -> time:
         raise ValueError("expected a time in UTC, as HH:MM") from None
 
 
+def _line(value: object) -> object:
+    if isinstance(value, str) and (not value.isprintable() or value.strip() != value):
+        raise ValueError("expected a sentence of one line")
+    return value
+
+
 def _by_quota(value: object) -> object:
     return value if isinstance(value, dict) else {ONLY: value}
 
@@ -64,6 +75,14 @@ Value = Annotated[
 Total = Annotated[Decimal, PlainValidator(_total, json_schema_input_type=float)]
 Day = Annotated[int, PlainValidator(_day, json_schema_input_type=int)]
 Time = Annotated[time, PlainValidator(_time, json_schema_input_type=str)]
+Amounts = Annotated[
+    dict[str, Total], BeforeValidator(_by_quota, json_schema_input_type=float | dict[str, float])
+]
+
+
+def stated(by_quota: Mapping[str, Stated], name: str | None) -> Stated | None:
+    """Return an account's value for a quota; a plain value is for the only one."""
+    return by_quota.get(ONLY) or by_quota.get(name or ONLY)
 
 
 class Account(StrictModel):
@@ -75,9 +94,9 @@ class Account(StrictModel):
         Field(default=(), description="the name of an environment variable, or a list of names")
     )
     values: dict[str, Value] = Field(default={}, description="texts for the definition's placeholders")
-    total: Annotated[
-        dict[str, Total], BeforeValidator(_by_quota, json_schema_input_type=float | dict[str, float])
-    ] = Field(default={}, description="a positive number, or one for each quota's name")
+    total: Amounts = Field(default={}, description=_AMOUNTS)
+    low: Amounts = Field(default={}, description=_AMOUNTS)
+    critical: Amounts = Field(default={}, description=_AMOUNTS)
     renewal_day: Annotated[
         dict[str, Day], BeforeValidator(_by_quota, json_schema_input_type=int | dict[str, int])
     ] = Field(default={}, description="a day of the month, or one for each quota's name")
@@ -85,6 +104,20 @@ class Account(StrictModel):
         dict[str, Time], BeforeValidator(_by_quota, json_schema_input_type=str | dict[str, str])
     ] = Field(default={}, description="a time in UTC as HH:MM, or one for each quota's name")
     allow_http: bool = Field(default=False, description="true or false")
+    note: Annotated[str, BeforeValidator(_line), Field(min_length=1, max_length=300)] | None = Field(
+        default=None, description="a sentence such as whose account it is, up to 300 characters"
+    )
+    console: Annotated[str, Field(pattern=r"^https://[!-~]{1,500}$")] | None = Field(
+        default=None, description="the address of the page where a person tops up, https"
+    )
+
+    @property
+    def floors(self) -> dict[str | None, Floors]:
+        """The floors by the quota's name; None: those of the only quota."""
+        return {
+            name or None: Floors(low=stated(self.low, name), critical=stated(self.critical, name))
+            for name in self.low | self.critical
+        }
 
 
 class ProvidersFile(StrictModel):

@@ -13,16 +13,18 @@ from integrations.settings import LOOPBACK_HOSTS
 
 Defect = tuple[Location, str]
 
+_OF_ANY_SERVICE: Final = ("service", "name", "low", "critical", "note", "console")
 _HOST: Final = re.compile(r"[A-Za-z0-9.-]{1,253}(?::[0-9]{1,5})?")
 
 
 def python_defects(account: Account) -> Iterator[Defect]:
-    """Yield the defects of an account at a provider in Python, which has settings of its own."""
-    for field in sorted(account.model_fields_set - {"service", "name"}):
-        yield (
-            (field,),
-            f"expected only service and name here: {account.service} is set by environment variables",
-        )
+    """Yield the defects of an account whose provider is in Python, with settings of its own and one quota."""
+    for field in sorted(account.model_fields_set - set(_OF_ANY_SERVICE)):
+        fields = ", ".join(_OF_ANY_SERVICE)
+        yield (field,), f"expected only {fields} here: {account.service} is set by environment variables"
+    for field in ("low", "critical"):
+        yield from _quota_defects(field, getattr(account, field))
+    yield from _floor_defects(account)
     if account.name is not None and re.search("[A-Za-z0-9]", account.name) is None:
         yield (
             ("name",),
@@ -35,8 +37,9 @@ def declared_defects(account: Account, definition: Definition) -> Iterator[Defec
     yield from _key_defects(account, definition)
     yield from _value_defects(account, definition)
     yield from _scheme_defects(account, definition)
-    for field in ("total", "renewal_day", "renewal_time"):
+    for field in ("total", "low", "critical", "renewal_day", "renewal_time"):
         yield from _quota_defects(field, getattr(account, field), definition)
+    yield from _floor_defects(account)
     for quota in account.renewal_time.keys() - account.renewal_day.keys():
         yield ("renewal_time", quota), "expected a renewal_day with it"
 
@@ -96,10 +99,20 @@ def _is_loopback(host: str) -> bool:
     return urlsplit(f"//{host}").hostname in LOOPBACK_HOSTS
 
 
-def _quota_defects(field: str, stated: Mapping[str, object], definition: Definition) -> Iterator[Defect]:
-    names = [quota.fixed_name for quota in definition.quotas]
+def _floor_defects(account: Account) -> Iterator[Defect]:
+    for name, floors in account.floors.items():
+        if floors.low is not None and floors.critical is not None and floors.critical >= floors.low:
+            yield ("critical", name or ONLY), "expected a number below low"
+
+
+def _quota_defects(
+    field: str, stated: Mapping[str, object], definition: Definition | None = None
+) -> Iterator[Defect]:
+    """Yield the quotas that the definition does not have; without a definition there is one quota, without a name."""
+    quotas = definition.quotas if definition else ()
+    names = [quota.fixed_name for quota in quotas] or [None]
     several = ", ".join(f"{name}: …" for name in names if name)
-    any_name = any(quota.each for quota in definition.quotas)  # the answer names its quotas
+    any_name = any(quota.each for quota in quotas)  # the answer names its quotas
     for name in stated:
         if name == ONLY and (any_name or len(names) > 1):
             yield (field,), f"expected a mapping by quota: {{{several or 'NAME: …'}}}"

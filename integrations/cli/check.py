@@ -167,12 +167,13 @@ def _keys_work() -> Iterator[Finding]:
     """Each account, asked once, side by side; the log is not written, so what it would say stands here."""
     providers = accounts.current()
     with ThreadPoolExecutor(max_workers=max(len(providers), 1)) as pool:
-        answers = zip(providers, pool.map(fetch.fetch_and_describe, providers), strict=True)
-        for provider, (outcome, description) in answers:
+        answers = zip(providers, pool.map(fetch.fetch_with_errors, providers), strict=True)
+        for provider, (outcome, errors) in answers:
             for reading in fetch.visible_readings(provider, outcome):
                 if reading.error is None:
                     yield Finding(reading.provider, _figures(provider, reading))
                 else:
+                    description = fetch.describe(provider, errors[reading.provider])
                     text = f"{reading.error.message} The log would say: {description}"
                     yield Finding(reading.provider, text, ok=False)
 

@@ -1,4 +1,4 @@
-"""A report in the form of Nagios, Icinga and their kin.
+"""Formats a report for Nagios, Icinga and compatible monitors.
 
 Reference: Monitoring Plugins Development Guidelines, "Plugin Output for Nagios" and "Plugin Return Codes".
 """
@@ -14,7 +14,8 @@ import click
 
 from integrations.quota import words
 from integrations.quota.errors import ErrorCode
-from integrations.quota.models import Level, Reading, Thresholds, UsageReport
+from integrations.quota.models import Reading, UsageReport
+from integrations.quota.rules import Level, Thresholds
 
 
 class State(IntEnum):
@@ -32,16 +33,16 @@ _LEVELS: Final = {
     Level.WARNING: State.WARNING,
     Level.CRITICAL: State.CRITICAL,
     Level.EXHAUSTED: State.CRITICAL,
-    None: State.UNKNOWN,
+    None: State.OK,  # not rated
 }
 
 
 def plugin_output(report: UsageReport, thresholds: Thresholds) -> tuple[State, str]:
-    """The worst state, and the line with performance data.
+    """Return the worst state, and the line with performance data.
 
     Args:
         report: every reading.
-        thresholds: the percentages that stand as warning and critical in the performance data.
+        thresholds: the warning and critical percentages of the performance data.
     """
     states = {_state(reading) for reading in report.integrations}
     worst = next((state for state in _WORST_FIRST if state in states), State.UNKNOWN)
@@ -52,18 +53,18 @@ def plugin_output(report: UsageReport, thresholds: Thresholds) -> tuple[State, s
 
 
 def line_of(state: State, text: str) -> str:
-    """The plugin's line, without performance data; a bar would begin those."""
+    """Return the plugin's line without performance data, which a bar would begin."""
     return f"INTEGRATIONS {state.name} - {' '.join(text.split())}".replace("|", "/")
 
 
 def run(command: Callable[[], object]) -> NoReturn:
-    """Run a command line that ends with the exit code of its state; whatever goes wrong instead is UNKNOWN.
+    """Run a command that exits with the code of its state; any failure of the command is UNKNOWN.
 
-    Nagios reads standard output alone, and takes 1 for WARNING and 2 for CRITICAL.
+    Nagios reads only standard output, and 1 and 2 mean WARNING and CRITICAL to it.
     """
     try:
         command()
-        sys.exit(State.OK)  # the help was asked for
+        sys.exit(State.OK)  # only the help was printed
     except click.ClickException as error:
         text = error.format_message()
     except click.Abort:
@@ -84,12 +85,13 @@ def _state(reading: Reading) -> State:
 def _summary(reading: Reading) -> str:
     if reading.error is not None:
         return f"{reading.provider}: {reading.error.message}"
-    parts = [words.remaining(reading), words.used(reading, total_hint=None)]
-    return f"{reading.provider}: {words.badge(reading).word}, {', '.join(filter(None, parts))}"
+    rating = "not rated" if reading.level is None else words.badge(reading).word
+    parts = [rating, words.remaining(reading), words.used(reading, total_hint=None)]
+    return f"{reading.provider}: {', '.join(filter(None, parts))}"
 
 
 def _performance(reading: Reading, thresholds: Thresholds) -> list[str]:
-    """`'label'=value[unit];warning;critical;minimum;maximum`; what is unknown is left out."""
+    """Return `'label'=value[unit];warning;critical;minimum;maximum` of each known figure."""
     parts = []
     if reading.remaining_quota is not None:
         total = "" if reading.total_quota is None else f";;;;{_number(reading.total_quota)}"
@@ -101,7 +103,7 @@ def _performance(reading: Reading, thresholds: Thresholds) -> list[str]:
 
 
 def _label(reading: Reading, figure: str) -> str:
-    """A quoted label: an equals sign is not possible in it, a quote is doubled."""
+    """Return a quoted label, without an equals sign and with quotes doubled."""
     text = f"{reading.provider} {figure}".replace("=", "-").replace("|", "/").replace("'", "''")
     return f"'{text}'"
 

@@ -3,6 +3,7 @@
 import json
 import sys
 from datetime import UTC, datetime
+from decimal import Decimal
 from itertools import groupby
 from pathlib import Path
 from textwrap import indent
@@ -24,7 +25,7 @@ from integrations.providers.declared.provider import DeclaredProvider
 from integrations.providers.declared.trace import places
 from integrations.quota import words
 from integrations.quota.errors import ProviderError
-from integrations.quota.models import FailedQuota, Quota, Reading, Thresholds
+from integrations.quota.models import FailedQuota, Quota
 from integrations.readings import fetch
 from integrations.settings import panel_settings
 
@@ -59,10 +60,11 @@ def list_(*, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"accounts": shown, "services": services}, indent=2, ensure_ascii=False))
         return
-    rows = [("Account", "Key")]
+    rows = [("Account", "Key", "Floors")]
     for account in shown:
         keys = (f"{key['variable']} ({'set' if key['set'] else 'not set'})" for key in account["keys"])
-        rows.append((account["label"], ", ".join(keys) or "none"))
+        floors = "; ".join(map(_floor_text, account["floors"])) or "none"
+        rows.append((account["label"], ", ".join(keys) or "none", floors))
     known = [("Service", "Label", "Key", "Checked")]
     known += [
         (entry["name"], entry["label"], ", ".join(entry["keys"]), entry["checked"]) for entry in services
@@ -72,7 +74,30 @@ def list_(*, as_json: bool) -> None:
 
 def _account(provider: Provider[Any]) -> dict[str, Any]:
     keys = [{"variable": name, "set": is_set} for name, is_set in provider.configured.items()]
-    return {"label": provider.label, "keys": keys}
+    floors = [
+        {"quota": quota, "low": _number(floor.low), "critical": _number(floor.critical)}
+        for quota, floor in provider.floors.items()
+    ]
+    return {
+        "label": provider.label,
+        "keys": keys,
+        "floors": floors,
+        "note": provider.note,
+        "console": provider.console,
+    }
+
+
+def _number(figure: Decimal | None) -> int | float | None:
+    """Return a figure as a JSON number."""
+    if figure is None:
+        return None
+    return int(figure) if figure == figure.to_integral_value() else float(figure)
+
+
+def _floor_text(floor: dict[str, Any]) -> str:
+    """Return the floors of a quota as text: "Credits: low 10, critical 3"."""
+    stated = ", ".join(f"{name} {floor[name]:,}" for name in ("low", "critical") if floor[name] is not None)
+    return f"{floor['quota']}: {stated}" if floor["quota"] else stated
 
 
 def _service(name: str) -> dict[str, Any]:
@@ -142,12 +167,8 @@ def try_(account: str) -> None:
         click.echo(_failure(provider, error))
         sys.exit(_FAILED)
     for quota in quotas:
-        if isinstance(quota, Quota):
-            click.echo(_card(provider.label, quota))
-        else:
-            title = f"{provider.label} {quota.name}" if quota.name else provider.label
-            click.echo(f"{title}: {_failure(provider, quota.error)}")
-    if not all(isinstance(quota, Quota) for quota in quotas):
+        click.echo(_card(provider, quota))
+    if any(isinstance(quota, FailedQuota) for quota in quotas):
         sys.exit(_FAILED)
 
 
@@ -208,8 +229,11 @@ def _traced(provider: DeclaredProvider) -> tuple[Quota | FailedQuota, ...]:
     return provider.quotas_in(response, now=now)
 
 
-def _card(label: str, quota: Quota) -> str:
-    reading = Reading.measured(label, quota, at=datetime.now(UTC), thresholds=Thresholds())
+def _card(provider: Provider[Any], quota: Quota | FailedQuota) -> str:
+    reading = fetch.reading_of(provider, quota, at=datetime.now(UTC))
+    if isinstance(quota, FailedQuota):
+        message = reading.error.message if reading.error else ""
+        return f"{reading.provider}: {message}\nThe log would say: {fetch.describe(provider, quota.error)}"
     parts = (words.remaining(reading), words.used(reading, total_hint=None))
     return f"{reading.provider}: " + "; ".join(part for part in parts if part)
 

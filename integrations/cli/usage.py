@@ -1,4 +1,4 @@
-"""`integrations usage`: the endpoint's JSON without the endpoint, for cron, scripts and monitors."""
+"""`integrations usage`: prints the JSON of the endpoint, for cron, scripts and monitors."""
 
 import json
 import sys
@@ -11,13 +11,13 @@ from integrations.cli import nagios
 from integrations.cli._shared import columns
 from integrations.providers.base import Provider
 from integrations.quota import words
-from integrations.quota.models import Level, Thresholds, UsageReport, usage_schema
+from integrations.quota.models import UsageReport, usage_schema
+from integrations.quota.rules import Level, Thresholds
 from integrations.readings import fetch, shared
 from integrations.settings import PanelSettings
 
 _NOT_ALL_ACTIVE: Final = 2
 _LEVEL_REACHED: Final = 3
-_RISING: Final = (Level.OK, Level.WARNING, Level.CRITICAL, Level.EXHAUSTED)
 
 
 @click.command()
@@ -26,12 +26,12 @@ _RISING: Final = (Level.OK, Level.WARNING, Level.CRITICAL, Level.EXHAUSTED)
     "--nagios",
     "for_nagios",
     is_flag=True,
-    help="A line for Nagios and its kin, and their exit codes: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.",
+    help="A line for Nagios and compatible monitors, and their exit codes: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.",
 )
-@click.option("--schema", is_flag=True, help="The JSON Schema of the document; asks nobody.")
+@click.option("--schema", is_flag=True, help="The JSON Schema of the document; calls no provider.")
 @click.option(
     "--fail-on",
-    type=click.Choice([level.value for level in _RISING[1:]]),
+    type=click.Choice([level.value for level in Level if level is not Level.OK]),
     help="Exit 3 if a quota has reached this level.",
 )
 def usage(*, table: bool, for_nagios: bool, schema: bool, fail_on: str | None) -> None:
@@ -57,7 +57,7 @@ def usage(*, table: bool, for_nagios: bool, schema: bool, fail_on: str | None) -
 
 
 def _refuse_together(options: dict[str, bool]) -> None:
-    """Refuse options one of which would be dropped without a word."""
+    """Refuse options of which only one would have an effect."""
     given = [name for name, is_given in options.items() if is_given]
     if len(given) > 1:
         raise click.UsageError(f"{' and '.join(given)} cannot be given together.")
@@ -74,15 +74,15 @@ def _asked() -> UsageReport:
 
 
 def _read(provider: Provider[Any]) -> fetch.Readings:
-    """Fetch now, but share the panel's readings of a provider that may be asked only so often (`every`)."""
+    """Fetch now; for a provider with `every`, share the panel's readings."""
     if provider.every is None:
         return fetch.fetch_readings(provider)
     return shared.of(provider).get_or_fetch()
 
 
 def _has_reached(found: UsageReport, level: Level) -> bool:
-    at_least = _RISING[_RISING.index(level) :]
-    return any(reading.level in at_least for reading in found.integrations)
+    levels = (reading.level for reading in found.integrations if reading.level is not None)
+    return any(found_level.severity >= level.severity for found_level in levels)
 
 
 def _print_for_nagios() -> NoReturn:

@@ -7,12 +7,14 @@ from contextlib import suppress
 from datetime import timedelta
 from decimal import Decimal
 from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
 from integrations.quota.errors import ErrorCode, ProviderError, SettingsError
 from integrations.quota.models import MAX_DECIMALS, MAX_FIGURE, FailedQuota, Quota
+from integrations.quota.rules import NO_FLOORS, Floors
 from integrations.settings import ProviderSettings
 from integrations.transport.response import Response, code_for_status
 
@@ -58,6 +60,9 @@ class Provider(ABC, Generic[Settings]):
         total_setting: the field that holds the total, if the provider's API does not state it.
         unit: the unit of all figures, if it is known before any answer.
         quota_count: the least number of quotas in a good answer.
+        floors: the amounts at which the account counts as low, by the quota's name; None: for any quota.
+        note: a sentence about the account, such as its owner.
+        console: the https address at which a person tops up.
         codes: the kind of failure behind each of the provider's own error codes.
         status_codes: the kind of failure behind an HTTP status with an unusual meaning.
     """
@@ -69,6 +74,9 @@ class Provider(ABC, Generic[Settings]):
     total_setting: ClassVar[str | None] = None
     unit: str | None = None
     quota_count: int = 1
+    floors: Mapping[str | None, Floors] = MappingProxyType({})
+    note: str | None = None
+    console: str | None = None
     codes: ClassVar[Mapping[str, ErrorCode]] = {}
     status_codes: ClassVar[Mapping[int, ErrorCode]] = {}
 
@@ -89,8 +97,13 @@ class Provider(ABC, Generic[Settings]):
 
     @cached_property
     def identity(self) -> str:
-        """A digest of all that the figures depend on, secrets included."""
-        return hashlib.sha256("\n".join(self._traits()).encode()).hexdigest()
+        """A digest of all that figures and levels depend on, secrets included, but for the panel's settings."""
+        floors = [repr(item) for item in sorted(self.floors.items(), key=str)]
+        return hashlib.sha256("\n".join([*self._traits(), *floors]).encode()).hexdigest()
+
+    def floors_of(self, quota_name: str | None) -> Floors:
+        """Return the floors of a quota; those without a name hold for any."""
+        return self.floors.get(quota_name) or self.floors.get(None) or NO_FLOORS
 
     def reload_missing_keys(self) -> None:
         """Read the settings again if a key is missing, as it may have been added to `.env`; this changes `identity`."""

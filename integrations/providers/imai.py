@@ -5,6 +5,7 @@ Reference: IMAI's published API reference (base URL https://imai.co/api), `GET /
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, time
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
@@ -13,7 +14,7 @@ from pydantic import BeforeValidator, Field
 from pydantic_settings import SettingsConfigDict
 
 from integrations.providers.base import Amount, Payload, Provider
-from integrations.providers.renewal import next_renewal, time_of_day
+from integrations.providers.renewal import month_before, next_renewal, time_of_day
 from integrations.quota.errors import ErrorCode
 from integrations.quota.models import Quota
 from integrations.settings import BaseUrl, ProviderSettings
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def _plain_number(text: object) -> object:
-    """Refuse what reads differently from country to country."""
+    """Refuse a number whose meaning depends on the country."""
     if isinstance(text, str) and re.fullmatch(r"\d{1,3}(\.\d{3})+", text.strip()):
         digits = text.strip().replace(".", "")
         raise ValueError(f"{text.strip()} is unclear: write {digits}, or fewer decimals")
@@ -33,7 +34,7 @@ def _plain_number(text: object) -> object:
 
 
 class ImaiSettings(ProviderSettings):
-    """What IMAI's API does not tell belongs to the contract: the allowance, the day and time of renewal."""
+    """The terms of the contract, which IMAI's API does not state: allowance, day and time of renewal."""
 
     model_config = SettingsConfigDict(env_prefix="IMAI_")
 
@@ -52,12 +53,12 @@ class ImaiSettings(ProviderSettings):
 
 
 class _Account(Payload):
-    success: bool  # a false one never gets here: `vendor_code` has it
+    success: bool  # always true: `vendor_code` handles false
     credits: Amount
 
 
 class Imai(Provider[ImaiSettings]):
-    """IMAI's credits: what remains comes from the API, the total from the operator."""
+    """IMAI's credits: the API states the remainder, the operator the total."""
 
     label = "IMAI"
     icon = ":material/groups:"
@@ -86,18 +87,19 @@ class Imai(Provider[ImaiSettings]):
     }
 
     def fetch(self, http: "Client") -> Quota:
-        """Ask for the account: `{"success": true, "credits": 7500}`, where `credits` is what remains."""
+        """Fetch the account: `{"success": true, "credits": 7500}`; `credits` is the remainder."""
         settings = self.settings
         answer = http.get(
             f"{settings.api_base_url}/account/info/",
             headers={"authkey": self.key, "Accept": "application/json"},
         )
         account = answer.parse(_Account)
-        renews_at = None
-        if settings.renewal_day is not None:
-            renews_at = next_renewal(datetime.now(UTC), settings.renewal_day, settings.renewal_time)
-        return Quota(remaining=account.credits, total=settings.total_credits, renews_at=renews_at)
+        quota = Quota(remaining=account.credits, total=settings.total_credits)
+        if settings.renewal_day is None:
+            return quota
+        renews_at = next_renewal(datetime.now(UTC), settings.renewal_day, settings.renewal_time)
+        return replace(quota, starts_at=month_before(renews_at, settings.renewal_day), renews_at=renews_at)
 
     def vendor_code(self, document: Mapping[str, Any]) -> str | None:
-        """`{"success": false, "error": "<code>", …}`, with whatever HTTP status."""
+        """Return the code of `{"success": false, "error": "<code>", …}`, with any HTTP status."""
         return str(document.get("error")) if document.get("success") is False else None

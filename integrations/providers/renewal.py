@@ -36,6 +36,18 @@ def next_renewal(now: datetime, day: int, at: time) -> datetime:
     return _renewal(now.year + now.month // DECEMBER, now.month % DECEMBER + 1, day, at)
 
 
+def month_before(renews_at: datetime, day: int) -> datetime:
+    """Return the renewal before a monthly one: when the current period began.
+
+    Args:
+        renews_at: the next renewal.
+        day: of the month; in a shorter month the last day replaces it.
+    """
+    utc = renews_at.astimezone(UTC)
+    year, month = (utc.year, utc.month - 1) if utc.month > 1 else (utc.year - 1, DECEMBER)
+    return _renewal(year, month, day, utc.time())
+
+
 def _renewal(year: int, month: int, day: int, at: time) -> datetime:
     last_day = calendar.monthrange(year, month)[1]
     return datetime(year, month, min(day, last_day), at.hour, at.minute, tzinfo=UTC)

@@ -9,9 +9,9 @@ class Status(StrEnum):
 
     ACTIVE = "active"
     UNAVAILABLE = "unavailable"
-    """It failed for a cause that passes: network, timeout, 5xx, rate limit."""
+    """It failed for a temporary cause: network, timeout, 5xx, rate limit."""
     ERROR = "error"
-    """It failed for a cause that a person must mend."""
+    """It failed for a cause that a person must fix."""
 
 
 class ErrorCode(StrEnum):
@@ -31,16 +31,16 @@ class ErrorCode(StrEnum):
 
     @property
     def status(self) -> Status:
-        """Whether the cause passes by itself or a person must mend it."""
+        """`unavailable` for a temporary cause, `error` if a person must fix it."""
         return Status.UNAVAILABLE if self in _PASSING else Status.ERROR
 
     def sentence(self, *, label: str, key_variable: str, wait: str | None = None) -> str:
-        """The friendly sentence for the browser; it holds nothing of what the provider answered.
+        """Return the sentence for people; it has nothing of the provider's answer.
 
         Args:
             label: the provider's name for people.
             key_variable: the environment variable that holds the provider's key.
-            wait: a relative time such as "in 2 minutes", where the provider named one.
+            wait: a relative time such as "in 2 minutes", if the provider named one.
         """
         return _SENTENCES[self].format(label=label, key=key_variable, wait=wait or "later")
 
@@ -66,13 +66,13 @@ _SENTENCES: Final = {
 
 
 class ProviderError(Exception):
-    """A reading failed. What it says is for the log: never a body, never a header, never the key.
+    """A reading failed. The text is for the log: never a body, never a header, never the key.
 
     Attributes:
         code: which of the closed set.
-        http_status: the status of the answer, or None where there was none.
+        http_status: the status of the answer, or None if there was none.
         vendor_code: the provider's own code for it, or None.
-        retry_after: seconds for which the provider asked to be left alone, or None.
+        retry_after: seconds after which the provider may be called again, or None.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class ProviderError(Exception):
         self.retry_after = retry_after
 
     def __str__(self) -> str:
-        """One line for the log."""
+        """Return the failure as one line for the log."""
         parts = [f"code={self.code}"]
         if self.http_status is not None:
             parts.append(f"http_status={self.http_status}")

@@ -1,25 +1,36 @@
-"""The figures and their rules. Pure: no clock, no network, no settings."""
+"""The quotas of an answer, and the readings that are shown. Pure: no clock, no network, no settings."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import ROUND_HALF_UP, Decimal
-from enum import StrEnum
+from decimal import Decimal
 from typing import Annotated, Any, Final, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
 from integrations.quota.errors import ErrorCode, ProviderError, Status
+from integrations.quota.rules import (
+    NO_FLOORS,
+    Figures,
+    Floors,
+    Level,
+    Period,
+    Thresholds,
+    has_pace,
+    level_of,
+    projected_exhaustion,
+    usage_percentage,
+)
 
 
 def _number(figure: Decimal) -> int | float:
-    """A JSON number that reads as the figure does: 7500, 7499.98."""
+    """Return a figure as a JSON number: 7500, 7499.98."""
     return int(figure) if figure == figure.to_integral_value() else float(figure)
 
 
 def _timestamp(moment: datetime) -> str:
-    """RFC 3339, to the second."""
+    """Return a moment in the form of RFC 3339, to the second."""
     return f"{moment.replace(tzinfo=None).isoformat(timespec='seconds')}Z"
 
 
@@ -59,32 +70,16 @@ Moment = Annotated[
 """A point in time, in UTC. In JSON RFC 3339, to the second."""
 
 
-class Level(StrEnum):
-    """How close to the end a quota is."""
-
-    OK = "ok"
-    WARNING = "warning"
-    CRITICAL = "critical"
-    EXHAUSTED = "exhausted"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Thresholds:
-    """The percentages used from which a quota counts as `warning` and `critical`."""
-
-    warning: Decimal = Decimal(80)
-    critical: Decimal = Decimal(95)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quota:
-    """What one answer of a provider says of one allowance; a figure it does not state stays None.
+    """One allowance as an answer of a provider states it; a figure that is not stated is None.
 
     Attributes:
-        remaining: what is left; below zero where the provider lets an account overdraw.
-        total: the allowance.
+        remaining: what is left; below zero if the account is overdrawn.
+        total: the allowance; 0 if the plan includes nothing.
         used: what has been spent of it.
         unlimited: the plan has no allowance, so nothing can run out.
+        starts_at: when the current period began, if that is known.
         renews_at: when the allowance is filled again.
         unit: what is counted, in the plural: "credits", "searches", "USD", "%".
         name: which allowance, where an account has several: "Searches".
@@ -94,12 +89,13 @@ class Quota:
     total: Decimal | None = None
     used: Decimal | None = None
     unlimited: bool = False
+    starts_at: datetime | None = None
     renews_at: datetime | None = None
     unit: str = "credits"
     name: str | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what no account can hold.
+        """Refuse impossible figures.
 
         Raises:
             ValueError: a figure is not finite, is beyond ±10¹² or has more than 40 decimals; the total or the used
@@ -131,52 +127,9 @@ class FailedQuota:
     error: ProviderError
 
 
-def _complete(quota: Quota) -> tuple[Decimal | None, Decimal | None, Decimal | None]:
-    """Total, remaining and used, where each can be known from the others."""
-    if quota.unlimited:
-        return None, None, quota.used
-    total, remaining, used = quota.total, quota.remaining, quota.used
-    if remaining is None and total is not None and used is not None:
-        remaining = total - used
-    if total is None and remaining is not None and used is not None:
-        total = remaining + used
-    if total is not None and remaining is not None:
-        used = max(total - remaining, Decimal(0))
-    return total, remaining, used
-
-
-_TENTH: Final = Decimal("0.1")
-
-
-def usage_percentage(*, total: Decimal, remaining: Decimal) -> Decimal | None:
-    """The share of the total that is used, in percent with at most one decimal.
-
-    It reaches 100 only when nothing is left and 0 only when nothing is used. None where the total is 0: a share
-    of nothing is not a figure.
-    """
-    if total == 0:
-        return None
-    used = total - remaining
-    if used <= 0:
-        return Decimal(0)
-    percentage = (used * 100 / total).quantize(_TENTH, ROUND_HALF_UP)
-    if remaining > 0:
-        return min(max(percentage, _TENTH), Decimal(100) - _TENTH)
-    return percentage
-
-
-def _level(
-    quota: Quota, remaining: Decimal | None, percentage: Decimal | None, thresholds: Thresholds
-) -> Level | None:
-    if quota.unlimited:
-        return Level.OK
-    if remaining is not None and remaining <= 0:
-        return Level.EXHAUSTED
-    if percentage is None:
-        return None
-    if percentage >= thresholds.critical:
-        return Level.CRITICAL
-    return Level.WARNING if percentage >= thresholds.warning else Level.OK
+def card_name(label: str, quota_name: str | None) -> str:
+    """Return the name of a quota's card: the provider's label, and the quota's name if the account has several."""
+    return f"{label} {quota_name}" if quota_name else label
 
 
 class _Document(BaseModel):
@@ -199,93 +152,128 @@ class UsageError(_Document):
     message: str = Field(description="A sentence for people.")
     retry_after: int | None = Field(
         default=None,
-        description="Seconds until the provider may be asked again; null where it named no time.",
+        description="Seconds until the provider may be called again; null if it named no time.",
     )
 
 
 class Reading(_Document):
     """One reading of one quota: the document's keys, in the document's order."""
 
-    provider: str = Field(description="The provider's name; with the quota's where it has several.")
-    total_quota: Figure | None = Field(default=None, description="The allowance; null when it is unknown.")
+    provider: str = Field(description="The provider's name; with the quota's if it has several.")
+    total_quota: Figure | None = Field(
+        default=None, description="The allowance; 0 if nothing is included; null if unknown."
+    )
     remaining_quota: Figure | None = Field(
-        default=None, description="What is left; negative when overdrawn; null without a reading or a limit."
+        default=None, description="The amount left; negative if overdrawn; null without a reading or a limit."
     )
     used_quota: Figure | None = Field(
-        default=None, description="What is used, at least 0; null when it is unknown."
+        default=None,
+        description="The amount used, at least 0, even above the total if stated; null if unknown.",
     )
     usage_percentage: Figure | None = Field(
         default=None,
-        description="The share used, at most one decimal; over 100 when overdrawn; null if unknown.",
+        description="The share used, at most one decimal; over 100 if overdrawn; null if unknown.",
     )
     status: Status = Field(description="How the last fetch ended.")
     unit: str | None = Field(
         default=None, description="What the figures count; null when it is unknown before the first reading."
     )
-    level: Level | None = Field(
-        default=None, description="How close to the end; null when it cannot be known."
-    )
+    level: Level | None = Field(default=None, description="How close to the end; null if not rated.")
     fetched_at: Moment | None = Field(
         default=None, description="When the figures were read; null without any."
     )
     stale: bool = Field(default=False, description="True when the figures are older than the last fetch.")
+    starts_at: Moment | None = Field(
+        default=None, description="When the current period began; null if unknown."
+    )
     renews_at: Moment | None = Field(
         default=None, description="When the quota is filled again; null if unknown."
+    )
+    projected_exhaustion_at: Moment | None = Field(
+        default=None,
+        description=(
+            "When nothing will be left at the average pace of the period so far; "
+            "null if that is unknown or not before the renewal."
+        ),
     )
     error: UsageError | None = Field(
         default=None, description="Why the last fetch failed; null if it did not."
     )
 
     @classmethod
-    def measured(cls, label: str, quota: Quota, *, at: datetime, thresholds: Thresholds) -> Self:
-        """The reading that a good answer gives.
+    def measured(
+        cls, label: str, quota: Quota, *, at: datetime, thresholds: Thresholds, floors: Floors = NO_FLOORS
+    ) -> Self:
+        """Return the reading of a good answer.
 
         Args:
             label: the provider's name for people.
-            quota: what the answer said.
+            quota: the quota of the answer.
             at: when it was read.
-            thresholds: from which percentages a quota counts as low.
+            thresholds: the percentages from which a quota counts as low.
+            floors: the amounts at which the account's quota counts as low.
         """
-        total, remaining, used = _complete(quota)
-        percentage = None
-        if total is not None and remaining is not None:
-            percentage = usage_percentage(total=total, remaining=remaining)
-        return cls(
-            provider=f"{label} {quota.name}" if quota.name else label,
-            total_quota=total,
-            remaining_quota=remaining,
-            used_quota=used,
-            usage_percentage=percentage,
+        figures = Figures(used=quota.used)
+        if not quota.unlimited:
+            figures = Figures(total=quota.total, remaining=quota.remaining, used=quota.used).completed()
+        found = cls(
+            provider=card_name(label, quota.name),
+            total_quota=figures.total,
+            remaining_quota=figures.remaining,
+            used_quota=figures.used,
+            usage_percentage=usage_percentage(figures),
             status=Status.ACTIVE,
             unit=quota.unit,
-            level=_level(quota, remaining, percentage, thresholds),
+            level=Level.OK if quota.unlimited else level_of(figures, thresholds, floors),
             fetched_at=at,
+            starts_at=quota.starts_at,
             renews_at=quota.renews_at,
+        )
+        if found._period is None:
+            return found
+        return found.model_copy(
+            update={"projected_exhaustion_at": projected_exhaustion(figures, found._period)}
         )
 
     @classmethod
-    def without_figures(cls, label: str, error: UsageError, *, unit: str | None = None) -> Self:
-        """The reading of a provider that has never answered: every figure unknown.
+    def without_figures(cls, name: str, error: UsageError, *, unit: str | None = None) -> Self:
+        """Return the reading of a provider, or a quota, that was never read: every figure is unknown.
 
         Args:
-            label: the provider's name for people.
-            error: why.
-            unit: what its figures would count, where that is known beforehand.
+            name: the card's name.
+            error: the reason.
+            unit: the unit of its figures, if that is known beforehand.
         """
-        return cls(provider=label, status=error.code.status, unit=unit, error=error)
+        return cls(provider=name, status=error.code.status, unit=unit, error=error)
 
     def after_failure(self, error: UsageError) -> Self:
-        """The same figures, marked stale with the reason."""
-        return self.model_copy(update={"status": error.code.status, "stale": True, "error": error})
+        """Return the same reading with the failure; its figures, if any, are stale."""
+        return self.model_copy(
+            update={"status": error.code.status, "stale": self.has_figures, "error": error}
+        )
+
+    @property
+    def _period(self) -> Period | None:
+        if self.starts_at is None or self.renews_at is None or self.fetched_at is None:
+            return None
+        return Period(starts_at=self.starts_at, renews_at=self.renews_at, now=self.fetched_at)
+
+    @property
+    def lasts(self) -> bool:
+        """Whether something will be left at the renewal, at the average pace of the period so far."""
+        figures = Figures(total=self.total_quota, remaining=self.remaining_quota, used=self.used_quota)
+        if self._period is None or self.projected_exhaustion_at is not None:
+            return False
+        return has_pace(figures, self._period)
 
     @property
     def has_figures(self) -> bool:
-        """Whether there is anything to show: a reading was taken, now or earlier."""
+        """Whether a reading was taken, now or earlier."""
         return self.fetched_at is not None
 
     @property
     def unlimited(self) -> bool:
-        """Whether the plan has no limit: all is well and there is no remainder to speak of."""
+        """Whether the plan has no limit: the level is `ok` without a remainder."""
         return self.level is Level.OK and self.remaining_quota is None
 
 
@@ -296,12 +284,12 @@ class UsageReport(_Document):
 
     @property
     def all_active(self) -> bool:
-        """Whether every provider answered the last time it was asked."""
+        """Whether every reading's last fetch succeeded."""
         return all(reading.status is Status.ACTIVE for reading in self.integrations)
 
 
 def usage_schema() -> dict[str, Any]:
-    """The JSON Schema (2020-12) of the document: what is always there, and room for fields that may be added."""
+    """Return the JSON Schema (2020-12) of the document; all fields are required, and others are allowed."""
     schema = UsageReport.model_json_schema(mode="serialization")
     for described in (schema, *schema["$defs"].values()):
         described.pop("additionalProperties", None)

@@ -1,4 +1,4 @@
-"""The words on a card, from a reading. Pure: no Streamlit, no clock of its own."""
+"""The words for a reading, on a card and in a terminal. Pure: no Streamlit, no clock."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,26 +10,28 @@ from typing import Final, Literal
 import humanize
 
 from integrations.quota.errors import ErrorCode, Status
-from integrations.quota.models import Level, Reading
+from integrations.quota.models import Reading
+from integrations.quota.rules import Level
 
 Color = Literal["green", "orange", "red", "gray"]
 Tone = Literal["ok", "warning", "critical", "stale"]
-"""What a bar is coloured by."""
+"""What determines the color of a bar."""
 
 _JUST_NOW: Final = timedelta(minutes=1)
+_DAY: Final = timedelta(days=1)
 _SIGNS: Final = {
     "USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥", "CNY": "CN¥", "INR": "₹", "KRW": "₩", "BRL": "R$",
     "AUD": "A$", "CAD": "CA$", "NZD": "NZ$", "HKD": "HK$", "TWD": "NT$", "MXN": "MX$", "ILS": "₪",
     "VND": "₫", "PHP": "₱", "UAH": "₴", "NGN": "₦",
 }  # fmt: skip
-"""Signs of currencies (ISO 4217) that are written before the figure; a code without one stays behind it."""
+"""Signs of currencies (ISO 4217), written before the figure; other codes follow it."""
 _WITHOUT_CENTS: Final = frozenset({"JPY", "KRW", "VND"})
 _CENTS: Final = Decimal("0.01")
 
 
 @dataclass(frozen=True, slots=True)
 class Badge:
-    """A state in a word, an icon and a colour; never by colour alone."""
+    """A state as a word, an icon and a color; never by color alone."""
 
     word: str
     icon: str
@@ -37,7 +39,7 @@ class Badge:
 
 
 REFRESHING: Final = Badge("Refreshing …", ":material/hourglass_top:", "gray")
-"""While a person waits for a new reading."""
+"""Shown while a new reading is fetched."""
 
 _NOT_CONFIGURED: Final = Badge("Not configured", ":material/settings:", "gray")
 _FAILED: Final = {
@@ -45,7 +47,7 @@ _FAILED: Final = {
     Status.ERROR: Badge("Error", ":material/error:", "red"),
 }
 ACTIVE: Final = Badge("Active", ":material/check_circle:", "green")
-"""Nothing to do: figures were read, and enough is left."""
+"""Figures were read, and nothing needs to be done."""
 
 _LEVELS: Final = {
     Level.OK: ACTIVE,
@@ -58,11 +60,11 @@ _LEVELS: Final = {
 _URGENCY: Final = (
     "Exhausted", "Almost exhausted", "Error", "Unavailable", "Not configured", "Low", "Active",
 )  # fmt: skip
-"""The badges' words, the one that needs a person first at the front."""
+"""The badges' words, the most urgent first."""
 
 
 def badge(reading: Reading) -> Badge:
-    """The state of a reading: a failure before the level, since it casts doubt on the figures."""
+    """Return the state of a reading: a failure before the level, as the figures may be out of date."""
     if reading.error is not None and reading.error.code is ErrorCode.NOT_CONFIGURED:
         return _NOT_CONFIGURED
     if reading.status is not Status.ACTIVE:
@@ -71,7 +73,7 @@ def badge(reading: Reading) -> Badge:
 
 
 def by_urgency(readings: Iterable[Reading]) -> list[tuple[Badge, list[Reading]]]:
-    """The readings by their state, the most urgent state first; within a state in the order of the cards."""
+    """Return the readings by state, the most urgent state first; within a state in the given order."""
     groups: dict[Badge, list[Reading]] = {}
     for reading in readings:
         groups.setdefault(badge(reading), []).append(reading)
@@ -79,7 +81,7 @@ def by_urgency(readings: Iterable[Reading]) -> list[tuple[Badge, list[Reading]]]
 
 
 def tone(reading: Reading) -> Tone:
-    """How the bar is coloured: by the level, and as stale where the figures are older than the last attempt."""
+    """Return the tone of the bar: the level's, or `stale` if the last attempt failed."""
     if reading.stale:
         return "stale"
     if reading.level in {Level.CRITICAL, Level.EXHAUSTED}:
@@ -88,14 +90,14 @@ def tone(reading: Reading) -> Tone:
 
 
 def amount(figure: Decimal) -> str:
-    """Grouped, with decimals only where there are any: 7,500 and 7,499.98."""
+    """Return a figure with grouped digits, and decimals only if it has any: 7,500 and 7,499.98."""
     if figure == figure.to_integral_value():
         return f"{int(figure):,}"
     return f"{figure.normalize():,f}"
 
 
 def figure_and_unit(figure: Decimal, unit: str | None) -> tuple[str, str]:
-    """A figure as people write it, and the unit where it stands apart: 7,500 and credits; $74.75 and nothing."""
+    """Return a figure and its unit; the unit is empty if the figure includes it: 7,500 and credits, but $74.75."""
     sign = _SIGNS.get(unit or "")
     if sign is not None and unit is not None:
         return f"{'-' if figure < 0 else ''}{sign}{_money(abs(figure), unit)}", ""
@@ -103,7 +105,7 @@ def figure_and_unit(figure: Decimal, unit: str | None) -> tuple[str, str]:
 
 
 def _money(figure: Decimal, unit: str) -> str:
-    """With two decimals at least, and more where the figure has more: nothing is rounded away."""
+    """Return a figure with two decimals or more, never rounded."""
     if unit in _WITHOUT_CENTS or figure != figure.quantize(_CENTS):
         return amount(figure)
     return f"{figure:,.2f}"
@@ -114,21 +116,23 @@ def _quantity(figure: Decimal, unit: str | None) -> str:
 
 
 def remaining(reading: Reading) -> str:
-    """The first line of a card with figures."""
+    """Return the remaining amount as a line."""
     if reading.remaining_quota is None:
         return "No limit" if reading.unlimited else "Remaining: unknown"
     return f"Remaining: {_quantity(reading.remaining_quota, reading.unit)}"
 
 
 def used(reading: Reading, *, total_hint: str | None) -> str | None:
-    """What is used of what, or why that is unknown.
+    """Return the used amount and the total, or why they are unknown.
 
     Args:
         reading: with figures.
-        total_hint: the setting that would tell the total, where the provider has one.
+        total_hint: the setting that would state the total, if the provider has one.
     """
-    if reading.total_quota is not None and reading.used_quota is not None:
-        figure, _ = figure_and_unit(reading.used_quota, reading.unit)
+    if reading.total_quota is not None:
+        figure = (
+            "unknown" if reading.used_quota is None else figure_and_unit(reading.used_quota, reading.unit)[0]
+        )
         return f"Used: {figure} / {_quantity(reading.total_quota, reading.unit)}"
     if reading.used_quota is not None:
         return f"Used: {_quantity(reading.used_quota, reading.unit)}"
@@ -138,23 +142,23 @@ def used(reading: Reading, *, total_hint: str | None) -> str | None:
 
 
 def percentage(figure: Decimal) -> str:
-    """25%, 99.9%."""
+    """Return a percentage with its sign: 25%, 99.9%."""
     return f"{amount(figure)}%"
 
 
-def note(reading: Reading) -> str | None:
-    """What a balance above the allowance, or below nothing, means."""
-    if reading.total_quota is None or reading.remaining_quota is None:
+def balance_note(reading: Reading) -> str | None:
+    """Return the meaning of a balance above the allowance, or below zero."""
+    if reading.remaining_quota is None:
         return None
-    if reading.remaining_quota > reading.total_quota:
-        return "The balance is above the plan's allowance, by a top-up or a rollover."
     if reading.remaining_quota < 0:
         return "The account is overdrawn: more was used than the plan allows."
+    if reading.total_quota is not None and reading.remaining_quota > reading.total_quota:
+        return "More is left than the plan's allowance."
     return None
 
 
 def _rounded(wait: timedelta) -> timedelta:
-    """To the nearest day, hour or minute, of which humanize would cut off what is over: 3 days 20 hours are 4 days."""
+    """Round to the nearest day, hour or minute: 3 days 20 hours are 4 days, of which humanize would make 3."""
     for unit in (timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)):
         if wait >= unit:
             return round(wait / unit) * unit
@@ -162,7 +166,7 @@ def _rounded(wait: timedelta) -> timedelta:
 
 
 def _in_words(time: timedelta) -> str:
-    """Up to a year in days: humanize would call 16 days a month."""
+    """Return a time in words, in days up to a year: humanize would call 16 days a month."""
     return humanize.naturaldelta(time, months=False)
 
 
@@ -171,7 +175,7 @@ def _clock_time(moment: datetime) -> str:
 
 
 def _in_zone(utc: datetime, zone: tzinfo | None) -> datetime | None:
-    """None without a zone, and where it is past the calendar's last day there: 9999 may stand for never."""
+    """Return a time in a zone; None without a zone, or if it is past the calendar's end there (9999 may mean never)."""
     try:
         return utc.astimezone(zone) if zone is not None else None
     except OverflowError:
@@ -179,7 +183,7 @@ def _in_zone(utc: datetime, zone: tzinfo | None) -> datetime | None:
 
 
 def renewal(renews_at: datetime, *, now: datetime, zone: tzinfo | None) -> str:
-    """When the quota is filled again: in UTC, from now, and in the viewer's zone where that differs."""
+    """Return when the quota is filled again: in UTC, from now, and in the viewer's zone if that differs."""
     utc = renews_at.astimezone(UTC)
     if utc <= now:
         return f"Was to renew {_clock_time(utc)} UTC; this reading is older"
@@ -192,56 +196,47 @@ def renewal(renews_at: datetime, *, now: datetime, zone: tzinfo | None) -> str:
 
 
 def ago(moment: datetime, *, now: datetime) -> str:
-    """In words: just now, 3 minutes ago. Never smaller later than it was earlier."""
+    """Return an age in words: just now, 3 minutes ago. Rounds down, so that the age never shrinks."""
     age = now - moment
     return "just now" if age < _JUST_NOW else f"{_in_words(age)} ago"
 
 
-def announcement(reading: Reading) -> str:
-    """What a refresh brought, in a few words: the card has the rest."""
-    return f"{reading.provider}: {'a new reading' if reading.error is None else 'no new reading'}."
+def projection(reading: Reading, *, now: datetime) -> str | None:
+    """Return whether the quota lasts until its renewal at the average pace so far; None if unknown or out of date.
 
-
-def nothing_asked(reading: Reading, *, now: datetime) -> str:
-    """What a click brought that asked nobody, so soon after the last time: how old the reading is."""
-    age = freshness(reading, now=now)
-    return (
-        announcement(reading)
-        if age is None or reading.error is not None
-        else f"{reading.provider}: {age.lower()}."
-    )
-
-
-def summary(readings: Iterable[Reading], *, not_asked: Iterable[str] = ()) -> str:
-    """What a refresh of everything brought: who has no new reading, by name.
-
-    Args:
-        readings: of those who were asked.
-        not_asked: the names of the others.
+    It is a projection from one reading: the share used against the share of the period that is over.
     """
-    without = [reading.provider for reading in readings if reading.error is not None]
-    without += not_asked
-    return f"No new reading: {', '.join(without)}." if without else "All integrations: new readings."
+    if reading.renews_at is None or reading.renews_at <= now:
+        return None
+    if reading.lasts:
+        return "Lasts until it renews at this pace"
+    runs_out = reading.projected_exhaustion_at
+    if runs_out is None or runs_out <= now:
+        return None
+    wait = runs_out - now
+    when = f"about {runs_out.day} {runs_out:%b}" if wait >= _DAY else f"in about {_in_words(_rounded(wait))}"
+    gap = _in_words(_rounded(reading.renews_at - runs_out))
+    return f"At this pace it runs out {when}, {gap} before it renews"
 
 
 def freshness(reading: Reading, *, now: datetime) -> str | None:
-    """How old the figures are, or None without figures."""
+    """Return the age of the figures; None without figures."""
     if reading.fetched_at is None:
         return None
     age = ago(reading.fetched_at, now=now)
     return f"Last good reading {age}" if reading.stale else f"Updated {age}"
 
 
-def rest(until: datetime, *, now: datetime) -> str:
-    """That the provider is asked only so often; rounded up, since who clicks after it must not be too early."""
+def next_refresh_note(until: datetime, *, now: datetime) -> str:
+    """Return when the provider may be called again, rounded up so that a click after it is not too early."""
     wait = max(until - now, timedelta(seconds=1))
     units = (timedelta(days=1), timedelta(hours=1))
     unit = next((unit for unit in units if wait > unit), timedelta(minutes=1))
     return f"May be asked again in {_in_words(ceil(wait / unit) * unit)}."
 
 
-def pause(reading: Reading) -> str | None:
-    """That the provider named a time before which it is not asked; a rate limit's sentence says it already."""
+def retry_after_note(reading: Reading) -> str | None:
+    """Return the pause that the provider asked for; None if the error's message has it, as a rate limit's does."""
     error = reading.error
     if error is None or not error.retry_after or error.code is ErrorCode.RATE_LIMITED:
         return None

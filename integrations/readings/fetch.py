@@ -6,7 +6,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from math import ceil
@@ -19,7 +19,8 @@ from integrations.background import in_thread
 from integrations.providers.base import Provider
 from integrations.providers.imai import Imai
 from integrations.quota.errors import ErrorCode, ProviderError
-from integrations.quota.models import Quota, Reading, Thresholds, UsageError, UsageReport
+from integrations.quota.models import FailedQuota, Quota, Reading, UsageError, UsageReport, card_name
+from integrations.quota.rules import Thresholds
 from integrations.readings import traffic
 from integrations.settings import panel_settings
 from integrations.transport.response import MAX_RETRY_AFTER_SECONDS
@@ -63,11 +64,20 @@ def _rounded_up(seconds: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The result of one fetch: readings, or a failure and no readings."""
+    """The result of one fetch: readings, some perhaps of quotas that failed; or a failure and no readings."""
 
     at: datetime
     readings: Readings = ()
     failure: Failure | None = None
+
+    def with_last_good(self, before: "Outcome | None") -> "Outcome":
+        """Return this outcome with the last good reading of each quota that could not be read."""
+        good = {} if before is None else {reading.provider: reading for reading in before.readings}
+        readings = (
+            reading if reading.error is None else good.get(reading.provider, reading)
+            for reading in self.readings
+        )
+        return replace(self, readings=tuple(readings))
 
     def repeatable_at(self, pause: timedelta) -> datetime:
         """Return when the provider may be called again: after this pause and after the time it named itself."""
@@ -78,36 +88,44 @@ class Outcome:
 
 def fetch(provider: Provider[Any]) -> Outcome:
     """Fetch once, and log the start, a change or the end of an outage. Never raises."""
-    outcome, description = fetch_and_describe(provider)
-    if outcome.failure is None or description is None:
-        outages.end(provider.label, outcome.at)
-    else:
-        outages.report(provider.label, outcome.failure.code, description)
+    outcome, errors = fetch_with_errors(provider)
+    outages.end_all(provider.label, outcome)
+    for name, error in errors.items():
+        outages.report(name, error.code, describe(provider, error))
     return outcome
 
 
-def fetch_and_describe(provider: Provider[Any]) -> tuple[Outcome, str | None]:
-    """Fetch once; return the outcome and, if it failed, a description for the operator.
+def fetch_with_errors(provider: Provider[Any]) -> tuple[Outcome, dict[str, ProviderError]]:
+    """Fetch once; return the outcome, and the errors by the name of the provider or quota that failed.
 
     Never raises, and takes at most `PANEL_DEADLINE_SECONDS`.
     """
     try:
         quotas = fetch_quotas(provider)
         now = datetime.now(UTC)
-        settings = panel_settings()
-        thresholds = Thresholds(warning=settings.warning_percent, critical=settings.critical_percent)
-        readings = tuple(
-            Reading.measured(provider.label, quota, at=now, thresholds=thresholds) for quota in quotas
-        )
+        readings = tuple(reading_of(provider, quota, at=now) for quota in quotas)
     except ProviderError as error:
-        failure, description = error, describe(provider, error)
+        failure = error
     except Exception as error:  # noqa: BLE001 - a defect in one provider must not affect the others
-        failure = ProviderError(ErrorCode.INVALID_RESPONSE)
-        description = f"code={failure.code} ({_crash_site(error)})"
+        failure = ProviderError(ErrorCode.INVALID_RESPONSE, _crash_site(error))
     else:
-        return Outcome(now, readings), None
+        failed = (quota for quota in quotas if isinstance(quota, FailedQuota))
+        return Outcome(now, readings), {card_name(provider.label, one.name): one.error for one in failed}
     now = datetime.now(UTC)
-    return Outcome(now, failure=Failure(failure.code, _retry_at(failure, now))), description
+    outcome = Outcome(now, failure=Failure(failure.code, _retry_at(failure, now)))
+    return outcome, {provider.label: failure}
+
+
+def reading_of(provider: Provider[Any], quota: Quota | FailedQuota, *, at: datetime) -> Reading:
+    """Return the reading of a quota that was read at this time, or that could not be read."""
+    if isinstance(quota, FailedQuota):
+        error = Failure(quota.error.code).to_error(provider, now=at)
+        name = card_name(provider.label, quota.name)
+        return Reading.without_figures(name, error, unit=quota.unit or provider.unit)
+    settings = panel_settings()
+    thresholds = Thresholds(warning=settings.warning_percent, critical=settings.critical_percent)
+    floors = provider.floors_of(quota.name)
+    return Reading.measured(provider.label, quota, at=at, thresholds=thresholds, floors=floors)
 
 
 def describe(provider: Provider[Any], error: ProviderError) -> str:
@@ -146,20 +164,22 @@ def within_deadline(provider: Provider[Any], call: "Callable[[Client], Result]")
         traffic.add(provider.label, requests=http.requests, seconds=time.monotonic() - began)
 
 
-def fetch_quotas(provider: Provider[Any]) -> tuple[Quota, ...]:
-    """Fetch a provider's quotas now.
+def fetch_quotas(provider: Provider[Any]) -> tuple[Quota | FailedQuota, ...]:
+    """Fetch a provider's quotas now; at least one of them could be read.
 
     Raises:
-        ProviderError: it failed or timed out.
+        ProviderError: it failed or timed out, or none of its quotas could be read.
     """
     return within_deadline(provider, lambda http: _checked(provider.fetch(http)))
 
 
-def _checked(fetched: object) -> tuple[Quota, ...]:
+def _checked(fetched: object) -> tuple[Quota | FailedQuota, ...]:
     """Return a provider's result, of whatever type it is, as quotas."""
     quotas = fetched if isinstance(fetched, list | tuple) else (fetched,)
-    if not quotas or not all(isinstance(quota, Quota) for quota in quotas):
+    if not quotas or not all(isinstance(quota, Quota | FailedQuota) for quota in quotas):
         raise ProviderError(ErrorCode.INVALID_RESPONSE, "the provider returned no quota")
+    if all(isinstance(quota, FailedQuota) for quota in quotas):
+        raise quotas[0].error
     return tuple(quotas)
 
 
@@ -176,7 +196,7 @@ class _Outage:
 
 
 class Outages:
-    """Logs the start of an outage, each new kind of failure during it, and its end."""
+    """Logs the start of an outage of a provider or quota, each new kind of failure during it, and its end."""
 
     def __init__(self) -> None:
         self._by_label: dict[str, _Outage] = {}
@@ -191,8 +211,15 @@ class Outages:
             outage.logged.add(code)
         log.warning("%s: no reading: %s", label, description)
 
-    def end(self, label: str, at: datetime) -> None:
-        """End an outage that began before a reading was taken at this time, here or in another process."""
+    def end_all(self, label: str, outcome: Outcome) -> None:
+        """End the outages of a provider and its quotas that began before this outcome, here or in another process."""
+        if outcome.failure is not None:
+            return
+        failed = {reading.provider for reading in outcome.readings if reading.error is not None}
+        for name in {label, *(reading.provider for reading in outcome.readings)} - failed:
+            self._end(name, outcome.at)
+
+    def _end(self, label: str, at: datetime) -> None:
         with self._lock:
             outage = self._by_label.get(label)
             if outage is None or at < outage.since:
@@ -210,9 +237,10 @@ outages: Final = Outages()
 
 
 def visible_readings(provider: Provider[Any], last: Outcome, last_good: Outcome | None = None) -> Readings:
-    """Return what to show: the last readings, the last good ones with the failure, or the failure alone."""
+    """Return the last readings; for a provider or quota that failed the last good ones with the failure, if any."""
     if last.failure is None:
-        return last.readings
+        shown = zip(last.readings, last.with_last_good(last_good).readings, strict=True)
+        return tuple(good if one.error is None else good.after_failure(one.error) for one, good in shown)
     error = last.failure.to_error(provider, now=datetime.now(UTC))
     if last_good is None:
         return (Reading.without_figures(provider.label, error, unit=provider.unit),)

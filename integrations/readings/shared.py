@@ -50,7 +50,7 @@ class Record:
         identity: of the account that was read: a record of other keys, totals or thresholds is not shown.
         number: of the fetch; increases from fetch to fetch, whichever process made it.
         last: what the last fetch gave.
-        last_good: what the last good fetch gave, perhaps the same.
+        last_good: the last good readings: the last fetch's, and earlier ones of quotas that failed in it.
         next_fetch_at: before this moment nothing but a click starts the next fetch.
     """
 
@@ -198,10 +198,11 @@ class CachedReadings:
 
     def _next_record(self, outcome: Outcome) -> Record:
         number = max(time.time_ns(), self._newest.number + 1 if self._newest else 1)
+        last_good = self.record.last_good if self.record else None
         if outcome.failure is None:
             ttl = timedelta(seconds=panel_settings().cache_ttl_seconds)
-            return Record(self.identity, number, outcome, outcome, self._repeatable_at(outcome, ttl))
-        last_good = self.record.last_good if self.record else None
+            good = outcome.with_last_good(last_good)
+            return Record(self.identity, number, outcome, good, self._repeatable_at(outcome, ttl))
         return Record(self.identity, number, outcome, last_good, self._repeatable_at(outcome, FAILURE_TTL))
 
     def _repeatable_at(self, outcome: Outcome, pause: timedelta) -> datetime:
@@ -223,8 +224,7 @@ class CachedReadings:
         known = self.record
         if known is None or (known.number, record.next_fetch_at) <= (record.number, known.next_fetch_at):
             self._newest = record
-            if record.last.failure is None:
-                fetch.outages.end(self.provider.label, record.last.at)
+            fetch.outages.end_all(self.provider.label, record.last)
 
     def _save(self, record: Record) -> None:
         self._keep_newer(record)

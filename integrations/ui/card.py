@@ -97,9 +97,9 @@ def _remaining(reading: Reading) -> str:
 
 def _small_print(reading: Reading, refresh_allowed_at: datetime | None, now: datetime, zone: Zone) -> str:
     """Return the last line, as Markdown."""
-    parts = [words.note(reading), words.pause(reading)]
+    parts = [words.balance_note(reading), words.retry_after_note(reading)]
     if refresh_allowed_at is not None:
-        parts.append(words.rest(refresh_allowed_at, now=now))
+        parts.append(words.next_refresh_note(refresh_allowed_at, now=now))
     if reading.renews_at is not None:
         parts.append(words.renewal(reading.renews_at, now=now, zone=zone))
     texts = [escape(part.removesuffix(".")) for part in parts if part is not None]

@@ -1,10 +1,11 @@
-"""`GET /metrics`: the same readings as the page, for Prometheus; and what the panel itself is doing."""
+"""`GET /metrics`: the same readings as the page, for Prometheus; and the activity of the panel itself."""
 
 import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
@@ -35,10 +36,10 @@ _WEIGHT: Final = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?")
 
 
 class MetricsEndpoint(HTTPEndpoint):
-    """Gives every figure to a machine with a token; a person's cookie is not looked at."""
+    """Serves every figure to a machine with a token; a cookie is ignored."""
 
     async def get(self, request: Request) -> Response:
-        """200 with the metrics, also of failed providers; 401, 403, 429 or 503 without."""
+        """Return 200 with the metrics, also of failed providers; 401, 403, 429 or 503 without."""
         found = await anyio.to_thread.run_sync(authenticate_token, request) or Denial.SIGNED_OUT
         if isinstance(found, Denial):
             return problems.denied(found)
@@ -60,7 +61,7 @@ def _wants_openmetrics(accept: str) -> bool:
 
 
 def _weight(accept: str, media_type: str) -> float:
-    """How much a client wants a media type (RFC 9110, 12.4.2); 0: not at all, not named, or no telling."""
+    """Return the weight of a media type (RFC 9110, 12.4.2); 0 if it is refused, not named or not readable."""
     found = [0.0]
     for entry in accept.lower().replace(" ", "").split(","):
         name, *parameters = entry.split(";")
@@ -71,7 +72,7 @@ def _weight(accept: str, media_type: str) -> float:
 
 
 def _exposition(openmetrics: bool) -> tuple[bytes, str]:  # noqa: FBT001 - handed on by run_sync
-    """All metrics as text, and its media type."""
+    """Return all metrics as text, and its media type."""
     import prometheus_client  # noqa: PLC0415 - the start does not wait for it
     from prometheus_client.openmetrics import exposition  # noqa: PLC0415
 
@@ -93,15 +94,19 @@ class _Figure:
 _ACCOUNT: Final = ("integration",)
 _QUOTA: Final = ("integration", "quota", "unit")
 _PROCESS: Final = "process"
-"""Keeps apart what each of several processes behind one port counted: mixed, they look like a counter's resets."""
+"""The label of the process that counted: counters of several processes, mixed, would look like resets."""
 
 
 def _ratio(reading: Reading) -> Decimal | None:
     return None if reading.usage_percentage is None else reading.usage_percentage / 100
 
 
-def _renewal(reading: Reading) -> float | None:
-    return None if reading.renews_at is None else reading.renews_at.timestamp()
+def _severity(reading: Reading) -> float | None:
+    return None if reading.level is None else float(reading.level.severity)
+
+
+def _timestamp(moment: datetime | None) -> float | None:
+    return None if moment is None else moment.timestamp()
 
 
 _FIGURES: Final = (
@@ -109,20 +114,30 @@ _FIGURES: Final = (
         "integration_quota_remaining", "What is left; below 0 when overdrawn.", lambda r: r.remaining_quota
     ),
     _Figure("integration_quota_used", "What is used.", lambda r: r.used_quota),
-    _Figure("integration_quota_used_ratio", "The share used; 1 or more only when nothing is left.", _ratio),
-    _Figure("integration_renews_timestamp_seconds", "When the quota is filled again.", _renewal),
+    _Figure("integration_quota_used_ratio", "The share used; 1 or more only if nothing is left.", _ratio),
+    _Figure("integration_quota_level", "0 ok, 1 warning, 2 critical, 3 exhausted.", _severity),
+    _Figure(
+        "integration_renews_timestamp_seconds",
+        "When the quota is filled again.",
+        lambda r: _timestamp(r.renews_at),
+    ),
+    _Figure(
+        "integration_projected_exhaustion_timestamp_seconds",
+        "When nothing will be left at the average pace so far, if before the renewal.",
+        lambda r: _timestamp(r.projected_exhaustion_at),
+    ),
 )
 
 
 class _Collector:
-    """Metrics of the readings as they are now. What is unknown is left out: never 0, never NaN."""
+    """Metrics of the current readings. An unknown figure is absent: never 0, never NaN."""
 
     def collect(self) -> "Iterator[Metric]":
-        """Every metric family."""
+        """Yield every metric family."""
         from prometheus_client.core import GaugeMetricFamily, UnknownMetricFamily  # noqa: PLC0415
 
         readings = [(provider, shared.of(provider).readings) for provider in accounts.current()]
-        # A total is a gauge, but linters take every name that ends in _total for a counter's: its type is left open.
+        # A total is a gauge, but linters expect a counter if the name ends in _total: the type stays unknown.
         totals = UnknownMetricFamily("integration_quota_total", "The allowance.", labels=_QUOTA)
         _add(totals, readings, lambda reading: reading.total_quota)
         yield totals
@@ -175,7 +190,7 @@ def _panel() -> "Iterator[Metric]":
         SummaryMetricFamily,
     )
 
-    with suppress(StateError):  # unknown is left out
+    with suppress(StateError):  # an unknown number is left out
         sessions = len(auth().sessions.all())
         yield GaugeMetricFamily("integration_panel_sessions", "Signed-in sessions.", value=sessions)
     process = str(os.getpid())

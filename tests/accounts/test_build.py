@@ -11,6 +11,7 @@ from integrations.accounts.build import load
 from integrations.files.yaml_model import DefectsError
 from integrations.providers.declared.provider import DeclaredProvider
 from integrations.providers.imai import Imai
+from integrations.quota.rules import Floors
 
 KEY = "sk-live-abc123"
 
@@ -105,6 +106,33 @@ accounts:
     assert stability.account.terms[None].total == Decimal(100)
 
 
+def test_floors_a_note_and_a_console_are_the_accounts(tmp_path: Path) -> None:
+    """Floors are plain or by quota, as a total is; the account's console goes before the definition's."""
+    text = """
+accounts:
+  - {service: acme, low: 10.5, critical: 3, note: Marketing's card, console: "https://acme.example/mine"}
+  - {service: acme, name: B, key: B_API_KEY}
+  - {service: modash, low: {Credits: 100}, critical: {Raw requests: 5}}
+  - {service: imai, low: 500, note: Ask finance}
+"""
+    own = ACME.replace("label: Acme", "label: Acme\n    console: https://acme.example/billing")
+    acme, other, modash, imai = load(file(tmp_path, text + own))
+    assert acme.floors == {None: Floors(low=Decimal("10.5"), critical=Decimal(3))}
+    assert (acme.note, acme.console) == ("Marketing's card", "https://acme.example/mine")
+    assert (other.floors, other.note, other.console) == ({}, None, "https://acme.example/billing")
+    assert modash.floors_of("Credits") == Floors(low=Decimal(100))
+    assert modash.floors_of("Raw requests") == Floors(critical=Decimal(5))
+    assert imai.floors_of(None) == Floors(low=Decimal(500))
+    assert (imai.note, imai.console) == ("Ask finance", None)
+
+
+def test_readings_of_other_floors_are_not_shown(tmp_path: Path) -> None:
+    """Floors are part of the account's identity, as its total is; a note is not."""
+    texts = ("low: 5", "low: 6", "low: 6, note: Ours")
+    loaded = [load(file(tmp_path, f"accounts: [{{service: imai, {text}}}]"))[0] for text in texts]
+    assert loaded[0].identity != loaded[1].identity == loaded[2].identity
+
+
 def test_a_total_of_an_element_of_a_list_is_by_the_name_that_the_answer_gives(tmp_path: Path) -> None:
     """Its names are not known before; any may be stated."""
     each = ACME.replace("{unit: USD, used: data.used, total: data.limit}", EACH)
@@ -127,8 +155,8 @@ DEFECTS = {
     "a key twice": ("2: the key 'service' stands twice", "accounts:\n  - {service: a, service: b}"),
     "unknown key": (
         (
-            "2: accounts[0].nmae: unknown key: expected one of service, name, key, values, total, renewal_day, "
-            "renewal_time, allow_http (did you mean name?)"
+            "2: accounts[0].nmae: unknown key: expected one of service, name, key, values, total, low, critical, "
+            "renewal_day, renewal_time, allow_http, note, console (did you mean name?)"
         ),
         "accounts:\n  - {service: imai, nmae: x}",
     ),
@@ -227,8 +255,47 @@ DEFECTS = {
         "2: accounts[0].renewal_time: expected a time in UTC, as HH:MM",
         "accounts:\n  - {service: stability, renewal_day: 1, renewal_time: noon}",
     ),
+    "a floor of nothing": (
+        "2: accounts[0].low: expected a positive number up to 10^12",
+        "accounts:\n  - {service: deepseek, low: 0}",
+    ),
+    "a critical floor above the low one": (
+        "4: accounts[0].critical: expected a number below low",
+        "accounts:\n  - service: stability\n    low: 3\n    critical: 3.0",
+    ),
+    "a critical floor above the low one of IMAI": (
+        "2: accounts[0].critical: expected a number below low",
+        "accounts:\n  - {service: imai, low: 3, critical: 10}",
+    ),
+    "one floor for two quotas": (
+        "2: accounts[0].low: expected a mapping by quota: {Credits: …, Raw requests: …}",
+        "accounts:\n  - {service: modash, low: 5}",
+    ),
+    "a floor of an unknown quota": (
+        "2: accounts[0].critical.Credit: unknown quota: expected Credits: …, Raw requests: …",
+        "accounts:\n  - {service: modash, critical: {Credit: 5}}",
+    ),
+    "a floor of an unknown quota of IMAI": (
+        "2: accounts[0].low.Credits: unknown quota: expected a plain value, as there is one quota",
+        "accounts:\n  - {service: imai, low: {Credits: 5}}",
+    ),
+    "a note of two lines": (
+        "2: accounts[0].note: expected a sentence of one line",
+        'accounts:\n  - {service: deepl, note: "a\\nb"}',
+    ),
+    "a note without a word": (
+        "2: accounts[0].note: expected a sentence such as whose account it is, up to 300 characters",
+        'accounts:\n  - {service: deepl, note: ""}',
+    ),
+    "a console without TLS": (
+        "2: accounts[0].console: expected the address of the page where a person tops up, https",
+        "accounts:\n  - {service: deepl, console: http://deepl.com/}",
+    ),
     "a key for IMAI": (
-        "2: accounts[0].key: expected only service and name here: imai is set by environment variables",
+        (
+            "2: accounts[0].key: expected only service, name, low, critical, note, console here: imai is set by "
+            "environment variables"
+        ),
         "accounts:\n  - {service: imai, key: IMAI_2}",
     ),
     "a name without a letter": (

@@ -48,12 +48,31 @@ def test_list_shows_the_accounts_with_their_keys_and_the_catalogue(
     assert KEY not in result.output
 
 
+def test_list_has_the_floors(providers_file: Path) -> None:
+    """Of each quota that has any."""
+    providers_file.write_text(
+        "accounts: [{service: imai},"
+        " {service: modash, low: {Credits: 1500}, critical: {Credits: 3, Raw requests: 0.5}}]"
+    )
+    imai, modash = run("list").stdout.splitlines()[1:3]
+    assert modash.endswith("Credits: low 1,500, critical 3; Raw requests: critical 0.5")
+    assert imai.endswith("none")
+
+
 def test_list_as_json(providers_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same, for scripts."""
-    providers_file.write_text("accounts: [{service: deepl}]")
-    monkeypatch.setenv("DEEPL_API_KEY", KEY)
+    providers_file.write_text("accounts: [{service: imai, low: 10, critical: 2.5, note: Ours}]")
+    monkeypatch.setenv("IMAI_API_KEY", KEY)
     document = json.loads(run("list", "--json").stdout)
-    assert document["accounts"] == [{"label": "DeepL", "keys": [{"variable": "DEEPL_API_KEY", "set": True}]}]
+    assert document["accounts"] == [
+        {
+            "label": "IMAI",
+            "keys": [{"variable": "IMAI_API_KEY", "set": True}],
+            "floors": [{"quota": None, "low": 10, "critical": 2.5}],
+            "note": "Ours",
+            "console": None,
+        }
+    ]
     twilio = next(service for service in document["services"] if service["name"] == "twilio")
     assert twilio["values"] == ["account_sid"]
     assert set(twilio) == {"name", "label", "keys", "values", "checked", "note"}

@@ -15,7 +15,8 @@ from integrations.cli import nagios
 from integrations.cli.main import main
 from integrations.demo.server import Simulator
 from integrations.quota.errors import ErrorCode
-from integrations.quota.models import Quota, Reading, Thresholds, UsageError, UsageReport
+from integrations.quota.models import Quota, Reading, UsageError, UsageReport
+from integrations.quota.rules import Thresholds
 from integrations.readings import fetch
 from integrations.state import state
 from tests.providers import definitions
@@ -164,14 +165,40 @@ def test_nagios_hears_of_a_failure_without_a_figure(
     assert (result.exit_code, result.stdout) == (exit_code, f"INTEGRATIONS {line}\n")
 
 
-def test_nagios_cannot_judge_without_a_total(imai: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A share of an unknown total is not OK but UNKNOWN; what remains is told."""
+def test_nagios_does_not_rate_a_balance_without_a_total(
+    imai: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is OK, and said to be not rated; an empty one is CRITICAL."""
     monkeypatch.delenv("IMAI_TOTAL_CREDITS")
     result = usage("--nagios")
-    assert result.exit_code == 3
-    assert result.stdout.endswith("Remaining: 7,500 credits, Total unknown. | 'IMAI remaining'=7500\n")
+    assert (result.exit_code, result.stdout) == (
+        0,
+        "INTEGRATIONS OK - IMAI: not rated, Remaining: 7,500 credits, Total unknown. | 'IMAI remaining'=7500\n",
+    )
     imai.credits = "0"
     assert usage("--nagios").exit_code == 2
+
+
+@pytest.mark.parametrize(("credits_left", "exit_codes"), [("300", (2, 3)), ("301", (1, 0))])
+def test_floors_alert_without_a_total(
+    imai: Simulator, monkeypatch: pytest.MonkeyPatch, credits_left: str, exit_codes: tuple[int, int]
+) -> None:
+    """In Nagios and with --fail-on."""
+    path = Path("providers.yaml")
+    path.write_text("accounts: [{service: imai, low: 1000, critical: 300}]", encoding="utf-8")
+    monkeypatch.setenv("PANEL_PROVIDERS_FILE", str(path))
+    monkeypatch.delenv("IMAI_TOTAL_CREDITS")
+    imai.credits = credits_left
+    assert (usage("--nagios").exit_code, usage("--fail-on", "critical").exit_code) == exit_codes
+
+
+def test_a_plan_that_includes_nothing_raises_no_alarm() -> None:
+    """0 of 0 is neither exhausted for Nagios nor for --fail-on."""
+    with hostile(answer(200, b'{"data": {"used": 0, "limit": 0}}')) as server:
+        accounts.replace((definitions.acme(server.url, key="[]", variables=()),))
+        assert usage("--fail-on", "warning").exit_code == 0
+        result = usage("--nagios")
+    assert (result.exit_code, "not rated" in result.stdout) == (0, True)
 
 
 def test_nagios_gets_wrong_settings_as_unknown(monkeypatch: pytest.MonkeyPatch) -> None:

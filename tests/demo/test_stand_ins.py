@@ -10,7 +10,7 @@ from integrations.accounts.build import load
 from integrations.demo import stand_ins
 from integrations.demo.server import Simulator
 from integrations.quota.errors import Status
-from integrations.quota.models import Level
+from integrations.quota.rules import Level
 from integrations.readings import shared
 
 

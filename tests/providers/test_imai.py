@@ -6,10 +6,11 @@ from decimal import Decimal
 
 import pytest
 import responses
+import time_machine
 
 from integrations.demo.server import Simulator
 from integrations.providers.imai import Imai, ImaiSettings
-from integrations.providers.renewal import next_renewal
+from integrations.providers.renewal import month_before, next_renewal
 from integrations.quota.errors import ErrorCode, SettingsError
 from integrations.quota.models import Reading
 from integrations.readings import fetch
@@ -151,6 +152,46 @@ def test_the_next_renewal(now: str, day: int, at: time, expected: str) -> None:
     """It is the first one still to come, in UTC; in a short month the last day stands for a day that it lacks."""
     moment = datetime.fromisoformat(now).replace(tzinfo=UTC)
     assert next_renewal(moment, day, at) == datetime.fromisoformat(expected).replace(tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("renews_at", "day", "expected"),
+    [
+        ("2026-11-27T03:00", 27, "2026-10-27T03:00"),
+        ("2026-01-01T00:00", 1, "2025-12-01T00:00"),
+        ("2026-03-31T00:00", 31, "2026-02-28T00:00"),
+        ("2026-02-28T00:00", 31, "2026-01-31T00:00"),
+        ("2026-02-28T00:00", 28, "2026-01-28T00:00"),
+    ],
+)
+def test_a_period_begins_at_the_renewal_before(renews_at: str, day: int, expected: str) -> None:
+    """A month earlier, on the same day or the last one of a shorter month."""
+    moment = datetime.fromisoformat(renews_at).replace(tzinfo=UTC)
+    assert month_before(moment, day) == datetime.fromisoformat(expected).replace(tzinfo=UTC)
+
+
+@pytest.mark.usefixtures("key")
+@responses.activate
+def test_with_a_renewal_day_the_end_of_the_credits_is_projected(monkeypatch: pytest.MonkeyPatch) -> None:
+    """90 % used after half of November: the rest lasts for a ninth of that time."""
+    monkeypatch.setenv("IMAI_TOTAL_CREDITS", "10000")
+    monkeypatch.setenv("IMAI_RENEWAL_DAY", "1")
+    responses.get(URL, json={"success": True, "credits": 1000})
+    with time_machine.travel(datetime(2026, 11, 16, tzinfo=UTC), tick=False):
+        reading = read()
+    assert reading.starts_at == datetime(2026, 11, 1, tzinfo=UTC)
+    assert reading.projected_exhaustion_at == datetime(2026, 11, 17, 16, tzinfo=UTC)
+
+
+@pytest.mark.usefixtures("key")
+@responses.activate
+def test_more_credits_than_the_plan_has_tell_nothing_of_what_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A top-up: used amount and percentage are unknown, and all is well."""
+    monkeypatch.setenv("IMAI_TOTAL_CREDITS", "5000")
+    responses.get(URL, json={"success": True, "credits": 7500})
+    reading = read()
+    assert reading.remaining_quota == 7500
+    assert (reading.used_quota, reading.usage_percentage, reading.level) == (None, None, "ok")
 
 
 def test_the_operator_tells_the_total_and_the_renewal(

@@ -1,7 +1,8 @@
-"""The figures and their rules."""
+"""The quotas of an answer, and their readings."""
 
 import json
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -10,20 +11,14 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from integrations.quota.errors import ErrorCode, Status
-from integrations.quota.models import (
-    Level,
-    Quota,
-    Reading,
-    Thresholds,
-    UsageError,
-    UsageReport,
-    usage_percentage,
-)
+from integrations.quota.models import Quota, Reading, UsageError, UsageReport
+from integrations.quota.rules import Level, Thresholds
 
 AT = datetime(2026, 11, 23, 7, 25, 21, 999_999, tzinfo=UTC)
 KEYS = [
     *("provider", "totalQuota", "remainingQuota", "usedQuota", "usagePercentage", "status"),
-    *("unit", "level", "fetchedAt", "stale", "renewsAt", "error"),
+    *("unit", "level", "fetchedAt", "stale"),
+    *("startsAt", "renewsAt", "projectedExhaustionAt", "error"),
 ]
 ERROR = UsageError(code=ErrorCode.NETWORK, message="Unable to fetch quota.")
 
@@ -40,37 +35,6 @@ def reading(total: Decimal | int | None, remaining: Decimal | int | None) -> Rea
     return Reading.measured("IMAI", quota, at=AT, thresholds=Thresholds())
 
 
-@given(total=totals, remaining=amounts)
-def test_used_and_remaining_are_the_total(total: Decimal, remaining: Decimal) -> None:
-    """Used is total less remaining and never below 0; the measured figures are kept as they are."""
-    found = reading(total, remaining)
-    assert found.used_quota == max(total - remaining, Decimal(0))
-    assert (found.total_quota, found.remaining_quota) == (total, remaining)
-
-
-@given(total=totals, remaining=amounts)
-def test_the_percentage_reaches_its_ends_only_when_they_are_true(total: Decimal, remaining: Decimal) -> None:
-    """100 or more means nothing left, 0 means nothing used, and there is at most one decimal."""
-    percentage = usage_percentage(total=total, remaining=remaining)
-    assert percentage is not None
-    assert (percentage >= 100) == (remaining <= 0)
-    assert (percentage == 0) == (remaining >= total)
-    assert percentage == round(percentage, 1)
-
-
-@given(total=totals, one=amounts, other=amounts)
-def test_more_used_is_never_a_smaller_percentage(total: Decimal, one: Decimal, other: Decimal) -> None:
-    """The percentage grows with what is used."""
-    less, more = max(one, other), min(one, other)
-    first, second = (
-        usage_percentage(total=total, remaining=less),
-        usage_percentage(total=total, remaining=more),
-    )
-    assert first is not None
-    assert second is not None
-    assert first <= second
-
-
 @given(remaining=amounts)
 def test_without_a_total_nothing_is_invented(remaining: Decimal) -> None:
     """Total, used and percentage stay unknown; only an empty account has a level."""
@@ -85,38 +49,6 @@ def test_numbers_in_the_json_are_the_figures(total: Decimal, remaining: Decimal)
     document = json.loads(reading(total, remaining).model_dump_json(), parse_float=Decimal, parse_int=Decimal)
     assert document["totalQuota"] == total
     assert document["remainingQuota"] == remaining
-
-
-@pytest.mark.parametrize(
-    ("total", "remaining", "used", "percentage", "level"),
-    [
-        ("10000", "10000", "0", "0", "ok"),
-        ("10000", "7500", "2500", "25", "ok"),
-        ("10000", "9999.98", "0.02", "0.1", "ok"),
-        ("10000", "0.5", "9999.5", "99.9", "critical"),
-        ("10000", "2001", "7999", "80", "warning"),
-        ("10000", "2000", "8000", "80", "warning"),
-        ("10000", "2010", "7990", "79.9", "ok"),
-        ("10000", "500", "9500", "95", "critical"),
-        ("10000", "0", "10000", "100", "exhausted"),
-        ("10000", "-5", "10005", "100.1", "exhausted"),
-        ("10000", "-2500", "12500", "125", "exhausted"),
-        ("10000", "12000", "0", "0", "ok"),
-        ("9999999999.98", "0.01", "9999999999.97", "99.9", "critical"),
-    ],
-)
-def test_figures_and_levels(total: str, remaining: str, used: str, percentage: str, level: str) -> None:
-    """Used amount, percentage and level are right in the middle and at both ends of the range."""
-    found = reading(Decimal(total), Decimal(remaining))
-    assert (found.used_quota, found.usage_percentage) == (Decimal(used), Decimal(percentage))
-    assert found.level == level
-
-
-def test_a_total_of_nothing_has_no_percentage() -> None:
-    """A total of 0 gives no percentage, and the level says that nothing is left."""
-    found = reading(0, 0)
-    assert found.usage_percentage is None
-    assert found.level is Level.EXHAUSTED
 
 
 def test_a_plan_without_a_limit_has_no_total_whatever_the_provider_states() -> None:
@@ -143,24 +75,6 @@ def test_no_reading_holds_what_is_not_a_number(figure: str, value: str) -> None:
     """A reading with NaN or Infinity in any figure is refused."""
     with pytest.raises(ValidationError, match=r"finite"):
         Reading.model_validate({"provider": "X", "status": Status.ACTIVE, figure: Decimal(value)})
-
-
-@pytest.mark.parametrize(
-    ("quota", "expected"),
-    [
-        ({"used": 30, "total": 100}, (100, 70, 30)),
-        ({"used": 30, "remaining": 70}, (100, 70, 30)),
-        ({"used": 30}, (None, None, 30)),
-        ({"total": 100, "remaining": 70, "used": 31}, (100, 70, 30)),
-    ],
-)
-def test_what_follows_from_the_others_is_computed(
-    quota: dict[str, int], expected: tuple[int | None, ...]
-) -> None:
-    """The third figure follows from two; where all three contradict each other, what is left counts."""
-    stated = Quota(**{name: Decimal(figure) for name, figure in quota.items()})  # type: ignore[arg-type]
-    found = Reading.measured("X", stated, at=AT, thresholds=Thresholds())
-    assert (found.total_quota, found.remaining_quota, found.used_quota) == expected
 
 
 @pytest.mark.parametrize(
@@ -219,6 +133,34 @@ def test_without_a_reading_every_figure_is_unknown() -> None:
     )
     assert [found[key] for key in unknown] == [None] * len(unknown)
     assert not found["stale"]
+
+
+def test_a_failure_without_figures_is_not_stale() -> None:
+    """A reading that was never taken stays without figures after the next failure."""
+    failed = Reading.without_figures("IMAI", ERROR).after_failure(ERROR)
+    assert (failed.stale, failed.has_figures, failed.error) == (False, False, ERROR)
+
+
+def test_a_reading_projects_the_end_of_its_quota() -> None:
+    """With 80 % used after half the period, the rest lasts for an eighth of it."""
+    start, end = AT - timedelta(days=8), AT + timedelta(days=8)
+    quota = Quota(total=Decimal(100), used=Decimal(80), starts_at=start, renews_at=end)
+    found = Reading.measured("X", quota, at=AT, thresholds=Thresholds())
+    assert found.projected_exhaustion_at == AT + timedelta(days=2)
+    assert (found.level, found.lasts) == (Level.WARNING, False)
+    assert found.model_dump(mode="json")["projectedExhaustionAt"] == "2026-11-25T07:25:21Z"
+    calm = replace(quota, used=Decimal(50))
+    assert Reading.measured("X", calm, at=AT, thresholds=Thresholds()).lasts
+
+
+@pytest.mark.parametrize("changes", [{"starts_at": None}, {"renews_at": None}, {"unlimited": True}])
+def test_without_a_period_or_a_limit_nothing_is_projected(changes: dict[str, object]) -> None:
+    """The pace, or the end, is unknown."""
+    start, end = AT - timedelta(days=8), AT + timedelta(days=8)
+    quota = Quota(total=Decimal(100), used=Decimal(80), starts_at=start, renews_at=end)
+    changed = replace(quota, **changes)  # type: ignore[arg-type]
+    found = Reading.measured("X", changed, at=AT, thresholds=Thresholds())
+    assert (found.projected_exhaustion_at, found.lasts) == (None, False)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from integrations.quota import words
 from integrations.quota.errors import ErrorCode, Status
-from integrations.quota.models import Level, Quota, Reading, Thresholds, UsageError
+from integrations.quota.models import Quota, Reading, UsageError
+from integrations.quota.rules import Level, Thresholds
 
 NOW = datetime(2026, 11, 23, 7, 30, tzinfo=UTC)
 READING = Reading(
@@ -43,7 +44,7 @@ def test_the_usual_card() -> None:
     assert words.used(READING, total_hint="X") == "Used: 2,500 / 10,000 credits"
     assert words.percentage(Decimal(25)) == "25%"
     assert words.freshness(READING, now=NOW) == "Updated 3 minutes ago"
-    assert words.note(READING) is None
+    assert words.balance_note(READING) is None
 
 
 @pytest.mark.parametrize(
@@ -104,10 +105,10 @@ def test_what_is_unknown_is_said() -> None:
 
 def test_a_balance_outside_the_allowance_is_explained() -> None:
     """An account that is exactly full is not above its allowance, and one at a measured 0 is not overdrawn."""
-    above = "The balance is above the plan's allowance, by a top-up or a rollover."
+    above = "More is left than the plan's allowance."
     overdrawn = "The account is overdrawn: more was used than the plan allows."
     for left, note in ((10001, above), (10000, None), (0, None), (-1, overdrawn)):
-        assert words.note(reading(remaining_quota=Decimal(left))) == note
+        assert words.balance_note(reading(remaining_quota=Decimal(left))) == note
 
 
 @pytest.mark.usefixtures("far_from_utc")
@@ -171,15 +172,15 @@ def test_a_stale_reading_says_so_with_its_age() -> None:
 def test_a_wait_is_told_to_the_nearest_unit(seconds: int, wait: str) -> None:
     """Below a minute it is told in seconds, and no wait is told as none."""
     failed = reading(error=error(ErrorCode.PROVIDER_UNAVAILABLE, seconds))
-    assert words.pause(failed) == f"It asked for a pause: next attempt in {wait}."
+    assert words.retry_after_note(failed) == f"It asked for a pause: next attempt in {wait}."
     assert words.renewal(NOW + timedelta(seconds=seconds), now=NOW, zone=None).endswith(f"(in {wait})")
 
 
 def test_a_pause_is_told_once() -> None:
     """A rate limit's sentence has the time already, and a failure without one has no pause."""
-    assert words.pause(reading(error=error(ErrorCode.RATE_LIMITED, 120))) is None
-    assert words.pause(reading(error=error(ErrorCode.PROVIDER_UNAVAILABLE))) is None
-    assert words.pause(READING) is None
+    assert words.retry_after_note(reading(error=error(ErrorCode.RATE_LIMITED, 120))) is None
+    assert words.retry_after_note(reading(error=error(ErrorCode.PROVIDER_UNAVAILABLE))) is None
+    assert words.retry_after_note(READING) is None
 
 
 @pytest.mark.parametrize(
@@ -200,7 +201,9 @@ def test_a_pause_is_told_once() -> None:
 )
 def test_a_rest_is_told_rounded_up(seconds: int, wait: str) -> None:
     """Who clicks after it is not too early."""
-    assert words.rest(NOW + timedelta(seconds=seconds), now=NOW) == f"May be asked again in {wait}."
+    assert (
+        words.next_refresh_note(NOW + timedelta(seconds=seconds), now=NOW) == f"May be asked again in {wait}."
+    )
 
 
 def test_what_is_left_is_unknown_where_only_what_is_used_is_known() -> None:
@@ -211,18 +214,6 @@ def test_what_is_left_is_unknown_where_only_what_is_used_is_known() -> None:
     )
     unlimited = Quota(used=Decimal(5), unlimited=True)
     assert words.remaining(Reading.measured("A", unlimited, at=NOW, thresholds=Thresholds())) == "No limit"
-
-
-def test_a_click_that_asked_nobody_is_told_the_age() -> None:
-    """No reading is claimed that was not taken."""
-    good = Reading.measured("A", Quota(used=Decimal(5)), at=NOW, thresholds=Thresholds())
-    assert words.nothing_asked(good, now=NOW + timedelta(seconds=1)) == "A: updated just now."
-
-
-def test_a_refresh_that_failed_is_announced_as_such() -> None:
-    """Who hears the page is told whether there is a new reading."""
-    assert words.announcement(READING) == "IMAI: a new reading."
-    assert words.announcement(reading(error=error(ErrorCode.TIMEOUT))) == "IMAI: no new reading."
 
 
 @pytest.mark.parametrize(
@@ -327,8 +318,40 @@ def test_the_tone_of_a_bar(changes: dict[str, object], tone: str) -> None:
     assert words.tone(reading(**changes)) == tone
 
 
-def test_a_refresh_of_everything_is_told_in_one_sentence() -> None:
-    """Who has no new reading is named."""
-    failed = reading(provider="Mapbox", error=error(ErrorCode.TIMEOUT))
-    assert words.summary([READING, failed]) == "No new reading: Mapbox."
-    assert words.summary([READING]) == "All integrations: new readings."
+def test_a_used_amount_that_is_unknown_is_called_so() -> None:
+    """With more left than the total, the total is shown without a used amount."""
+    above = reading(remaining_quota=Decimal(12000), used_quota=None, usage_percentage=None)
+    assert words.used(above, total_hint="X") == "Used: unknown / 10,000 credits"
+
+
+PERIOD = {"starts_at": NOW - timedelta(days=22), "renews_at": NOW + timedelta(days=42), "fetched_at": NOW}
+
+
+@pytest.mark.parametrize(
+    ("runs_out", "text"),
+    [
+        (timedelta(days=36), "At this pace it runs out about 29 Dec, 6 days before it renews"),
+        (timedelta(days=41, hours=20), "At this pace it runs out about 4 Jan, 4 hours before it renews"),
+        (timedelta(hours=5), "At this pace it runs out in about 5 hours, 42 days before it renews"),
+    ],
+)
+def test_a_projection_names_the_day_and_the_gap(runs_out: timedelta, text: str) -> None:
+    """Within a day it is a wait instead of a date, which is the same in every zone."""
+    found = reading(**PERIOD, projected_exhaustion_at=NOW + runs_out)
+    assert words.projection(found, now=NOW) == text
+
+
+def test_a_quota_that_lasts_is_said_to_last() -> None:
+    """Only if a pace is known: with a period of which enough is over, and something used."""
+    assert words.projection(reading(**PERIOD), now=NOW) == "Lasts until it renews at this pace"
+    assert words.projection(reading(), now=NOW) is None
+    assert words.projection(reading(**PERIOD | {"starts_at": NOW - timedelta(days=1)}), now=NOW) is None
+    assert words.projection(reading(**PERIOD, used_quota=Decimal(0)), now=NOW) is None
+    assert words.projection(reading(**PERIOD, remaining_quota=Decimal(0)), now=NOW) is None
+
+
+def test_a_projection_that_is_out_of_date_is_not_shown() -> None:
+    """After the renewal, or after the projected end."""
+    ending = reading(**PERIOD, projected_exhaustion_at=NOW + timedelta(days=3))
+    assert words.projection(ending, now=NOW + timedelta(days=4)) is None
+    assert words.projection(reading(**PERIOD), now=NOW + timedelta(days=42)) is None

@@ -17,7 +17,8 @@ import time_machine
 from integrations.demo.server import Simulator
 from integrations.providers.base import Provider
 from integrations.quota.errors import ErrorCode, ProviderError, Status
-from integrations.quota.models import Quota
+from integrations.quota.models import FailedQuota, Quota
+from integrations.quota.rules import Floors
 from integrations.readings import fetch
 from integrations.settings import ProviderSettings
 from integrations.transport.client import Client
@@ -44,8 +45,8 @@ def provider(name: str, act: Act) -> Provider[Any]:
         label = name
         settings_class = ProviderSettings
 
-        def fetch(self, http: Client) -> Quota | Sequence[Quota]:
-            given: Quota | Sequence[Quota] = act(http)
+        def fetch(self, http: Client) -> Quota | Sequence[Quota | FailedQuota]:
+            given: Quota | Sequence[Quota | FailedQuota] = act(http)
             return given
 
     return Told()
@@ -77,7 +78,9 @@ def test_imais_answer_becomes_the_documented_reading(imai: Simulator) -> None:
         "unit": "credits",
         "level": "ok",
         "stale": False,
+        "startsAt": None,
         "renewsAt": None,
+        "projectedExhaustionAt": None,
         "error": None,
     }
     assert imai.calls == 1
@@ -276,6 +279,60 @@ def test_several_quotas_are_several_readings() -> None:
     quotas = [Quota(remaining=Decimal(1), name="Searches"), Quota(remaining=Decimal(2), name="Exports")]
     ended = fetch.fetch(provider("Two", lambda _: quotas))
     assert [reading.provider for reading in ended.readings] == ["Two Searches", "Two Exports"]
+
+
+FAILED = FailedQuota(
+    name="Exports", unit="exports", error=ProviderError(ErrorCode.INVALID_RESPONSE, "used: it is null")
+)
+
+
+def test_a_quota_that_cannot_be_read_does_not_cost_the_others() -> None:
+    """It is a reading of its own name, without figures and with the reason."""
+    two = provider("Two", lambda _: [Quota(remaining=Decimal(1), name="Searches"), FAILED])
+    searches, exports = fetch.fetch_readings(two)
+    assert (searches.provider, searches.status) == ("Two Searches", Status.ACTIVE)
+    assert searches.remaining_quota == 1
+    assert (exports.provider, exports.status, exports.unit) == ("Two Exports", Status.ERROR, "exports")
+    assert (exports.has_figures, exports.stale) == (False, False)
+    assert exports.error is not None
+    assert exports.error.code is ErrorCode.INVALID_RESPONSE
+    assert exports.error.message == (
+        "Unable to fetch quota. Two sent an answer that could not be read; the log has the details."
+    )
+
+
+@pytest.mark.parametrize("quotas", [FAILED, [FAILED], [FAILED, FAILED]])
+def test_an_answer_without_any_readable_quota_is_a_failure_of_the_provider(quotas: Any) -> None:  # noqa: ANN401 - either form
+    """With the error of the first one."""
+    outcome = fetch.fetch(provider("Two", lambda _: quotas))
+    assert outcome.failure is not None
+    assert outcome.failure.code is ErrorCode.INVALID_RESPONSE
+    assert outcome.readings == ()
+
+
+def test_the_outage_of_a_quota_is_logged_once_at_each_end(caplog: pytest.LogCaptureFixture) -> None:
+    """Under its own name, while the provider's other quotas are read."""
+    searches, exports = (Quota(remaining=Decimal(1), name=name) for name in ("Searches", "Exports"))
+    answers = [FAILED, FAILED, FAILED, exports, exports]
+    two = provider("Two", lambda _: [searches, answers.pop(0)])
+    with time_machine.travel(datetime(2026, 11, 23, tzinfo=UTC), tick=False) as clock:
+        for _ in range(5):
+            clock.shift(60)
+            fetch.fetch(two)
+    assert caplog.messages == [
+        "Two Exports: no reading: code=invalid_response (used: it is null)",
+        "Two Exports: reading again after 3 minutes",
+    ]
+
+
+def test_an_accounts_floors_rate_its_quotas() -> None:
+    """Those of a quota's name for that quota, those without a name for any."""
+    quotas = [Quota(remaining=Decimal(5), name="Searches"), Quota(remaining=Decimal(5), name="Exports")]
+    two = provider("Two", lambda _: quotas)
+    two.floors = {"Searches": Floors(low=Decimal(10))}
+    assert [reading.level for reading in fetch.fetch_readings(two)] == ["warning", None]
+    two.floors = {None: Floors(critical=Decimal(10))}
+    assert [reading.level for reading in fetch.fetch_readings(two)] == ["critical", "critical"]
 
 
 def test_an_outage_is_logged_once_when_it_begins_and_once_when_it_ends(

@@ -1,6 +1,7 @@
 """The cache and the state: what a restart and other processes see, and what holds without a state."""
 
 import json
+import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -14,14 +15,17 @@ import streamlit as st
 import time_machine
 
 from integrations.demo.server import Simulator
-from integrations.quota.errors import ErrorCode, Status
-from integrations.quota.models import Quota, Reading, Thresholds
+from integrations.providers.base import Provider
+from integrations.quota.errors import ErrorCode, ProviderError, Status
+from integrations.quota.models import FailedQuota, Quota, Reading
+from integrations.quota.rules import Thresholds
 from integrations.readings import fetch, shared
-from integrations.settings import panel_settings
+from integrations.settings import ProviderSettings, panel_settings
 from integrations.state import StateError, open_state, state
+from integrations.transport.client import Client
 from tests.conftest import IMAI
 from tests.providers import definitions
-from tests.providers.hostile import answer, hostile
+from tests.providers.hostile import Behaviour, Hostile, answer, hostile
 from tests.support.races import races
 
 
@@ -107,6 +111,86 @@ def test_after_a_restart_with_the_provider_down_the_last_good_figures_stand(
         True,
     )
     assert stale.status is Status.UNAVAILABLE
+
+
+BOTH = b'{"a": {"used": 1}, "b": {"used": 2}}'
+ONE = b'{"a": {"used": 3}}'
+
+
+class Two(Provider[ProviderSettings]):
+    """A provider of two quotas, one of which an answer may lack."""
+
+    label = "Two"
+    settings_class = ProviderSettings
+
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        self.url = url
+
+    def fetch(self, http: Client) -> list[Quota | FailedQuota]:
+        """Read both; a quota that is missing fails alone."""
+        document: Any = http.get(self.url, headers={}).json()
+        failure = ProviderError(ErrorCode.INVALID_RESPONSE, "missing")
+        return [
+            Quota(name=name, used=Decimal(document[name]["used"]))
+            if name in document
+            else FailedQuota(name=name, unit=None, error=failure)
+            for name in ("a", "b")
+        ]
+
+
+def answering(content: list[bytes]) -> Behaviour:
+    """Answer with the content at that time; with 500 if it is empty."""
+
+    def behave(server: Hostile, peer: socket.socket) -> None:
+        answer(200 if content[0] else 500, content[0])(server, peer)
+
+    return behave
+
+
+def shown(provider: Provider[Any]) -> list[tuple[int | None, str, bool]]:
+    """Used amount, status and staleness of each reading."""
+    readings = shared.fresh_report([provider]).integrations
+    return [
+        (None if one.used_quota is None else int(one.used_quota), one.status.value, one.stale)
+        for one in readings
+    ]
+
+
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_the_last_good_figures_of_a_failed_quota_stay(
+    clock: time_machine.Traveller, *, is_restarted: bool
+) -> None:
+    """Stale, also after further failures, after a failure of the whole provider, and in another process."""
+    content = [BOTH]
+    with hostile(answering(content)) as server:
+        two = Two(server.url)
+        steps = [
+            (BOTH, [(1, "active", False), (2, "active", False)]),
+            (ONE, [(3, "active", False), (2, "error", True)]),
+            (ONE, [(3, "active", False), (2, "error", True)]),
+            (b"", [(3, "unavailable", True), (2, "unavailable", True)]),
+            (ONE, [(3, "active", False), (2, "error", True)]),
+            (BOTH, [(1, "active", False), (2, "active", False)]),
+        ]
+        for body, expected in steps:
+            content[0] = body
+            clock.shift(301)
+            assert shown(two) == expected
+            if is_restarted:
+                another_process()
+                assert shown(two) == expected
+
+
+def test_a_failed_quota_that_was_never_read_has_no_figures(clock: time_machine.Traveller) -> None:
+    """Also after a failure of the whole provider, and it is not stale then."""
+    content = [ONE]
+    with hostile(answering(content)) as server:
+        two = Two(server.url)
+        assert shown(two) == [(3, "active", False), (None, "error", False)]
+        content[0] = b""
+        clock.shift(301)
+        assert shown(two) == [(3, "unavailable", True), (None, "unavailable", False)]
 
 
 def test_a_refresh_is_seen_by_every_process(imai: Simulator, clock: time_machine.Traveller) -> None:

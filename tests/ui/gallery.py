@@ -9,7 +9,8 @@ import streamlit as st
 from integrations.providers.base import Provider
 from integrations.providers.imai import Imai
 from integrations.quota.errors import ErrorCode
-from integrations.quota.models import Quota, Reading, Thresholds
+from integrations.quota.models import Quota, Reading
+from integrations.quota.rules import Thresholds
 from integrations.readings.fetch import Failure
 
 IMAI = Imai()

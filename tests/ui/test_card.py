@@ -77,7 +77,10 @@ def test_the_bar_shows_the_percentage_and_stops_at_100(name: str, bar: int) -> N
         ("95 % used", ["Almost exhausted"]),
         ("100 % used", ["Exhausted", "Remaining: 0 credits"]),
         ("overdrawn", ["Exhausted", "Remaining: -250 credits", "Used: 10,250 / 10,000", "overdrawn"]),
-        ("above the allowance", ["Active", "Used: 0 / 10,000 credits", "above the plan's allowance"]),
+        (
+            "above the allowance",
+            ["Active", "Used: unknown / 10,000 credits", "More is left than the plan's allowance"],
+        ),
         ("fractional", ["Remaining: 7,499.98 credits", "Used: 2,500.02 / 10,000 credits"]),
         ("huge", ["Remaining: 9,999,999,999.98 credits"]),
         ("total unknown", ["Active", "Total unknown: set IMAI_TOTAL_CREDITS to see usage."]),

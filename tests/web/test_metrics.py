@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import time
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,7 +19,8 @@ from websockets.sync.client import connect
 from integrations import accounts
 from integrations.access import auth
 from integrations.demo.server import Simulator
-from integrations.quota.models import Quota, Reading, Thresholds
+from integrations.quota.models import Quota, Reading
+from integrations.quota.rules import Thresholds
 from integrations.readings import shared
 from integrations.web import metrics
 from tests.conftest import IMAI, AddUser, forget
@@ -87,6 +89,7 @@ def test_every_figure_is_a_metric(
     assert found[f"integration_quota_remaining{quota}"] == 7499.98
     assert found[f"integration_quota_used{quota}"] == 2500.02
     assert found[f"integration_quota_used_ratio{quota}"] == 0.25
+    assert found[f"integration_quota_level{quota}"] == 0
     assert found[f"integration_renews_timestamp_seconds{quota}"] == reading.renews_at.timestamp()
     assert found["integration_up{integration=IMAI}"] == 1
     assert (
@@ -150,6 +153,22 @@ def test_stale_figures_stay_beside_their_time(server: Server, imai: Simulator, b
     assert before[figure] == after[figure] == 7500
     assert before[success] == after[success]
     assert after["integration_error{code=provider_unavailable,integration=IMAI}"] == 1
+
+
+def test_a_projection_is_a_metric(
+    server: Server, imai: Simulator, bearer: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The JSON's moment, and the level of what is left now."""
+    monkeypatch.setenv("IMAI_RENEWAL_DAY", "1")
+    imai.credits = "1000"
+    with time_machine.travel(datetime(2026, 11, 16, tzinfo=UTC)):
+        (reading,) = shared.fresh_report([IMAI]).integrations
+        found = samples(scrape(server, bearer))
+    assert reading.projected_exhaustion_at is not None
+    quota = "{integration=IMAI,unit=credits}"
+    projected = found[f"integration_projected_exhaustion_timestamp_seconds{quota}"]
+    assert projected == reading.projected_exhaustion_at.timestamp()
+    assert found[f"integration_quota_level{quota}"] == 1
 
 
 def test_a_scrape_asks_no_more_than_the_page(server: Server, imai: Simulator, bearer: str) -> None:

@@ -17,7 +17,7 @@ from integrations.providers.base import Provider
 from integrations.providers.declared import failures, reading, templates
 from integrations.providers.declared.definition import Definition
 from integrations.providers.declared.request_rule import Placement
-from integrations.providers.renewal import next_renewal
+from integrations.providers.renewal import month_before, next_renewal
 from integrations.quota.errors import ErrorCode, ProviderError
 from integrations.quota.models import FailedQuota, Quota
 from integrations.settings import OptionalApiKey, ProviderSettings
@@ -49,12 +49,12 @@ class ContractTerms:
 
     def fill(self, quota: Quota, *, now: datetime) -> Quota:
         """Return the quota, completed by the terms that its answer does not state."""
-        total, renews_at = quota.total, quota.renews_at
-        if total is None and not quota.unlimited:
-            total = self.total
-        if renews_at is None and self.renewal_day is not None:
+        if quota.total is None and not quota.unlimited:
+            quota = replace(quota, total=self.total)
+        if quota.renews_at is None and self.renewal_day is not None:
             renews_at = next_renewal(now, self.renewal_day, self.renewal_time)
-        return replace(quota, total=total, renews_at=renews_at)
+            quota = replace(quota, starts_at=month_before(renews_at, self.renewal_day), renews_at=renews_at)
+        return quota
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ def asked(request: str, monkeypatch: pytest.MonkeyPatch, **account: object) -> b
         text = f"label: A\nrequest: {request}\nquotas: [{{unit: USD, used: data.used}}]\n"
         fields = {"label": "A", "variables": (VARIABLE,)} | account
         provider = DeclaredProvider(definition(text.replace("URL", server.url)), DeclaredAccount(**fields))  # type: ignore[arg-type]
-        assert fetch.fetch_quotas(provider)[0].used == Decimal("12.5")
+        assert fetch.fetch_readings(provider)[0].used_quota == Decimal("12.5")
         return server.requests[0]
 
 
@@ -191,8 +191,13 @@ quotas: [{name: One, unit: x, remaining: a}, {name: Two, unit: x, remaining: b}]
         one, two = fetch.fetch_quotas(
             DeclaredProvider(definition(text.replace("URL", f"{server.url}/")), account)
         )
+    assert isinstance(one, Quota)
+    assert isinstance(two, Quota)
     assert (one.total, two.total) == (Decimal(100), None)
-    assert one.renews_at is not None
+    assert (one.starts_at, one.renews_at) == (
+        datetime(2026, 10, 31, tzinfo=UTC),
+        datetime(2026, 11, 30, tzinfo=UTC),
+    )
     assert two.renews_at is None
 
 
