@@ -137,11 +137,11 @@ def signed_in(form: str, exchange: str) -> str:
 
 
 async def page(url: str, cookie: str, *, press: str | None = None) -> None:
-    """Open the page, wait for the figure, and press a button if one is given."""
-    async with Viewer(url, cookie, timeout=60) as viewer:
-        await viewer.open()
-        await viewer.until(FIGURE)
-        await viewer.finished()
+    """Open the page, run it until it shows the figure, and press a button if one is given."""
+    async with asyncio.timeout(60), Viewer(url, cookie) as viewer:
+        await viewer.first_visit()
+        while not any(FIGURE in text for text in viewer.texts()):
+            await viewer.rerun()
         if press is not None:
             await viewer.click(press)
 
