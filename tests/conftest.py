@@ -29,6 +29,8 @@ PASSWORD = "test-password-not-secret"
 HASHED = hash_password(PASSWORD)
 """Made once: bcrypt takes its time."""
 
+os.umask(0o022)  # a developer's own umask may let others change files, which the panel refuses
+
 IMAI = Imai()
 """The provider that most tests read; as without a providers' file."""
 

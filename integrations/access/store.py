@@ -1,24 +1,25 @@
-"""The YAML credential/role store, read strictly: one defect of any kind, and nobody gets in."""
+"""The YAML credential/role store, read strictly: with any defect in it, nobody gets in."""
 
 import logging
 import os
 import re
-import stat
 import threading
 import unicodedata
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError
 
 from integrations import command
 from integrations.access.passwords import BCRYPT_HASH, COST, cost
 from integrations.access.permissions import PERMISSION
-from integrations.files import owner, yaml_file
-from integrations.files.yaml_file import YamlFileError, YamlUnreachableError
+from integrations.files import private, yaml_file
+from integrations.files.yaml_file import YamlDocument, YamlFileError, YamlUnreachableError
+from integrations.files.yaml_model import StrictModel, error_lines, format_location
 
 MAX_NAME: Final = 64
 _SECRET: Final = re.compile(r"\$2[a-z]?\$[./$A-Za-z0-9]+|[0-9a-fA-F]{40,}")
@@ -27,7 +28,7 @@ log = logging.getLogger(__name__)
 
 
 class StoreError(Exception):
-    """The store cannot be used. The text names the place and the reason, never a hash."""
+    """The store cannot be used. The text has one line for each defect, with its place and never a hash."""
 
 
 class StoreMissingError(StoreError):
@@ -35,92 +36,65 @@ class StoreMissingError(StoreError):
 
 
 class StoreUnreachableError(StoreError):
-    """The system could not read the file just now; that says nothing about the file."""
+    """The system could not read the file this time; the file itself may be fine."""
 
 
 class StoreModeError(StoreError):
     """Others may read or write the store's file."""
 
 
-def _permission(text: str) -> str:
-    if PERMISSION.fullmatch(text) is None:
-        raise ValueError("not a permission: expected resource:Action, resource:* or *")
-    return text
-
-
-def _bcrypt(text: str) -> str:
-    if BCRYPT_HASH.fullmatch(text) is None:
-        raise ValueError("not a bcrypt hash with a work factor from 04 to 16")
-    return text
-
-
-def _sha256(text: str) -> str:
-    if len(text) != 64 or not set(text) <= set("0123456789abcdef"):  # noqa: PLR2004 - hex digits of SHA-256
-        raise ValueError("not a SHA-256 in hexadecimal")
-    return text
-
-
-def _line(text: str) -> str:
-    if any(unicodedata.category(character) in {"Cc", "Zl", "Zp"} for character in text):
-        raise ValueError("holds a line break or another control character")
-    return text
-
-
 def normal_name(typed: str) -> str:
-    """A user's name as the store has it."""
+    """Return a user's name as the store has it."""
     return unicodedata.normalize("NFKC", typed[: 4 * MAX_NAME]).strip().lower()
 
 
-def _name(text: str) -> str:
+def _check_name(text: str) -> str:
     if not text.isprintable() or text != text.strip() or text != text.lower():
-        raise ValueError("a name is printable, in lower case, without spaces around it")
+        raise ValueError("expected a name in lower case, printable, without spaces around it")
     return text
 
 
-Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME), AfterValidator(_name)]
-Line = Annotated[str, AfterValidator(_line)]
+Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME), AfterValidator(_check_name)]
+Line = Annotated[str, Field(pattern=r"^[^\p{Cc}\p{Zl}\p{Zp}]*$")]
+Permission = Annotated[str, Field(pattern=f"^(?:{PERMISSION.pattern})$")]
+Roles = Annotated[list[str], Field(description="a list of roles, [] for none")]
 
 
-class _Entry(BaseModel):
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", hide_input_in_errors=True)
-
-
-class User(_Entry):
+class User(StrictModel):
     """One user, in the shape that streamlit-authenticator reads."""
 
-    email: Line = Field(default="", max_length=254)
-    first_name: Line = Field(default="", max_length=100)
-    last_name: Line = Field(default="", max_length=100)
-    password: Annotated[str, AfterValidator(_bcrypt), Field(repr=False)]
-    roles: list[str]
+    email: Line = Field(default="", max_length=254, description="one line, up to 254 characters")
+    first_name: Line = Field(default="", max_length=100, description="one line, up to 100 characters")
+    last_name: Line = Field(default="", max_length=100, description="one line, up to 100 characters")
+    password: str = Field(
+        pattern=f"^{BCRYPT_HASH.pattern}$",
+        repr=False,
+        description="a bcrypt hash with a work factor from 04 to 16",
+    )
+    roles: Roles
 
 
-class _Credentials(_Entry):
-    usernames: dict[Name, User]
+class _Credentials(StrictModel):
+    usernames: dict[Name, User] = Field(description=f"users by name, each name of 1 to {MAX_NAME} characters")
 
 
-class Token(_Entry):
+class Token(StrictModel):
     """A machine's access to the endpoint: the SHA-256 of its random token, and its roles."""
 
-    sha256: Annotated[str, AfterValidator(_sha256), Field(repr=False)]
-    roles: list[str]
+    sha256: str = Field(
+        pattern="^[0-9a-f]{64}$", repr=False, description="a SHA-256 as 64 hexadecimal digits in lower case"
+    )
+    roles: Roles
 
 
-class StoreContent(_Entry):
-    """Who may do what."""
+class StoreContent(StrictModel):
+    """The roles with their permissions, the users and the tokens."""
 
-    roles: dict[Name, list[Annotated[str, AfterValidator(_permission)]]]
-    credentials: _Credentials
-    tokens: dict[Name, Token] = {}
-
-    @model_validator(mode="after")
-    def _roles_exist(self) -> "StoreContent":
-        for kind, entries in (("credentials.usernames", self.users), ("tokens", self.tokens)):
-            for name, entry in entries.items():
-                for role in entry.roles:
-                    if role not in self.roles:
-                        raise ValueError(f"{kind}.{name!r}.roles: unknown role {role!r}")
-        return self
+    roles: dict[Name, list[Permission]] = Field(
+        description='roles by name, each with a list of permissions: resource:Action, resource:* or "*"'
+    )
+    credentials: _Credentials = Field(description="the key usernames with the users below it")
+    tokens: dict[Name, Token] = Field(default={}, description="tokens by name")
 
     @property
     def users(self) -> dict[str, User]:
@@ -133,45 +107,48 @@ class StoreContent(_Entry):
         return max((cost(user.password) for user in self.users.values()), default=COST)
 
 
-def parse(text: str) -> StoreContent:
+def parse(text: str, file: Path | None = None) -> StoreContent:
     """Read a store's text.
 
     Raises:
-        StoreError: any defect, with its place.
+        StoreError: a line for each defect: `FILE:LINE: place: expected …`; without `file` it begins with the place.
     """
     try:
-        document = yaml_file.load(text).value
-        if document is None:
-            raise StoreError(f"the file is empty. Remove it, then make the first user: {command.add_user()}")
-        return StoreContent.model_validate(document)
+        document = yaml_file.load(text)
+        content = StoreContent.model_validate(document.value)
     except YamlFileError as error:
-        raise StoreError(_clean(str(error))) from None
+        raise _error(file, [(error.line, error.problem)]) from None
     except ValidationError as error:
-        raise StoreError(_clean(_defect(error))) from None
+        if document.value is None:
+            hint = f"Remove it, then make the first user: {command.add_user()}"
+            raise _error(file, [(1, f"the file is empty. {hint}")]) from None
+        raise _error(file, error_lines(error, document)) from None
+    if unknown := list(_unknown_roles(content, document)):
+        raise _error(file, unknown)
+    return content
 
 
-def _defect(error: ValidationError) -> str:
-    """What is wrong first. Keys of another program's file go before all else, and are told together."""
-    defects = error.errors(include_url=False, include_context=False, include_input=False)
-    foreign = [_place(defect["loc"]) for defect in defects if defect["type"] == "extra_forbidden"]
-    if foreign:
-        return (
-            f"{', '.join(foreign)}: not used by the panel. Take {'it' if len(foreign) == 1 else 'them'} out"
-        )
-    message = defects[0]["msg"].removeprefix(
-        "Value error, "
-    )  # of our own, which name the place where pydantic cannot
-    if defects[0]["type"] in {"model_type", "dict_type"}:
-        message = "names with values below them are expected here"
-    return f"{_place(defects[0]['loc'])}: {message}".removeprefix(": ")
+def _unknown_roles(content: StoreContent, document: YamlDocument) -> Iterator[tuple[int, str]]:
+    users = ((("credentials", "usernames", name), user.roles) for name, user in content.users.items())
+    tokens = ((("tokens", name), token.roles) for name, token in content.tokens.items())
+    for place, roles in (*users, *tokens):
+        for index, role in enumerate(roles):
+            if role not in content.roles:
+                location, line = document.locate((*place, "roles", index))
+                known = ", ".join(content.roles)
+                yield line, f"{format_location(location)}: unknown role {role!r}: expected one of {known}"
 
 
-def _place(steps: tuple[int | str, ...]) -> str:
-    return ".".join(map(str, steps))
+def _error(file: Path | None, defects: Iterable[tuple[int | None, str]]) -> StoreError:
+    lines = []
+    for line, text in defects:
+        place = f"{file}:{line}" if line else f"{file}"
+        lines.append(f"{place}: {_clean(text)}" if file else _clean(text))
+    return StoreError("\n".join(lines))
 
 
 def _clean(text: str) -> str:
-    """One line for the log: keys come from the file, and one may hold a line break, or a hash put in a wrong place."""
+    """Put a defect on one line without a hash: it quotes keys, and a key may hold a line break or be a hash."""
     line = "".join(
         character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text
     )
@@ -186,81 +163,80 @@ def read(path: Path) -> StoreContent:
         StoreError: it cannot be used.
     """
     try:
-        return parse(yaml_file.read_text(path, check=partial(_check, path)))
+        text = yaml_file.read_text(path, check=partial(_refuse_others, path))
     except FileNotFoundError:
         raise StoreMissingError(
             f"{path.absolute()}: there is no store yet. Make the first user: {command.add_user()}"
         ) from None
     except YamlUnreachableError as error:
         raise StoreUnreachableError(f"{path}: {error}") from None
-    except (StoreError, YamlFileError) as error:
-        if isinstance(error.__context__, PermissionError):
-            raise StoreError(f"{path}: {not_permitted(path)}") from None
-        kind = type(error) if isinstance(error, StoreError) else StoreError
-        raise kind(f"{path}: {error}") from None
+    except YamlFileError as error:
+        denied = isinstance(error.__context__, PermissionError)
+        raise StoreError(f"{path}: {not_permitted(path) if denied else error.problem}") from None
+    return parse(text, path)
+
+
+def _refuse_others(path: Path, status: os.stat_result) -> None:
+    if problem := private.access_by_others(path, status):
+        raise StoreModeError(problem)
 
 
 def not_permitted(path: Path) -> str:
-    """Why the store cannot be used by whoever runs this, and who can or how that changes."""
+    """Return why this user cannot use the store, and which user can or how to change that."""
     path = path.absolute()
     if os.name != "posix":
         return "Permission denied"
-    strangers = (owner.stranger(file) for file in (path, path.with_name(f"{path.name}.lock")))
-    if (stranger := next(filter(None, strangers), None)) is not None:
-        return f"Permission denied. {stranger}"
-    for place in path.parents:
-        with suppress(OSError):  # hidden, too
-            name = owner.name_of(place.stat().st_uid)
-            return f"Permission denied. {place} belongs to {name}: run this as {name}"
+    hints = map(private.foreign_owner_hint, (path, path.with_name(f"{path.name}.lock")))
+    if (hint := next(filter(None, hints), None)) is not None:
+        return f"Permission denied. {hint}"
+    for folder in path.parents:
+        with suppress(OSError):  # it may be hidden, too
+            name = private.user_name(folder.stat().st_uid)
+            return f"Permission denied. {folder} belongs to {name}: run this as {name}"
     return "Permission denied"
 
 
-def _check(path: Path, found: os.stat_result) -> None:
-    if os.name == "posix" and found.st_mode & 0o077:
-        mode = stat.S_IMODE(found.st_mode)
-        raise StoreModeError(f"others may access it (mode {mode:04o}). Run: chmod 600 {path}")
-
-
 @dataclass(frozen=True, slots=True)
-class _Kept:
+class _Cached:
     signature: tuple[int, ...]
     content: StoreContent | StoreError
 
 
 class Store:
-    """The store's file, read again when it changed: one `stat` a look."""
+    """The store's file, read again after a change: a call costs one `stat`."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._kept: _Kept | None = None
+        self._cached: _Cached | None = None
         self._lock = threading.Lock()
 
     def content(self) -> StoreContent:
-        """What the file holds now.
+        """Return the current content of the file.
 
         Raises:
             StoreError: it cannot be used; logged once for each change of the file.
-            StoreUnreachableError: the system failed; the next look reads again.
+            StoreUnreachableError: the system failed; the next call reads again.
         """
         signature = self._signature()
-        kept = self._kept
-        if kept is None or kept.signature != signature:
+        cached = self._cached
+        if cached is None or cached.signature != signature:
             with self._lock:
-                kept = self._kept
-                if kept is None or kept.signature != signature:
-                    kept = self._kept = self._read(signature)
-        if isinstance(kept.content, StoreError):
-            raise type(kept.content)(*kept.content.args)  # a new one: a kept one would collect tracebacks
-        return kept.content
+                cached = self._cached
+                if cached is None or cached.signature != signature:
+                    cached = self._cached = self._read(signature)
+        if isinstance(cached.content, StoreError):
+            raise type(cached.content)(*cached.content.args)  # a new one: a kept one would collect tracebacks
+        return cached.content
 
-    def _read(self, signature: tuple[int, ...]) -> _Kept:
+    def _read(self, signature: tuple[int, ...]) -> _Cached:
         try:
-            return _Kept(signature, read(self.path))
+            return _Cached(signature, read(self.path))
         except StoreError as error:
-            log.error("The sign-in store cannot be used: %s", error)  # noqa: TRY400 - the text is the message
+            text = "; ".join(str(error).splitlines())
+            log.error("The sign-in store cannot be used: %s", text)  # noqa: TRY400 - the text is the message
             if isinstance(error, StoreUnreachableError):
                 raise
-            return _Kept(signature, error)
+            return _Cached(signature, error)
 
     def _signature(self) -> tuple[int, ...]:
         try:

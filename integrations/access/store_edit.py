@@ -1,5 +1,6 @@
-"""Changes to the store's file: one writer at a time, and a crash leaves the old file or the new one."""
+"""Changes to the store's file: one writer at a time; a crash leaves the old file or the new one, both whole."""
 
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -10,28 +11,31 @@ import yaml
 
 from integrations.access import store
 from integrations.access.store import StoreContent, StoreError, StoreMissingError, User
-from integrations.files import owner
+from integrations.files import private
+from integrations.files.yaml_file import MAX_BYTES
 
 FIRST_ROLES: Final = {"admin": ["*"], "viewer": ["integration:Read"], "guest": []}
 LOCK_SECONDS: Final = 30.0
 
 
 def change(path: Path, edit: Callable[[StoreContent], StoreContent]) -> StoreContent:
-    """Read the store, edit it and replace the file, all under a lock between processes.
+    """Read the store, edit it and replace the file, under a lock that holds between processes.
 
-    Comments in the file are not kept. A store that is not there yet begins with `FIRST_ROLES`.
+    Comments in the file are lost. A new store begins with `FIRST_ROLES`.
 
     Raises:
-        StoreError: the store, or what the edit makes of it, cannot be used; the file is as it was.
+        StoreError: the old or the edited store cannot be used; the file has not changed.
     """
     path = Path(os.path.realpath(path))
     try:
-        owner.make_folder(path.parent)
-        owner.make_file(path.with_name(f"{path.name}.lock"))
+        private.make_folder(path.parent)
+        private.make_file(path.with_name(f"{path.name}.lock"))
         with filelock.FileLock(f"{path}.lock", timeout=LOCK_SECONDS, mode=0o600):
             edited = edit(_read_or_begin(path))
             text = _dump(edited)
             store.parse(text)
+            if len(text.encode()) > MAX_BYTES:
+                raise StoreError(f"{path}: not changed: it would be larger than 1 MiB")
             _replace(path, text)
             return edited
     except filelock.Timeout:
@@ -39,7 +43,10 @@ def change(path: Path, edit: Callable[[StoreContent], StoreContent]) -> StoreCon
     except PermissionError:
         raise StoreError(f"{path}: {store.not_permitted(path)}") from None
     except OSError as error:
-        raise StoreError(f"{path}: cannot be written: {error.strerror}") from None
+        hint = (
+            ". Mount its folder instead of the file" if error.errno == errno.EBUSY else ""
+        )  # cannot be replaced
+        raise StoreError(f"{path}: cannot be written: {error.strerror}{hint}") from None
 
 
 def _read_or_begin(path: Path) -> StoreContent:
@@ -56,11 +63,11 @@ def _dump(content: StoreContent) -> str:
 
 def _replace(path: Path, text: str) -> None:
     new = path.with_name(f"{path.name}.new")
-    new.unlink(missing_ok=True)  # what a writer that was killed left; the lock is ours
+    new.unlink(missing_ok=True)  # left by a killed writer; the lock is ours
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            owner.give(file.fileno(), path if path.exists() else path.parent)
+            private.copy_owner(file.fileno(), path if path.exists() else path.parent)
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
@@ -81,7 +88,7 @@ def _sync_directory(folder: Path) -> None:
 
 
 def with_user(content: StoreContent, name: str, user: User) -> StoreContent:
-    """The store with this user added or replaced."""
+    """Return the store with this user added or replaced."""
     users = {**content.users, name: user}
     return content.model_copy(
         update={"credentials": content.credentials.model_copy(update={"usernames": users})}
@@ -89,7 +96,7 @@ def with_user(content: StoreContent, name: str, user: User) -> StoreContent:
 
 
 def without_user(content: StoreContent, name: str) -> StoreContent:
-    """The store without this user."""
+    """Return the store without this user."""
     users = {other: user for other, user in content.users.items() if other != name}
     return content.model_copy(
         update={"credentials": content.credentials.model_copy(update={"usernames": users})}
@@ -97,6 +104,6 @@ def without_user(content: StoreContent, name: str) -> StoreContent:
 
 
 def without_token(content: StoreContent, name: str) -> StoreContent:
-    """The store without this token."""
+    """Return the store without this token."""
     tokens = {other: token for other, token in content.tokens.items() if other != name}
     return content.model_copy(update={"tokens": tokens})

@@ -1,20 +1,23 @@
 """Turns the providers' file into providers, or into a list of its defects with their lines."""
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from datetime import time
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from integrations.accounts import catalogue
 from integrations.accounts.file import ONLY, Account, ProvidersFile, stated
 from integrations.accounts.rules import Defect, declared_defects, python_defects
-from integrations.files import yaml_model
+from integrations.files import private, yaml_model
 from integrations.files.yaml_model import DefectsError, did_you_mean, format_location
 from integrations.providers import PYTHON
 from integrations.providers.base import Provider
 from integrations.providers.declared.definition import Definition
 from integrations.providers.declared.provider import ContractTerms, DeclaredAccount, DeclaredProvider
+from integrations.quota.errors import SettingsError
 
 _SERVICE: Final = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
 
@@ -26,9 +29,10 @@ def load(path: Path) -> tuple[AnyProvider, ...]:
 
     Raises:
         DefectsError: the file has defects.
+        SettingsError: others may change it.
     """
     try:
-        content, document = yaml_model.read(path, ProvidersFile)
+        content, document = yaml_model.read(path, ProvidersFile, check=partial(_refuse_changes, path))
     except FileNotFoundError:
         return (PYTHON["imai"](),)
     defects: list[Defect] = list(_service_defects(content))
@@ -44,6 +48,12 @@ def load(path: Path) -> tuple[AnyProvider, ...]:
         lines = [(line, f"{format_location(place)}: {text}") for (place, line), text in located]
         raise DefectsError.at(path, lines)
     return tuple(providers.values())
+
+
+def _refuse_changes(path: Path, status: os.stat_result) -> None:
+    """Refuse a file that others may change: they could have any variable sent as a key to any host."""
+    if problem := private.changes_by_others(path, status):
+        raise SettingsError(problem)
 
 
 def _service_defects(content: ProvidersFile) -> Iterator[Defect]:

@@ -36,6 +36,7 @@ def write_file(path: Path, origin: str) -> None:
     accounts = ["- service: imai", *_ACCOUNTS.values()]
     services = [f"{name}:\n{indent(_moved(name, origin), '  ')}" for name in _ACCOUNTS]
     parts = ("accounts:", indent("\n".join(accounts), "  "), "services:", indent("\n".join(services), "  "))
+    path.touch(mode=0o600)  # a file that others may change is refused, and the umask may allow that
     path.write_text("\n".join(parts), encoding="utf-8")
 
 

@@ -1,7 +1,7 @@
-"""YAML files of an operator, read strictly: each defect with its line, and the line of every entry for later checks.
+"""The operator's YAML files, read strictly: each defect with its line, and the line of every entry for later checks.
 
-Stricter than YAML: no aliases, no key twice, one document of at most 1 MiB. Closer to YAML 1.2 than PyYAML: `no`, `on`,
-`010` and `10:30` are text, and a number with a point is an exact Decimal.
+Stricter than YAML: no aliases, no repeated key, one document of at most 1 MiB. Closer to YAML 1.2 than PyYAML: `no`,
+`on`, `010` and `10:30` are text, and a number with a point is an exact Decimal.
 """
 
 import errno
@@ -17,10 +17,10 @@ from typing import Any, Final
 import yaml
 
 MAX_BYTES: Final = 1024 * 1024
-"""Some thousand entries; read in seconds."""
+"""Some thousand entries, which take seconds to read."""
 
 Location = tuple[int | str, ...]
-"""Where an entry stands: keys and indices from the top."""
+"""The place of an entry: keys and indices from the top."""
 
 
 class YamlFileError(Exception):
@@ -28,7 +28,7 @@ class YamlFileError(Exception):
 
     Attributes:
         problem: what is wrong; may quote a key of the file, never a value.
-        line: counted from 1; None where no line is to blame.
+        line: counted from 1; None if the defect has no line.
     """
 
     def __init__(self, problem: str, line: int | None = None) -> None:
@@ -38,28 +38,28 @@ class YamlFileError(Exception):
 
 
 class YamlUnreachableError(YamlFileError):
-    """The system could not read the file just now, for want of descriptors, say; that tells nothing about the file."""
+    """The system could not read the file this time, for example without a free descriptor; the file may be fine."""
 
 
-_FILE_S_OWN_FAULTS: Final = frozenset(
+_PERMANENT_ERRORS: Final = frozenset(
     {errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.ENAMETOOLONG}
 )
-"""Mended by a change of the file or its folder, which can be seen. Any other failure passes without a trace there."""
+"""Corrected only by a change of the file or its folder. Other errors may pass without one."""
 
 
 @dataclass(frozen=True, slots=True)
 class YamlDocument:
-    """A document's value, and where its entries stand."""
+    """A document's value, and the lines of its entries."""
 
     value: object
     lines: dict[Location, int]
 
     def locate(self, location: Sequence[int | str]) -> tuple[Location, int]:
-        """The entry that a location leads to, and its line.
+        """Return the nearest entry of a location, and its line.
 
         Args:
-            location: as pydantic reports it. Steps that the document does not have, such as a missing key or the
-                name of a validator, are passed over.
+            location: as pydantic reports it. Steps that the document lacks, such as a missing key or the name of a
+                validator, are skipped.
         """
         found: Location = ()
         for step in location:
@@ -69,22 +69,22 @@ class YamlDocument:
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML's safe loader, restricted as the module says."""
+    """PyYAML's safe loader with the restrictions of this module."""
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         event: yaml.Event = self.peek_event()  # type: ignore[no-untyped-call] # types-PyYAML leaves it out
-        if isinstance(event, yaml.AliasEvent):  # a few lines of them unfold to gigabytes, or for ever
+        if isinstance(event, yaml.AliasEvent):  # a few lines of them can expand to gigabytes
             raise yaml.MarkedYAMLError(problem="an alias is not possible here", problem_mark=_mark(event))
         return super().compose_node(parent, index)
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: ANN401, FBT001, FBT002
         try:
             return super().construct_object(node, deep=deep)
-        except (ValueError, ArithmeticError, TypeError, KeyError):  # such as a date that no calendar has
+        except (ValueError, ArithmeticError, TypeError, KeyError):  # such as a date that does not exist
             raise yaml.MarkedYAMLError(problem="not a value", problem_mark=_mark(node)) from None
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002
-        # YAML's own loader keeps the last of two equal keys, and so would drop an entry without a word.
+        # PyYAML keeps the last of two equal keys and silently drops the other entry.
         seen: set[Hashable] = set()
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
@@ -92,13 +92,13 @@ class _Loader(yaml.SafeLoader):
                 raise yaml.MarkedYAMLError(problem="a key must be a word", problem_mark=_mark(key_node))
             if key in seen:
                 raise yaml.MarkedYAMLError(
-                    problem=f"the key {key!r} stands twice", problem_mark=_mark(key_node)
+                    problem=f"the key {key!r} occurs twice", problem_mark=_mark(key_node)
                 )
             seen.add(key)
         return super().construct_mapping(node, deep=deep)
 
     def lines_of(self, top: yaml.Node | None) -> dict[Location, int]:
-        """The line of every entry; a key's for an entry of a mapping."""
+        """Return the line of every entry; in a mapping, the line of its key."""
         lines: dict[Location, int] = {}
         open_nodes: list[tuple[Location, yaml.Node | None]] = [((), top)]
         while open_nodes:
@@ -140,7 +140,7 @@ def _mark(part: yaml.Event | yaml.Node) -> yaml.Mark | None:
 
 
 def _plain(error: yaml.MarkedYAMLError) -> str:
-    """PyYAML's words, or plainer ones for the slips that everybody makes."""
+    """Return PyYAML's text, or a plainer one for common mistakes."""
     if error.context == "while scanning an alias":
         return 'a * needs quotes around it: "*"'
     problem = str(error.problem)
@@ -151,7 +151,7 @@ def load(text: str) -> YamlDocument:
     """Read a text of one document.
 
     Raises:
-        YamlFileError: any defect, with its line where there is one.
+        YamlFileError: any defect, with its line if it has one.
     """
     try:
         loader = _Loader(text)
@@ -173,10 +173,10 @@ def load(text: str) -> YamlDocument:
 
 
 def text_at(text: str, *names: str) -> str | None:
-    """How the value at these keys is written, comments included, without its indentation; None without one.
+    """Return the text of the value at these keys with its comments, without its indentation; None if there is none.
 
     Raises:
-        YamlFileError: the text is no YAML of ours.
+        YamlFileError: the text is no strict YAML.
     """
     load(text)
     node: yaml.Node | None = _Loader(text).get_single_node()
@@ -189,7 +189,7 @@ def text_at(text: str, *names: str) -> str | None:
         return None
     if not isinstance(node, yaml.MappingNode) or node.flow_style:
         return text[node.start_mark.index : node.end_mark.index] + "\n"
-    # The lines below the key, without what stands between the last of them and the next entry.
+    # The lines below the key, without blank lines and comments before the next entry.
     column = node.start_mark.column
     lines = text[below : node.end_mark.index].splitlines()[1:]
     while not lines[-1].strip() or lines[-1][:column].strip():
@@ -198,16 +198,16 @@ def text_at(text: str, *names: str) -> str | None:
 
 
 def read_text(path: Path, *, check: Callable[[os.stat_result], None] | None = None) -> str:
-    """The text of a file of at most 1 MiB, in UTF-8.
+    """Return the text of a UTF-8 file of at most 1 MiB.
 
     Args:
-        path: of a file; a pipe or a device is refused, not waited for.
-        check: looks at the opened file before it is read, and may raise.
+        path: of a file; a pipe or a device is refused at once.
+        check: receives the status of the opened file before it is read, and may raise.
 
     Raises:
         FileNotFoundError: there is none.
         YamlFileError: it cannot be read.
-        YamlUnreachableError: the system failed; the file may be as good as before.
+        YamlUnreachableError: the system failed; the file may be fine.
     """
     try:
         with open(path, "rb", opener=_open_at_once) as file:
@@ -224,10 +224,10 @@ def read_text(path: Path, *, check: Callable[[os.stat_result], None] | None = No
     except UnicodeDecodeError as error:
         raise YamlFileError(f"byte {error.start + 1}: not UTF-8 text") from None
     except OSError as error:
-        kind = YamlFileError if error.errno in _FILE_S_OWN_FAULTS else YamlUnreachableError
+        kind = YamlFileError if error.errno in _PERMANENT_ERRORS else YamlUnreachableError
         raise kind(str(error.strerror)) from None
 
 
 def _open_at_once(path: str, flags: int) -> int:
-    """A pipe in the file's place would have the opening wait for its writer."""
+    """Open without waiting: opening a pipe would wait for its writer."""
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))

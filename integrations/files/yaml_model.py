@@ -1,7 +1,8 @@
 """Pydantic models of YAML files. Each defect of a file is a line, a place and what was expected there."""
 
 import difflib
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -70,15 +71,22 @@ class DefectsError(SettingsError):
         return cls("\n".join(f"{path}:{line}: {text}" for line, text in sorted(defects)))
 
 
-def read(path: Path, model: type[Model]) -> tuple[Model, YamlDocument]:
+def read(
+    path: Path, model: type[Model], *, check: Callable[[os.stat_result], None] | None = None
+) -> tuple[Model, YamlDocument]:
     """Return the content of a file, and its lines for later checks.
+
+    Args:
+        path: of the file.
+        model: of its content.
+        check: receives the status of the opened file before it is read, and may raise.
 
     Raises:
         FileNotFoundError: there is none.
         DefectsError: the file has defects.
     """
     try:
-        document = yaml_file.load(yaml_file.read_text(path))
+        document = yaml_file.load(yaml_file.read_text(path, check=check))
     except YamlFileError as error:
         raise DefectsError.at(path, [(error.line or 1, error.problem)]) from None
     try:

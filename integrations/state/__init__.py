@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
-from integrations.files import owner
+from integrations.files import private
 from integrations.quota.errors import SettingsError
 from integrations.settings import PanelSettings, panel_settings
 
@@ -89,7 +89,7 @@ def state() -> State:
     settings = panel_settings()
     if settings.state_url == PanelSettings.model_fields["state_url"].default:
         with suppress(OSError):  # told when the file is opened
-            owner.make_folder(DEFAULT_FOLDER, 0o700)
+            private.make_folder(DEFAULT_FOLDER, 0o700)
     return open_state(settings.state_url.get_secret_value())
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import filelock
 
-from integrations.files import owner
+from integrations.files import private
 from integrations.state import PREFIX, StateError, StateFileError, files
 from integrations.state.outage import Doing, Outages
 
@@ -131,7 +131,7 @@ class SqliteState:
             path = f"{self._path}.{hashlib.sha256(name.encode()).hexdigest()[:16]}.lock"
             held = filelock.FileLock(path, mode=0o600, poll_interval=0.02)
             with self._outages.watch("locking"):
-                owner.make_file(Path(path))
+                private.make_file(Path(path))
                 files.refuse_others(Path(path))
                 try:
                     held.acquire(timeout=wait)
@@ -205,7 +205,7 @@ class SqliteState:
         if self._path is None:
             return _identity()
         files.refuse_mounted_file(self._path)
-        owner.make_file(self._path)  # SQLite gives the files beside it the same owner
+        private.make_file(self._path)  # SQLite gives the files beside it the same owner
         descriptor = os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         try:
             opened = _identity(os.fstat(descriptor))
@@ -220,7 +220,7 @@ class SqliteState:
         if self._path is None:
             return nullcontext()
         path = Path(f"{self._path}.lock")
-        owner.make_file(path)
+        private.make_file(path)
         files.refuse_others(path)
         return filelock.FileLock(path, mode=0o600, timeout=_left(until), poll_interval=0.02)
 
@@ -282,7 +282,7 @@ class SqliteState:
             return StateError(f"{self._path}: another program has kept it locked for {_BUSY_SECONDS:.0f} s")
         if code in _CLOSED or isinstance(error, OSError):
             reason = error.strerror if isinstance(error, OSError) else error
-            return StateFileError(f"{self._path}: {reason}. {files.cure(self._path)}")
+            return StateFileError(f"{self._path}: {reason}. {private.repair_hint(self._path)}")
         return StateError(f"{self._path}: {error}")
 
 

@@ -1,4 +1,4 @@
-"""Changes to the store's file, by many at once and by some who are killed."""
+"""Changes to the store's file, by several writers at once and by killed ones."""
 
 import os
 import pwd
@@ -19,6 +19,7 @@ from integrations.access import store, store_edit
 from integrations.access.store import StoreContent, StoreError, StoreModeError, Token, User
 from tests.access.test_store import as_nobody_special
 from tests.conftest import HASHED, AddUser
+from tests.state.conftest import MOUNTS
 
 ADDS_FOR_EVER = """
 import sys, itertools
@@ -35,18 +36,18 @@ for number in itertools.islice(itertools.count(), int(sys.argv[4]) or None):
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Where the store is."""
+    """The store's path."""
     return tmp_path / "auth.yaml"
 
 
 def start_writer(path: Path, prefix: str, times: int = 0) -> subprocess.Popen[str]:
-    """A process that adds users one by one and prints the number of each that is in."""
+    """Start a process that adds users one by one and prints the number of each."""
     command = [sys.executable, "-c", ADDS_FOR_EVER, str(path), prefix, HASHED, str(times)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
 def test_the_first_user_makes_the_store(path: Path, add_user: AddUser) -> None:
-    """It begins with the roles admin, viewer and guest; file and lock are for their owner alone, and easy to read."""
+    """It begins with the roles admin, viewer and guest; file and lock are for their owner alone."""
     add_user("zoë", roles=["admin"])
     assert path.read_text(encoding="utf-8") == (
         "roles:\n  admin:\n  - '*'\n  viewer:\n  - integration:Read\n  guest: []\n"
@@ -55,15 +56,15 @@ def test_the_first_user_makes_the_store(path: Path, add_user: AddUser) -> None:
     assert {stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()} == {0o600}
 
 
-def test_the_folder_is_made_too(tmp_path: Path) -> None:
-    """Folders that are missing on the way to the store are made."""
+def test_a_missing_folder_is_made(tmp_path: Path) -> None:
+    """So are the folders above it."""
     path = tmp_path / "deep" / "er" / "auth.yaml"
     store_edit.change(path, lambda content: content)
     assert store.read(path).users == {}
 
 
-def test_what_is_written_is_read_back_the_same(path: Path) -> None:
-    """Every field survives, hostile names and tokens included."""
+def test_reading_returns_what_was_written(path: Path) -> None:
+    """In every field, hostile names and tokens included."""
     user = User(
         email="a@b.example", first_name="**admin** <script>", last_name=":red[x] #'\"", password=HASHED, roles=["admin"]
     )  # fmt: skip
@@ -102,7 +103,7 @@ def _bad_name(content: StoreContent) -> StoreContent:
 def test_a_change_that_would_break_the_store_is_not_made(
     path: Path, add_user: AddUser, edit: Callable[[StoreContent], StoreContent]
 ) -> None:
-    """The file is byte for byte as it was, and nothing is left beside it."""
+    """The file is unchanged byte for byte, and there is no new file next to it."""
     add_user("alice", roles=["admin"])
     before = path.read_bytes()
     with pytest.raises(StoreError):
@@ -111,17 +112,45 @@ def test_a_change_that_would_break_the_store_is_not_made(
     assert {file.name for file in path.parent.iterdir()} == {"auth.yaml", "auth.yaml.lock"}
 
 
+def test_a_change_that_makes_the_store_too_large_is_not_made(
+    path: Path, add_user: AddUser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A store over 1 MiB could not be read again, and would lock everybody out."""
+    add_user("alice", roles=["admin"])
+    before = path.read_bytes()
+    monkeypatch.setattr(store_edit, "MAX_BYTES", len(before))
+    with pytest.raises(StoreError, match="not changed: it would be larger than 1 MiB"):
+        add_user("bob", roles=["viewer"])
+    assert path.read_bytes() == before
+
+
+def test_a_store_that_is_mounted_without_its_folder_is_an_error_with_the_fix(
+    path: Path, tmp_path: Path, add_user: AddUser
+) -> None:
+    """A mounted file cannot be replaced; a container may have only this file of the host."""
+    add_user("alice", roles=["admin"])
+    place = tmp_path / "mounted.yaml"
+    place.touch(mode=0o600)
+    mount = f'mount --bind "{path}" "{place}"; exec "$0" "$@"'
+    command = [*MOUNTS, mount, sys.executable, "-c", ADDS_FOR_EVER, str(place), "bob", HASHED, "1"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    *_, last = done.stderr.splitlines()
+    fix = "cannot be written: Device or resource busy. Mount its folder instead of the file"
+    assert last.endswith(f" {place}: {fix}")
+    assert list(store.read(path).users) == ["alice"]
+
+
 def test_a_broken_store_is_not_overwritten(path: Path) -> None:
-    """A command on a broken store says what is wrong and leaves the file as it is."""
+    """A command reports the defect and does not touch the file."""
     path.write_text("roles: [")
     path.chmod(0o600)
-    with pytest.raises(StoreError, match="line 1"):
+    with pytest.raises(StoreError, match=r"auth\.yaml:1: "):
         store_edit.change(path, lambda content: content)
     assert path.read_text() == "roles: ["
 
 
 def test_a_store_that_others_may_access_is_not_written(path: Path, add_user: AddUser) -> None:
-    """The command names the mode and how to mend it, and does not mend it silently."""
+    """The command names the mode and the fix, and does not change the mode itself."""
     add_user("alice", roles=["admin"])
     path.chmod(0o644)
     with pytest.raises(StoreModeError, match="chmod 600"):
@@ -141,7 +170,7 @@ def test_a_link_stays_a_link(path: Path, tmp_path: Path, add_user: AddUser) -> N
 def test_a_full_disk_leaves_the_old_file(
     path: Path, add_user: AddUser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An error while writing is told in one line, and neither the store nor the folder shows a trace of it."""
+    """An error while writing is one line, and it leaves nothing in the store or the folder."""
     add_user("alice", roles=["admin"])
 
     def full(_descriptor: int) -> None:
@@ -154,10 +183,10 @@ def test_a_full_disk_leaves_the_old_file(
     assert not list(path.parent.glob("*.new"))
 
 
-def test_the_new_file_is_on_disk_before_it_takes_the_old_ones_place(
+def test_the_new_file_is_on_disk_before_it_replaces_the_old_one(
     path: Path, add_user: AddUser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After a power cut there is the old file or the new one: data first, then the name, then the folder."""
+    """After a power cut there is the old file or the new one: sync the data, rename, sync the folder."""
     steps: list[str] = []
     real_sync, real_replace = os.fsync, Path.replace
 
@@ -175,8 +204,8 @@ def test_the_new_file_is_on_disk_before_it_takes_the_old_ones_place(
     assert steps == ["data", "name", "folder"]
 
 
-def test_what_a_killed_command_left_does_not_block_the_next(path: Path, add_user: AddUser) -> None:
-    """Neither a half-written file nor a lock's file, both as a stranger could read them, stands in the way."""
+def test_the_files_of_a_killed_command_do_not_block_the_next(path: Path, add_user: AddUser) -> None:
+    """Neither a half-written file nor a lock file, though others may read them."""
     add_user("alice", roles=["admin"])
     Path(f"{path}.new").write_text("roles: [")
     Path(f"{path}.new").chmod(0o644)
@@ -189,7 +218,7 @@ def test_what_a_killed_command_left_does_not_block_the_next(path: Path, add_user
 def test_a_link_planted_for_the_new_file_is_not_followed(
     path: Path, tmp_path: Path, add_user: AddUser
 ) -> None:
-    """A link in the place of the new file is replaced, and what it points to is not written."""
+    """A link in place of the new file is replaced, and its target is not written."""
     victim = tmp_path / "victim"
     victim.write_text("precious")
     Path(f"{path}.new").symlink_to(victim)
@@ -198,18 +227,18 @@ def test_a_link_planted_for_the_new_file_is_not_followed(
     assert not path.is_symlink()
 
 
-def test_a_lock_that_is_not_released_ends_in_a_message(
+def test_a_lock_that_is_not_released_is_an_error(
     path: Path, add_user: AddUser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A command that waits in vain for another one names the file of the lock."""
+    """The command waits for another one only so long."""
     monkeypatch.setattr(store_edit, "LOCK_SECONDS", 0.05)
     with filelock.FileLock(f"{path}.lock"), pytest.raises(StoreError, match="held the lock"):
         add_user("alice", roles=["admin"])
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root gives files away")
-def test_root_does_not_take_the_file_from_the_panel(path: Path, add_user: AddUser) -> None:
-    """The new file belongs to whom the old one belonged, so that the panel can still read it."""
+def test_a_change_by_root_keeps_the_owner(path: Path, add_user: AddUser) -> None:
+    """The new file has the owner of the old one, so that the panel can still read it."""
     add_user("alice", roles=["admin"])
     os.chown(path, 4711, 4712)
     add_user("bob", roles=["viewer"])
@@ -217,8 +246,8 @@ def test_root_does_not_take_the_file_from_the_panel(path: Path, add_user: AddUse
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root gives files away")
-def test_what_root_makes_belongs_to_the_panel(tmp_path: Path) -> None:
-    """The first store, its lock and the folder for them belong to whom the folder above belongs."""
+def test_new_files_of_root_belong_to_the_panel(tmp_path: Path) -> None:
+    """The first store, its lock and their folder get the owner of the folder above."""
     home = tmp_path / "home"
     home.mkdir()
     os.chown(home, 4711, 4712)
@@ -229,8 +258,8 @@ def test_what_root_makes_belongs_to_the_panel(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root gives files away")
-def test_a_file_that_was_there_is_not_given_away(path: Path) -> None:
-    """Whoever owns the folder could otherwise have a link to any file in the place of the lock."""
+def test_an_existing_file_keeps_its_owner(path: Path) -> None:
+    """The owner of the folder could otherwise take any file by a link in place of the lock."""
     victim = path.with_name("victim")
     victim.touch(0o600)
     os.chown(path.parent, 4711, 4712)
@@ -241,7 +270,7 @@ def test_a_file_that_was_there_is_not_given_away(path: Path) -> None:
 
 
 def test_concurrent_writers_lose_nothing(path: Path) -> None:
-    """Four processes that add ten users each leave forty users."""
+    """Four processes that add ten users each make forty users."""
     writers = [start_writer(path, prefix, 10) for prefix in "abcd"]
     for writer in writers:
         writer.communicate(timeout=60)
@@ -251,7 +280,7 @@ def test_concurrent_writers_lose_nothing(path: Path) -> None:
 
 
 def test_writers_killed_in_the_middle_leave_a_whole_file(path: Path) -> None:
-    """Whenever the kill comes, the store is whole, has all that was confirmed, and can be written again."""
+    """After a kill at any moment the store is whole, has every confirmed user, and can be written again."""
     random = Random(4)  # noqa: S311 - moments, not secrets
     confirmed: set[str] = set()
     for turn in range(6):
@@ -259,7 +288,7 @@ def test_writers_killed_in_the_middle_leave_a_whole_file(path: Path) -> None:
         select.select(
             [writer.stdout for writer in writers if writer.stdout], [], [], 30
         )  # until one of them has written
-        time.sleep(random.uniform(0, 0.02))  # not for an event to come: the moment of the kill is the test
+        time.sleep(random.uniform(0, 0.02))  # waits for no event: the moment of the kill is the test
         for writer in writers:
             writer.send_signal(signal.SIGKILL)
         for prefix, writer in zip("ab", writers, strict=True):
@@ -273,8 +302,8 @@ def test_writers_killed_in_the_middle_leave_a_whole_file(path: Path) -> None:
     assert not list(path.parent.glob("*.new"))
 
 
-def test_a_store_of_somebody_else_is_told_with_its_owner(tmp_path: Path, add_user: AddUser) -> None:
-    """Whoever runs the command as the wrong user reads which one is right; the file is as it was."""
+def test_the_error_about_a_store_of_another_user_names_its_owner(tmp_path: Path, add_user: AddUser) -> None:
+    """A command run as the wrong user names the right one and changes nothing."""
     folder = tmp_path / "store"
     folder.mkdir(mode=0o500)
     owner = pwd.getpwuid(folder.stat().st_uid).pw_name

@@ -152,7 +152,7 @@ DEFECTS = {
     ),
     "not YAML": ("2: ", "accounts:\n  - {service: imai"),
     "alias": ("3: an alias is not possible here", "accounts:\n  - &a {service: imai}\n  - *a"),
-    "a key twice": ("2: the key 'service' stands twice", "accounts:\n  - {service: a, service: b}"),
+    "a key twice": ("2: the key 'service' occurs twice", "accounts:\n  - {service: a, service: b}"),
     "unknown key": (
         (
             "2: accounts[0].nmae: unknown key: expected one of service, name, key, values, total, low, critical, "

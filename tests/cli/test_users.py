@@ -76,9 +76,9 @@ def test_a_script_passes_the_password_on_standard_input(path: Path, end: str) ->
         ("unknown role 'boss'", ("add", "eve", "--role", "boss", "--password-stdin"), PASSWORD),
         ("Missing option '--role'", ("add", "eve", "--password-stdin"), PASSWORD),
         ("There is a user 'alice' already", ("add", "Alice", "--role", "admin", "--password-stdin"), PASSWORD),
-        ("a name is printable", ("add", "eve\nmallory", "--role", "admin", "--password-stdin"), PASSWORD),
-        ("at least 1 character", ("add", " ", "--role", "admin", "--password-stdin"), PASSWORD),
-        ("holds a line break", ("add", "eve", "--role", "admin", "--email", "\x1b[2J", "--password-stdin"), PASSWORD),
+        ("expected a name in lower case", ("add", "eve\nmallory", "--role", "admin", "--password-stdin"), PASSWORD),
+        ("each name of 1 to 64 characters", ("add", " ", "--role", "admin", "--password-stdin"), PASSWORD),
+        ("expected one line", ("add", "eve", "--role", "admin", "--email", "\x1b[2J", "--password-stdin"), PASSWORD),
         ("There is no user 'eve'", ("remove", "eve"), ""),
         ("There is no user 'eve'", ("password", "eve", "--password-stdin"), PASSWORD),
         ("There is no user 'eve'", ("role", "eve", "admin"), ""),
@@ -173,7 +173,7 @@ def test_a_broken_store_is_an_error_and_does_not_change(path: Path, text: str) -
     for arguments in (["list"], ["remove", "alice"], ["add", "eve", "--role", "admin", "--password-stdin"]):
         done = users(*arguments, typed=PASSWORD)
         assert done.exit_code == 1
-        assert done.output.startswith(f"Error: {path}: ")
+        assert done.output.startswith(f"Error: {path}:1: ")
         assert done.output.count("\n") == 1
     assert path.read_text() == text
 

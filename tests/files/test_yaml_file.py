@@ -16,7 +16,7 @@ DEFECTS = {
     "alias": ("line 2: an alias is not possible here", "a: &x [1]\nb: *x\n"),
     "alias of itself": ("line 1: an alias is not possible here", "a: &x [*x]\n"),
     "merge key": ("line 2: an alias is not possible here", "a: &x {b: 1}\nc: {<<: *x}\n"),
-    "a key twice": ("line 3: the key 'a' stands twice", "a: 1\nb: 2\na: 3\n"),
+    "a key twice": ("line 3: the key 'a' occurs twice", "a: 1\nb: 2\na: 3\n"),
     "a list as a key": ("line 1: ", "? [a]\n: b\n"),
     "a date that no calendar has": ("line 2: not a value", "a: 1\nb: 2020-99-99\n"),
     "two documents": ("line 2: ", "a: 1\n---\nb: 1\n"),

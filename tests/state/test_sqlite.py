@@ -226,7 +226,7 @@ def test_a_file_of_somebody_else_is_told_with_its_owner(
     theirs.chmod(0o600)
     os.chown(theirs, 0, 0)
     os.seteuid(65534)
-    cure = f"{theirs} belongs to root. Where nobody is the panel's user, run as root: chown nobody {theirs}"
+    cure = f"{theirs} belongs to root. If nobody is the panel's user, run as root: chown nobody {theirs}"
     assert refused(opened(f"sqlite:///{path}")).endswith(f". {cure}")
 
 

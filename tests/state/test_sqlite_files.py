@@ -1,4 +1,4 @@
-"""What may happen to the state's files while the panel runs."""
+"""Changes of the state's files while the panel runs."""
 
 import shutil
 import subprocess
@@ -18,7 +18,7 @@ from tests.support.races import races
 
 @pytest.fixture
 def url(path: Path) -> str:
-    """Of the file."""
+    """The file's URL."""
     return f"sqlite:///{path}"
 
 
@@ -41,14 +41,14 @@ class Another:
         )
 
     def does(self, what: str) -> str:
-        """What it says after `put KEY` or `get KEY`."""
+        """Send `put KEY` or `get KEY` and return the answer."""
         assert self._process.stdin
         assert self._process.stdout
         print(what, file=self._process.stdin, flush=True)
         return self._process.stdout.readline().strip()
 
     def stop(self) -> None:
-        """End it as a restart does."""
+        """End the process as a restart does."""
         self._process.communicate(timeout=30)
 
 
@@ -65,7 +65,7 @@ def others(url: str) -> Iterator[list[Another]]:
 def test_processes_stay_one_panel_whatever_is_removed(
     opened: Open, url: str, path: Path, others: list[Another], ends: list[str]
 ) -> None:
-    """Also where only some of them had the files open; nothing that is written afterwards is lost."""
+    """Also if only some of them had the files open; nothing written afterwards is lost."""
     state, (one, later) = opened(url), others
     state.put("a", "text", 60)
     assert one.does("get a") == "text"
@@ -83,8 +83,8 @@ def test_processes_stay_one_panel_whatever_is_removed(
 def test_a_file_that_is_replaced_while_it_is_opened_is_not_used(
     url: str, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """At whatever line of opening or writing: what is written afterwards is in the file that all others open."""
-    # Nothing may come between its renames: SQLite takes a `-wal` made meanwhile for one of the new file.
+    """At whatever line of opening or writing: later writes go into the file that the others open."""
+    # Nothing may come between the renames: SQLite would read a `-wal` made meanwhile as one of the new file.
     patience = 30
     monkeypatch.setattr(sqlite, "_LOOK_SECONDS", 0)
 
@@ -103,7 +103,7 @@ def test_a_file_that_is_replaced_while_it_is_opened_is_not_used(
         state = open_state(url)
 
         def put(state: State = state) -> None:
-            with suppress(StateError):  # it may fail, but not for long
+            with suppress(StateError):  # it may fail once
                 state.put("a", "text", 60)
 
         race(put, replace)
@@ -115,8 +115,8 @@ def test_a_file_that_is_replaced_while_it_is_opened_is_not_used(
         state.close()
 
 
-def test_a_check_needs_no_second_file(url: str, path: Path) -> None:
-    """At whatever line of it the file is removed: what it begins it ends on one connection."""
+def test_a_check_uses_one_connection(url: str, path: Path) -> None:
+    """At whatever line the file is removed."""
     for race in races("integrations.state.sqlite"):
         state = open_state(url)
         state.put("a", "text", 60)
@@ -125,11 +125,11 @@ def test_a_check_needs_no_second_file(url: str, path: Path) -> None:
         state.close()
 
 
-def test_a_connection_that_broke_is_opened_anew(opened: Open, url: str, path: Path) -> None:
+def test_a_broken_connection_is_opened_again(opened: Open, url: str, path: Path) -> None:
     """An error that is neither a lock nor a full disk may be the connection's own."""
     state = opened(url)
     state.put("a", "text", 60)
-    state._connection.close()  # type: ignore[attr-defined] # as SQLite leaves one after some errors
+    state._connection.close()  # type: ignore[attr-defined] # as after some errors of SQLite
     with pytest.raises(StateError):
         state.get("a")
     assert state.get("a") == "text"
@@ -176,7 +176,7 @@ print(state.get("a"))
 def test_a_disk_that_is_full_at_the_start_is_named(
     url: str, path: Path, fills: str, locks: int, was: str
 ) -> None:
-    """A real file system of a megabyte: the panel may start on it, and goes on by itself once there is room."""
+    """On a real file system of one megabyte: the panel can start, and continues as soon as there is room."""
     mount = f'mount -t tmpfs -o size=1m,nr_inodes=30,mode=700 tmpfs "{path.parent}"; exec "$0" "$@"'
     done = subprocess.run(
         [*MOUNTS, mount, sys.executable, "-c", FULL, url, path.parent, fills, was],
