@@ -1,7 +1,7 @@
-"""The log: one line an event on standard error, whoever writes it, and no flood.
+"""The log on standard error: one line for each event of every logger, and no flood.
 
-A record may hold what a client sent. So control characters are escaped, which keeps a client from writing lines of its
-own, and a record that comes again and again is counted instead of repeated, which keeps one from filling the disk.
+A record may contain text from a client. Control characters are escaped, so that a client cannot write lines of its own;
+repeated records are counted, so that it cannot fill the disk.
 """
 
 import json
@@ -16,38 +16,38 @@ from typing import Final, Literal
 Format = Literal["text", "json"]
 
 MAX_REPEATS: Final = 10
-"""How often a record is written within a minute."""
+"""A record is written at most this often per minute."""
 WINDOW_SECONDS: Final = 60.0
 MAX_CHARACTERS: Final = 4000
-"""Of a message, and of a traceback's end; what is beyond is cut."""
+"""The length at which a message is cut; of a longer traceback only the end is written."""
 
-_BOUNDED_AT_SOURCE: Final = frozenset({"integrations.audit", "integrations.readings.fetch"})
-"""Loggers whose records differ in who or what they name, and must not count as one.
+_ALREADY_RATE_LIMITED: Final = frozenset({"integrations.audit", "integrations.readings.fetch"})
+"""Loggers whose records name different users or providers and must not count as repeats of each other.
 
-Sign-in's throttle bounds the first, and the second writes once for each outage.
+The sign-in throttle limits the first; the second writes once for each outage.
 """
-_FALSE_ALARMS: Final = (
-    "without completing handshake",  # uvicorn, of each websocket refused with a response, as its extension provides
-    "missing ScriptRunContext",  # Streamlit, of the page's modules, which are loaded before anybody looks at it
+_IGNORED_MESSAGES: Final = (
+    "without completing handshake",  # uvicorn, about each websocket that is refused with a response
+    "missing ScriptRunContext",  # Streamlit, about the page's modules, which are imported before the first visit
 )
 
 
-def _is_no_false_alarm(record: logging.LogRecord) -> bool:
+def _is_not_ignored(record: logging.LogRecord) -> bool:
     text = record.getMessage()
-    return not any(alarm in text for alarm in _FALSE_ALARMS)
+    return not any(ignored in text for ignored in _IGNORED_MESSAGES)
 
 
 def set_up(level: str, style: Format) -> None:
-    """Send every logger's records to standard error, in our format; other people's from warnings on.
+    """Write every logger's records to standard error in our format; those of other packages from warnings on.
 
     Args:
-        level: from which on our own records are written.
+        level: the lowest level of our own records.
         style: text for people, json for machines.
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if style == "json" else TextFormatter())
     handler.addFilter(RepeatFilter(handler.handle))
-    handler.addFilter(_is_no_false_alarm)
+    handler.addFilter(_is_not_ignored)
     root = logging.getLogger()
     root.handlers = [other for other in root.handlers if not isinstance(other.formatter, FORMATTERS)]
     root.addHandler(handler)
@@ -56,21 +56,21 @@ def set_up(level: str, style: Format) -> None:
     for name in ("integrations", "uvicorn", "uvicorn.error"):
         hand_over(logging.getLogger(name))
     for name in ("uvicorn", "uvicorn.error"):
-        logging.getLogger(name).setLevel(logging.NOTSET)  # the root's, whatever was set before
-    requests = logging.getLogger("uvicorn.access")  # a line for each request is the proxy's to write
+        logging.getLogger(name).setLevel(logging.NOTSET)  # the root's level
+    requests = logging.getLogger("uvicorn.access")  # requests are logged by the proxy
     requests.handlers, requests.propagate, requests.disabled = [], False, True
     logging.captureWarnings(capture=True)
     threading.excepthook = _log_uncaught
 
 
 def hand_over(logger: logging.Logger) -> None:
-    """Have the root logger write a logger's records, instead of handlers of its own."""
+    """Let the root logger write a logger's records instead of its own handlers."""
     logger.handlers = []
     logger.propagate = True
 
 
 def escape(text: str) -> str:
-    """Text on one line: control characters, line ends and marks that turn the direction of writing are escaped."""
+    """Return the text on one line, with control characters, line ends and direction marks escaped."""
     if text.isprintable():
         return text
     return "".join(
@@ -90,10 +90,10 @@ def _message(record: logging.LogRecord) -> str:
 
 
 class TextFormatter(logging.Formatter):
-    """`2026-11-24T03:10:00.123Z WARNING integrations.audit: …`; a traceback's lines follow, each behind a bar."""
+    """`2026-11-24T03:10:00.123Z WARNING integrations.audit: …`, then the lines of a traceback, each after a bar."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The record on one line, and the lines of its traceback."""
+        """Return the record on one line, and the lines of its traceback."""
         first = f"{_utc(record)} {record.levelname} {record.name}: {escape(_message(record).rstrip())}"
         if not record.exc_info:
             return first
@@ -102,10 +102,10 @@ class TextFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line, ASCII: time, level, logger, message, and exception where there was one."""
+    """One JSON object per line, in ASCII: time, level, logger, message, and exception if there is one."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The record as an object."""
+        """Return the record as an object."""
         fields = {
             "time": _utc(record),
             "level": record.levelname,
@@ -122,7 +122,7 @@ FORMATTERS: Final = (TextFormatter, JsonFormatter)
 
 @dataclass(slots=True)
 class _Count:
-    """How often a record came in its window, which began with the first."""
+    """The number of equal records in a window that began with the first."""
 
     record: logging.LogRecord
     since: float
@@ -130,14 +130,14 @@ class _Count:
 
 
 class RepeatFilter(logging.Filter):
-    """Lets a record through ten times a minute, and after that minute says how often it came in all.
+    """Passes a record ten times a minute, and after that minute writes how many more there were.
 
-    Two records are the same where one place of the code wrote them with one kind of exception: their texts may hold
-    what a client sent, and no two of a flood need be alike.
+    Two records are equal if the same line of code wrote them with the same type of exception. Their texts do not count:
+    they may contain text from a client, which can make every one different.
 
     Args:
         write: writes the summaries.
-        clock: seconds; only differences count.
+        clock: returns seconds; only differences matter.
     """
 
     def __init__(
@@ -151,7 +151,7 @@ class RepeatFilter(logging.Filter):
         self._timer: threading.Timer | None = None
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether to write it."""
+        """Return whether to write a record."""
         if isinstance(record, _Summary):
             return True
         self._summarize_ended()
@@ -163,7 +163,7 @@ class RepeatFilter(logging.Filter):
             return count.times <= MAX_REPEATS
 
     def _start_timer(self) -> None:
-        """See to it that the summary is written even where no further record comes."""
+        """Write the summary also if no further record follows."""
         if self._timer is None:
             self._timer = threading.Timer(WINDOW_SECONDS, self._on_timer)
             self._timer.daemon = True
@@ -177,7 +177,7 @@ class RepeatFilter(logging.Filter):
                 self._start_timer()
 
     def _summarize_ended(self) -> None:
-        """Write what was left out in the windows that are over, and forget them."""
+        """Write a summary for each window that has ended, and remove those windows."""
         now = self._clock()
         with self._lock:
             ended = [key for key, count in self._counts.items() if now - count.since >= WINDOW_SECONDS]
@@ -188,14 +188,14 @@ class RepeatFilter(logging.Filter):
 
 
 def _identity(record: logging.LogRecord) -> tuple[object, ...]:
-    if record.name in _BOUNDED_AT_SOURCE:
+    if record.name in _ALREADY_RATE_LIMITED:
         return record.name, record.levelno, record.getMessage()
     exception = record.exc_info[0] if record.exc_info else None
     return record.name, record.levelno, record.pathname, record.lineno, exception
 
 
 class _Summary(logging.LogRecord):
-    """Tells how many records were left out."""
+    """A record that counts omitted ones."""
 
 
 def _summary(count: _Count) -> _Summary:
@@ -206,7 +206,7 @@ def _summary(count: _Count) -> _Summary:
 
 
 def _log_uncaught(failed: threading.ExceptHookArgs) -> None:
-    """What a thread died of, in our format instead of Python's own."""
+    """Log an exception that ended a thread, in our format instead of Python's."""
     if failed.exc_value is not None and not issubclass(failed.exc_type, SystemExit):
         trace = (failed.exc_type, failed.exc_value, failed.exc_traceback)
         logging.getLogger("integrations").error("A thread failed", exc_info=trace)

@@ -1,4 +1,4 @@
-"""The log: one line an event, whoever writes it, and no flood."""
+"""The log: one line for each event of every logger, and no flood."""
 
 import json
 import logging
@@ -17,7 +17,7 @@ HOSTILE = "eve\r\n2026-11-24 INFO integrations.audit: sign-in: user='alice'\x1b[
 
 
 class FakeTimer:
-    """Runs when the test says."""
+    """A timer that the test runs."""
 
     daemon = False
 
@@ -27,12 +27,12 @@ class FakeTimer:
         timers.append(self)
 
     def start(self) -> None:
-        """Nothing happens yet."""
+        """Do nothing."""
 
 
 @pytest.fixture
 def streamlit_s_own_log() -> Iterator[None]:
-    """Streamlit's loggers have their handlers again after the test."""
+    """Restore the handlers of Streamlit's loggers after the test."""
     own, loggers = streamlit.logger.setup_formatter, dict(streamlit.logger._loggers)
     before = [(logger, logger.handlers, logger.propagate) for logger in loggers.values()]
     yield
@@ -43,12 +43,14 @@ def streamlit_s_own_log() -> Iterator[None]:
 
 
 def lines(capsys: pytest.CaptureFixture[str]) -> list[str]:
-    """What was written since the last look, without the times."""
+    """The lines since the last call, without the times."""
     return [line.partition(" ")[2] for line in capsys.readouterr().err.splitlines()]
 
 
-def test_ours_at_its_level_and_others_from_warnings_on_each_once(capsys: pytest.CaptureFixture[str]) -> None:
-    """However often the log is set up, and whatever level the server's logger had."""
+def test_our_records_have_their_level_and_others_begin_at_warnings(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Each is written once, though the log is set up twice and the server's logger had another level."""
     for name in ("uvicorn", "uvicorn.error"):
         logging.getLogger(name).setLevel(logging.INFO)
     log.set_up("INFO", "text")
@@ -67,8 +69,8 @@ def test_ours_at_its_level_and_others_from_warnings_on_each_once(capsys: pytest.
 
 
 @pytest.mark.usefixtures("streamlit_s_own_log")
-def test_streamlit_s_records_come_once_and_in_our_format(capsys: pytest.CaptureFixture[str]) -> None:
-    """Those of loggers that it made before, and of those that it makes later."""
+def test_streamlit_s_records_are_written_once_and_in_our_format(capsys: pytest.CaptureFixture[str]) -> None:
+    """Those of the loggers that it made before, and of later ones."""
     log.set_up("INFO", "text")
     before = streamlit.logger.get_logger("streamlit.made_before")
     server._take_over_streamlit_log()
@@ -80,8 +82,8 @@ def test_streamlit_s_records_come_once_and_in_our_format(capsys: pytest.CaptureF
     ]
 
 
-def test_what_a_client_sent_makes_no_line_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
-    """Line ends, terminal controls and marks of direction are escaped, in the message and in a traceback."""
+def test_text_from_a_client_makes_no_line_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    """Line ends, terminal controls and direction marks are escaped, in the message and in a traceback."""
     log.set_up("INFO", "text")
     logging.getLogger("integrations").error("failed: %s", HOSTILE, exc_info=RuntimeError(HOSTILE))
     written = capsys.readouterr().err
@@ -92,8 +94,8 @@ def test_what_a_client_sent_makes_no_line_of_its_own(capsys: pytest.CaptureFixtu
     assert all(character.isprintable() or character == "\n" for character in written)
 
 
-def test_json_is_one_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
-    """With the same fields, the time in UTC, and the traceback as one text."""
+def test_json_is_one_object_per_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """It has the same fields, the time in UTC, and the traceback as one text."""
     log.set_up("INFO", "json")
     logging.getLogger("integrations.audit").info("sign-in: user=%s", HOSTILE)
     logging.getLogger("integrations").error("failed", exc_info=RuntimeError("of the inside"))
@@ -107,7 +109,7 @@ def test_json_is_one_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_the_time_is_utc(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wherever the server stands."""
+    """In every time zone of the server."""
     monkeypatch.setenv("TZ", "Australia/Sydney")
     time.tzset()
     record = logging.makeLogRecord({"created": 1_800_000_000.5, "msecs": 500.0, "msg": "x"})
@@ -118,19 +120,19 @@ def test_the_time_is_utc(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_half_a_character_is_escaped_too() -> None:
-    """A surrogate alone cannot be written as UTF-8."""
+    """A single surrogate cannot be written as UTF-8."""
     assert log.escape("a\ud800") == r"a\ud800"
 
 
 def test_a_long_message_is_cut() -> None:
-    """Whatever a record holds, its line stays within some thousand characters."""
+    """A line has some thousand characters at most."""
     record = logging.makeLogRecord({"msg": "x" * 100_000})
     assert len(log.TextFormatter().format(record)) < 5000
     assert len(log.JsonFormatter().format(record)) < 5000
 
 
-def test_the_same_record_is_written_ten_times_and_then_counted() -> None:
-    """The texts of a flood need not be alike; another place's records are not held up by it."""
+def test_an_equal_record_is_written_ten_times_and_then_counted() -> None:
+    """The texts of a flood may differ; records of other lines of code are not affected."""
     clock, written = Clock(), list[str]()
     repeats = log.RepeatFilter(lambda record: written.append(record.getMessage()), clock=clock)
     passed = [repeats.filter(record("flood %d", 7, number)) for number in range(50)]
@@ -145,8 +147,8 @@ def test_the_same_record_is_written_ten_times_and_then_counted() -> None:
     assert repeats.filter(record("flood %d", 7, 100))
 
 
-def test_lines_that_differ_in_whom_they_name_are_not_the_same() -> None:
-    """A provider's outage or somebody's sign-in must not be lost behind those of others."""
+def test_records_about_different_users_or_providers_are_not_equal() -> None:
+    """A provider's outage or a user's sign-in must not be hidden by those of others."""
     repeats = log.RepeatFilter(lambda _record: None, clock=Clock())
     for name in ("integrations.audit", "integrations.readings.fetch"):
         assert all(repeats.filter(record("of %d", 7, number, name=name)) for number in range(50))
@@ -154,7 +156,7 @@ def test_lines_that_differ_in_whom_they_name_are_not_the_same() -> None:
         assert sum(passed) == 9
 
 
-def test_the_count_comes_even_where_nothing_else_is_logged(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_count_is_written_though_nothing_else_is_logged(monkeypatch: pytest.MonkeyPatch) -> None:
     """A timer writes it when the minute is over."""
     timers: list[FakeTimer] = []
     monkeypatch.setattr(threading, "Timer", lambda *arguments: FakeTimer(timers, *arguments))
@@ -169,8 +171,8 @@ def test_the_count_comes_even_where_nothing_else_is_logged(monkeypatch: pytest.M
     assert written == ["3 more like this within a minute: flood"]
 
 
-def test_what_a_thread_dies_of_is_a_record(capsys: pytest.CaptureFixture[str]) -> None:
-    """Python's own report would stand on the error stream as it is."""
+def test_an_exception_that_ends_a_thread_is_a_record(capsys: pytest.CaptureFixture[str]) -> None:
+    """Python itself would write it to standard error unescaped."""
     log.set_up("INFO", "text")
 
     def fail() -> None:
@@ -183,5 +185,5 @@ def test_what_a_thread_dies_of_is_a_record(capsys: pytest.CaptureFixture[str]) -
 
 
 def record(text: str, line: int, *arguments: object, name: str = "anything") -> logging.LogRecord:
-    """A record that was written at this line of some file."""
+    """Return a record of this line of a file."""
     return logging.LogRecord(name, logging.WARNING, "file.py", line, text, arguments, None)
