@@ -1,171 +1,132 @@
-"""What is done once, before the panel serves: the log is set up and everything that must not be wrong is checked."""
+"""The checks of an installation: the start logs them, `integrations check` prints them, `/ready` repeats some."""
 
-import difflib
 import logging
 import os
 import re
-import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import partial
 from typing import Final
 from urllib.parse import urlsplit
 
 from integrations import accounts, command
 from integrations import log as log_output
-from integrations.access import store
-from integrations.access.store import StoreError, StoreModeError
-from integrations.files import env_file
+from integrations.access import INTEGRATION_READ, store
+from integrations.access.permissions import is_allowed, permissions_of
+from integrations.access.store import StoreContent, StoreError, StoreModeError
+from integrations.files import env_file, private
+from integrations.files.yaml_model import did_you_mean
 from integrations.providers import PYTHON
 from integrations.quota.errors import SettingsError
-from integrations.settings import (
-    PanelSettings,
-    ProviderSettings,
-    panel_settings,
-)
+from integrations.settings import LOOPBACK_HOSTS, PanelSettings, ProviderSettings, panel_settings
 from integrations.state import StateError, StateFileError, file_of, state
 
 log = logging.getLogger("integrations")
 
 _SECRET_NAMES: Final = ("_KEY", "_TOKEN", "_SECRET", "_PASSWORD")
-"""How the names of variables end whose values are secrets, beside those that the accounts name."""
-_ADDRESSES: Final = frozenset(map(PanelSettings.variable, ("https_proxy", "state_url")))
+"""Endings of the names of secret variables. Those that the accounts name are secret, too."""
 _WITH_PASSWORD: Final = re.compile(r"://[^/]*@|[?&]password=")
+_PYTHON_SETTINGS: Final = tuple(kind.settings_class for kind in PYTHON.values())
+_PREFIXES: Final = ("PANEL_", *(str(kind.model_config.get("env_prefix")) for kind in _PYTHON_SETTINGS))
 
-_PREFIXES: Final = (
-    "PANEL_",
-    *(str(kind.settings_class.model_config.get("env_prefix")) for kind in PYTHON.values()),
-)
+
+class Level(IntEnum):
+    """How bad a finding is, as a level of the log; with an `ERROR` the panel is of no use, `FATAL` stops the start."""
+
+    OK = logging.NOTSET
+    INFO = logging.INFO
+    WARNING = logging.WARNING
+    ERROR = logging.ERROR
+    FATAL = logging.CRITICAL
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A result of a check: the subject in a word, and what is right, or what is wrong and how to correct it."""
+
+    about: str
+    text: str
+    level: Level = Level.OK
 
 
 class StartError(Exception):
-    """The panel must not start; the text is what to tell the operator."""
+    """The panel must not start; the text tells the operator why, one line for each reason."""
 
 
 def check_settings() -> PanelSettings:
-    """Read every setting, and the accounts with theirs.
+    """Read all settings and the accounts.
 
     Raises:
-        StartError: with one line for each wrong variable and each defect of the providers' file.
+        StartError: one line for each wrong variable and each defect of the providers' file.
     """
-    problems = _problems(env_file.check)
-    if problems:  # whatever stands in the file, the settings would be others
-        raise StartError("\n".join(problems))
-    problems = _problems(panel_settings)
-    if problems:
-        kinds = [kind.settings_class for kind in PYTHON.values()]
-    elif not (problems := _problems(state) + _problems(accounts.current)):
-        kinds = [provider.settings_class for provider in accounts.current()]
-    else:
-        kinds = []
-    problems += [line for kind in kinds for line in _problems(kind.load)]
-    if problems:
-        raise StartError("\n".join(problems))
+    _stop_if_fatal(settings())
     return panel_settings()
 
 
-def _problems(load: Callable[[], object]) -> list[str]:
-    try:
-        load()
-    except SettingsError as error:
-        return [str(error)]
-    return []
-
-
-def prepare_log(settings: PanelSettings) -> None:
-    """Set up the log as the settings say."""
-    log_output.set_up(settings.log_level, settings.log_format)
-
-
-def _prepare_log_for_the_settings() -> None:
-    """Give what is told while the settings are read the log's form already, as far as that can be found alone."""
-    reader = logging.getLogger("dotenv.main")
-    reader.disabled = True  # a line that it cannot read is told of where the file is checked
-    try:
-        file = env_file.values()
-    except (OSError, UnicodeDecodeError):
-        file = {}
-    finally:
-        reader.disabled = False
-    found = {name.upper(): value for source in (file, os.environ) for name, value in source.items() if value}
-    style = found.get(PanelSettings.variable("log_format"), "").strip().lower()
-    log_output.set_up("INFO", "json" if style == "json" else "text")
-
-
 def check_env_file() -> None:
-    """Look who else may read the keys in `.env`.
+    """Check who may access `.env`.
 
     Raises:
-        StartError: it holds a secret, and not its owner alone may access it.
+        StartError: others may change it, or read a secret in it.
     """
-    path = env_file.path()
-    try:
-        mode = path.stat().st_mode
-    except OSError:
-        return  # there is none; one that cannot be read is told of where it is read
-    if os.name != "posix" or not mode & 0o077:
-        return
-    secrets = [name for name, value in env_file.values().items() if value and _is_secret(name.upper(), value)]
-    if secrets:
-        raise StartError(
-            f"{path}: others may access it (mode {stat.S_IMODE(mode):04o}), and it holds {secrets[0]}. "
-            f"Run: chmod 600 {path}"
-        )
-
-
-def _is_secret(name: str, value: str) -> bool:
-    """Whether a variable's value is a key, or an address with a password."""
-    if name in _ADDRESSES:
-        return _WITH_PASSWORD.search(value) is not None
-    keys = (variable for provider in accounts.current() for variable in provider.configured)
-    return name.endswith(_SECRET_NAMES) or name in keys
+    _stop_if_fatal(env_file_access())
 
 
 def check() -> PanelSettings:
-    """Set up the log, and check all that must hold before the panel serves.
+    """Set up the log, and run the checks that can stop the start.
 
     Raises:
-        StartError: settings are wrong, others may read the store or the keys, or a person must mend the state's file.
+        StartError: settings are wrong, others may access a private file, or the state's file must be repaired.
     """
-    _prepare_log_for_the_settings()
-    settings = check_settings()
-    prepare_log(settings)
-    check_env_file()
-    try:
-        store.read(settings.auth_file)
-    except StoreModeError as error:
-        raise StartError(f"PANEL_AUTH_FILE: {error}") from None
-    except StoreError:
-        pass  # the panel may start: the store is read again when it changes
-    try:
-        state().check()
-    except StateFileError as error:
-        raise StartError(f"PANEL_STATE_URL: {error}") from None
-    except StateError:
-        pass  # in the log already; it may come back by itself
-    return settings
+    # The log's format comes first, so that wrong settings are logged in it.
+    style = os.environ.get("PANEL_LOG_FORMAT", "")
+    with suppress(OSError, UnicodeDecodeError):
+        style = env_file.variables().get("PANEL_LOG_FORMAT", "")
+    log_output.set_up("INFO", "json" if style.strip().lower() == "json" else "text")
+    found = check_settings()
+    prepare_log(found)
+    _stop_if_fatal(run(STOPPING_CHECKS))
+    return found
+
+
+def prepare_log(found: PanelSettings) -> None:
+    """Set up the log as the settings say."""
+    log_output.set_up(found.log_level, found.log_format)
 
 
 def prepare() -> None:
-    """Make ready to serve, and say in the log what stands in the way of its use.
+    """Run all checks and log their findings.
 
     Raises:
-        StartError: settings are wrong, others may read the store or the keys, or a person must mend the state's file.
+        StartError: as `check`.
     """
-    settings = check()
-    users = settings.auth_file.absolute()
-    log.info("%s; users from %s; state in %s", settings_source(), users, state_place(settings))
-    if (missing := missing_providers_file(settings)) is not None:
-        log.warning(missing)
-    for line in (*unknown_variables(), *unknown_icons()):
-        log.warning(line)
-    if not settings.cookie_secure:
-        log.warning("PANEL_COOKIE_SECURE=false: the session cookie also travels over plain HTTP")
-    if (obstacle := sign_in_obstacle(settings)) is not None:
-        log.error("Nobody can sign in yet: %s", obstacle)
+    found = check()
+    users = found.auth_file.absolute()
+    log.info("%s; users from %s; state in %s", settings_source(), users, state_place(found))
+    _log(run(CHECKS))
+
+
+def _log(findings: Iterable[Finding]) -> None:
+    for finding in findings:
+        if finding.level > Level.OK and finding.about != "state":  # the state logs its own failures
+            log.log(finding.level, "%s", finding.text)
+
+
+def run(checks: Iterable[Callable[[], Iterator[Finding]]]) -> list[Finding]:
+    """Return the findings of these checks."""
+    return [finding for check in checks for finding in check()]
+
+
+def _stop_if_fatal(findings: Iterable[Finding]) -> None:
+    if fatal := [finding.text for finding in findings if finding.level == Level.FATAL]:
+        raise StartError("\n".join(fatal))
 
 
 def reload_accounts() -> None:
-    """Read the providers' file anew; one with a defect, or that is gone, changes nothing and is told in the log."""
-    settings = panel_settings()
+    """Read the providers' file again; if it has a defect or is gone, log that and change nothing."""
+    file = panel_settings().providers_file
     try:
         found = accounts.read()
         for provider in found:
@@ -175,72 +136,163 @@ def reload_accounts() -> None:
         return
     labels = [provider.label for provider in found]
     shown = [provider.label for provider in accounts.current()]
-    file = settings.providers_file
-    if missing_providers_file(settings) is not None or (labels != shown and not file.exists()):
+    if labels != shown and not file.exists():
         log.error("The accounts stay as they were: %s: there is no such file", file)
         return
     accounts.replace(found)
     log.info("Accounts read anew: %s", ", ".join(labels) or "none")
-    for line in unknown_icons():
-        log.warning(line)
+    _log(shown_accounts())
+
+
+def settings() -> Iterator[Finding]:
+    """Check the file of settings, the settings and the accounts."""
+    defects = _problems(env_file.check)  # an unreadable line may hide any setting
+    findings = [Finding("settings", line, Level.FATAL) for line in defects] or list(loaded_settings())
+    yield from findings or [Finding("settings", settings_source())]
+
+
+def loaded_settings() -> Iterator[Finding]:
+    """Check the settings and the accounts that this process uses; yield nothing if they are right."""
+    problems = _problems(panel_settings)
+    if problems:
+        problems += [line for kind in _PYTHON_SETTINGS for line in _problems(kind.load)]
+    elif not (problems := _problems(state) + _problems(accounts.current)):
+        for provider in accounts.current():
+            problems += _problems(partial(getattr, provider, "settings"))
+    yield from (Finding("settings", line, Level.FATAL) for line in problems)
+
+
+def _problems(load: Callable[[], object]) -> list[str]:
+    try:
+        load()
+    except SettingsError as error:
+        return str(error).splitlines()
+    return []
 
 
 def settings_source() -> str:
-    """Where the settings come from, with the whole path."""
+    """Return where the settings come from, with the whole path."""
     path = env_file.path().absolute()
-    if path.exists():  # it may be a pipe
-        return f"Settings from the environment, then from {path}"
-    return f"Settings from the environment; there is no {path}"
+    exists = path.exists()  # it may be a pipe
+    return f"Settings from the environment{', then from' if exists else '; there is no'} {path}"
 
 
-def missing_providers_file(settings: PanelSettings) -> str | None:
-    """That the file of accounts is not there, where the operator named one of their own; None where all is well."""
-    file = settings.providers_file
-    if file == PanelSettings.model_fields["providers_file"].default or file.exists():
-        return None
-    return f"PANEL_PROVIDERS_FILE: {file.absolute()}: there is no such file: IMAI alone is shown"
+def unknown_variables() -> Iterator[Finding]:
+    """Find variables that look like settings but are none."""
+    kinds: list[type[PanelSettings | ProviderSettings]] = [PanelSettings, *_PYTHON_SETTINGS]
+    kinds += [provider.settings_class for provider in accounts.current()]
+    known = {env_file.VARIABLE, *(kind.variable(field) for kind in kinds for field in kind.model_fields)}
+    for name in sorted(env_file.variables()):
+        if name.startswith(_PREFIXES) and name not in known:
+            text = f"{name} is no setting of the panel and is ignored{did_you_mean(name, known)}"
+            yield Finding("settings", text, Level.WARNING)
 
 
-def state_place(settings: PanelSettings) -> str:
-    """Where the state is: "memory", the whole path of its file, or the address of Redis without user and password."""
-    file = file_of(settings.state_url.get_secret_value())
+def shown_accounts() -> Iterator[Finding]:
+    """List the accounts; find a missing providers' file and icons that the page cannot draw."""
+    from integrations.ui import icons  # noqa: PLC0415 - imports Streamlit, which most commands do not need
+
+    file = panel_settings().providers_file
+    path = file.absolute()
+    names = ", ".join(provider.label for provider in accounts.current()) or "none"
+    if file.exists():
+        yield Finding("accounts", f"{names}, from {path}")
+    elif file == PanelSettings.model_fields["providers_file"].default:
+        yield Finding("accounts", f"{names}; there is no {path}")
+    else:
+        text = f"PANEL_PROVIDERS_FILE: {path}: there is no such file: IMAI alone is shown"
+        yield Finding("accounts", text, Level.WARNING)
+    labels = {provider.icon: provider.label for provider in reversed(accounts.current())}
+    for icon, label in labels.items():
+        if not icons.is_known(icon):
+            text = f"{path}: icon: {icon} of {label} is no Material symbol: another one is shown"
+            yield Finding("accounts", text, Level.WARNING)
+
+
+def env_file_access() -> Iterator[Finding]:
+    """Check that others cannot change `.env`, nor read a secret in it."""
+    path = env_file.path()
+    try:
+        status = path.stat()
+    except OSError:
+        return  # there is none, or `env_file.check` reports it
+    if private.access_by_others(path, status) is None:
+        yield Finding(".env", f"{path.absolute()} is its owner's alone")
+        return
+    names = (name for name, value in env_file.values().items() if value and _is_secret(name.upper(), value))
+    secret = next(names, None)
+    problem = private.access_by_others(path, status, f", and it holds {secret}" if secret else "")
+    fatal = secret or private.changes_by_others(path, status)
+    yield Finding(".env", f"{problem}", Level.FATAL if fatal else Level.WARNING)
+
+
+def _is_secret(name: str, value: str) -> bool:
+    """Return whether a variable's value is a key, or an address with a password."""
+    keys = (variable for provider in accounts.current() for variable in provider.configured)
+    return name.endswith(_SECRET_NAMES) or name in keys or _WITH_PASSWORD.search(value) is not None
+
+
+def state_access() -> Iterator[Finding]:
+    """Check that sign-ins and readings can be kept."""
+    try:
+        state().check()
+    except StateError as error:
+        must_stop = isinstance(error, StateFileError)  # other errors may end without a repair
+        level = Level.FATAL if must_stop else Level.ERROR
+        yield Finding("state", f"PANEL_STATE_URL: {error}", level)
+    else:
+        yield Finding("state", f"can be read and written: {state_place(panel_settings())}")
+
+
+def state_place(found: PanelSettings) -> str:
+    """Return "memory", the whole path of the state's file, or the address of Redis without user and password."""
+    file = file_of(found.state_url.get_secret_value())
     if file is not None:
         return str(file.absolute())
-    url = urlsplit(settings.state_url.get_secret_value())
+    url = urlsplit(found.state_url.get_secret_value())
     host = url.netloc.rpartition("@")[2]
     return f"{url.scheme}://{host}{url.path}" if host or url.path else url.scheme
 
 
-def sign_in_obstacle(settings: PanelSettings) -> str | None:
-    """Why nobody can sign in, with the command that helps; None if somebody can."""
+def sign_in(content: Callable[[], StoreContent] | None = None) -> Iterator[Finding]:
+    """Check that somebody can sign in and see the figures; without `content` the store's file is read."""
+    path = panel_settings().auth_file
     try:
-        content = store.read(settings.auth_file)
+        found = content() if content else store.read(path)
+    except StoreModeError as error:
+        yield Finding("users", f"PANEL_AUTH_FILE: {error}", Level.FATAL)
+        return
     except StoreError as error:
-        return str(error)
-    if content.users:
-        return None
-    return f"{settings.auth_file.absolute()}: no user exists yet. Make the first: {command.add_user()}"
+        for line in str(error).splitlines():
+            yield Finding("users", f"Nobody can sign in yet: {line}", Level.ERROR)
+        return
+    users = found.users.values()
+    readers = [
+        user for user in users if is_allowed(INTEGRATION_READ, permissions_of(user.roles, found.roles))
+    ]
+    if readers:
+        text = f"{len(readers)} of {len(users)} may see the figures, from {path.absolute()}"
+        yield Finding("users", text)
+    elif users:
+        text = f"nobody has the permission {INTEGRATION_READ}. Run: {command.name()} users role NAME admin"
+        yield Finding("users", text, Level.WARNING)
+    else:
+        text = f"{path.absolute()}: no user exists yet. Make the first: {command.add_user()}"
+        yield Finding("users", f"Nobody can sign in yet: {text}", Level.ERROR)
 
 
-def unknown_icons() -> Iterator[str]:
-    """A line for each icon that the page cannot draw, with the first account that has it."""
-    from integrations.ui import icons  # noqa: PLC0415 - Streamlit is heavy, and most commands do without
+def session_cookie() -> Iterator[Finding]:
+    """Compare the cookie's Secure flag with the address in use."""
+    found = panel_settings()
+    if found.cookie_secure:
+        text = f"kept over HTTPS: {found.host} needs --ssl-certfile, or a proxy with HTTPS in front of it"
+        yield Finding("cookie", text)
+    else:
+        text = "PANEL_COOKIE_SECURE=false is for a trusted network without HTTPS; behind a proxy take it out"
+        local = found.host in LOOPBACK_HOSTS  # so there is a proxy, or nobody else connects
+        yield Finding("cookie", text, Level.WARNING if local else Level.INFO)
 
-    labels = {provider.icon: provider.label for provider in reversed(accounts.current())}
-    for icon, label in labels.items():
-        if not icons.is_known(icon):
-            file = panel_settings().providers_file.absolute()
-            yield f"{file}: icon: {icon} of {label} is no Material symbol: another one is shown"
 
-
-def unknown_variables() -> Iterator[str]:
-    """A line for each variable that looks like one of ours and is none, with the nearest that is."""
-    kinds: list[type[PanelSettings | ProviderSettings]] = [PanelSettings]
-    kinds += [kind.settings_class for kind in PYTHON.values()]
-    kinds += [provider.settings_class for provider in accounts.current()]
-    known = {env_file.VARIABLE, *(kind.variable(field) for kind in kinds for field in kind.model_fields)}
-    for name in sorted(env_file.set_variables()):
-        if name.startswith(_PREFIXES) and name not in known:
-            nearest = difflib.get_close_matches(name, known, n=1)
-            hint = f" Did you mean {nearest[0]}?" if nearest else ""
-            yield f"{name} is no setting of the panel and is ignored.{hint}"
+# Once the settings are right; the first three can stop the start.
+STOPPING_CHECKS: Final = (env_file_access, state_access, sign_in)
+CHECKS: Final = (unknown_variables, shown_accounts, *STOPPING_CHECKS, session_cookie)

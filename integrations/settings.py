@@ -1,4 +1,4 @@
-"""Settings from the environment and `.env`. A provider's own settings stand in the provider's file."""
+"""Settings from the environment and `.env`. Each provider's settings are in the provider's module."""
 
 import re
 import ssl
@@ -19,7 +19,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, SettingsConfigDict
 
 from integrations.files import env_file
 from integrations.quota.errors import SettingsError
@@ -29,9 +29,8 @@ LOOPBACK_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 class _Settings(BaseSettings):
     model_config = SettingsConfigDict(
-        env_file_encoding="utf-8",
         env_ignore_empty=True,
-        extra="ignore",  # the environment and .env hold other programs' and other providers' variables
+        extra="ignore",  # variables of other programs and of other providers
         frozen=True,
         hide_input_in_errors=True,
         str_strip_whitespace=True,
@@ -49,7 +48,7 @@ class _Settings(BaseSettings):
 
     @classmethod
     def variable(cls, field: str) -> str:
-        """The environment variable behind a field: its alias, or the prefix and its name."""
+        """Return a field's environment variable: its alias, or the prefix and its name."""
         alias = cls.model_fields[field].validation_alias if field in cls.model_fields else None
         return alias if isinstance(alias, str) else f"{cls.model_config.get('env_prefix', '')}{field}".upper()
 
@@ -58,32 +57,31 @@ class _Settings(BaseSettings):
         """Read the settings.
 
         Raises:
-            SettingsError: a value is wrong, or the file; one line for each defect.
+            SettingsError: a value or a line of the file is wrong; one line for each defect.
         """
         env_file.check()
+        source = EnvSettingsSource(cls)
+        # Not by pydantic's own reader of `.env`, which replaces `${NAME}` in a value.
+        in_file = {name.lower(): value for name, value in env_file.values().items() if value}
+        source.env_vars = {**in_file, **source.env_vars}
         try:
-            return cls(_env_file=env_file.path())
+            return cls(**source())
         except ValidationError as error:
             raise SettingsError("\n".join(cls._lines(error))) from None
 
     @classmethod
     def _lines(cls, error: ValidationError) -> list[str]:
+        names = {str(field.validation_alias or name): name for name, field in cls.model_fields.items()}
         lines = []
         for problem in error.errors(include_url=False, include_context=False, include_input=False):
-            field = cls._field(str(problem["loc"][0])) if problem["loc"] else ""
+            field = names.get(str(problem["loc"][0])) if problem["loc"] else None
             message = problem["msg"].removeprefix("Value error, ")
-            if field in cls.model_fields:
+            if field:
                 hint = cls.model_fields[field].description
                 lines.append(f"{cls.variable(field)}: {message}. Expected: {hint}")
             else:
                 lines.append(message)
         return lines
-
-    @classmethod
-    def _field(cls, reported: str) -> str:
-        """The field that pydantic reports by its name or its alias."""
-        aliased = (name for name, field in cls.model_fields.items() if field.validation_alias == reported)
-        return next(aliased, reported)
 
 
 def _http_header_value(key: SecretStr) -> SecretStr:
@@ -110,7 +108,7 @@ def _https_or_loopback(url: str) -> str:
     if not host or any(character <= " " or character > "~" for character in url):
         raise ValueError("not a URL")
     if "[" in parts.netloc and _AFTER_IPV6.search(parts.netloc) is None:
-        raise ValueError("not a URL")  # urlsplit takes [::1]evil.example for ::1
+        raise ValueError("not a URL")  # urlsplit reads [::1]evil.example as ::1
     if parts.username is not None or parts.query or parts.fragment:
         raise ValueError("the URL must hold no user name, query or fragment")
     if parts.scheme != "https" and not (parts.scheme == "http" and host in LOOPBACK_HOSTS):
@@ -118,15 +116,15 @@ def _https_or_loopback(url: str) -> str:
     return url.rstrip("/")
 
 
-def _parts(text: object) -> object:
-    """A list as it is written in the environment: parts with commas between them, or the word none."""
+def _split(text: object) -> object:
+    """Split a list as written in the environment: values separated by commas, or the word none."""
     if not isinstance(text, str):
         return text
     return [] if text.lower() == "none" else [part.strip() for part in text.split(",") if part.strip()]
 
 
 def _address(text: str) -> str:
-    """An IP address or a network of them."""
+    """Return an IP address or a network in its usual form."""
     try:
         return str(ip_network(text)) if "/" in text else str(ip_network(text).network_address)
     except ValueError:
@@ -134,14 +132,14 @@ def _address(text: str) -> str:
 
 
 def _host(text: str) -> str:
-    """A host's name as it stands in a Host header, without its port."""
+    """Return a host's name as in a Host header, without its port."""
     if _HOST.fullmatch(text.lower()) is None:
-        raise ValueError(f"{text!r} is no host name; without scheme, port and path")
+        raise ValueError(f"{text!r} is no host name; leave out scheme, port and path")
     return text.lower()
 
 
-Addresses = Annotated[tuple[Annotated[str, AfterValidator(_address)], ...], NoDecode, BeforeValidator(_parts)]
-Hosts = Annotated[tuple[Annotated[str, AfterValidator(_host)], ...], NoDecode, BeforeValidator(_parts)]
+Addresses = Annotated[tuple[Annotated[str, AfterValidator(_address)], ...], NoDecode, BeforeValidator(_split)]
+Hosts = Annotated[tuple[Annotated[str, AfterValidator(_host)], ...], NoDecode, BeforeValidator(_split)]
 
 
 def _expand_home(path: Path) -> Path:
@@ -176,17 +174,17 @@ FilePath = Annotated[Path, AfterValidator(_expand_home)]
 """A path in which ~ is the home directory."""
 
 ApiKey = Annotated[SecretStr, AfterValidator(_http_header_value)]
-"""A key that is never printed and can stand in a header."""
+"""A key that is never printed and fits into a header."""
 
 OptionalApiKey = Annotated[ApiKey | None, AfterValidator(_blank_is_absent)]
 """Blank or absent: not configured."""
 
 BaseUrl = Annotated[str, AfterValidator(_https_or_loopback)]
-"""Where a provider answers: https, or a loopback host; without its last slash."""
+"""A provider's address: https, or a loopback host; without its last slash."""
 
 
 class ProviderSettings(_Settings):
-    """What every provider's settings have: the key, absent until the operator adds it."""
+    """The settings that every provider has: the key, absent until the operator adds it."""
 
     api_key: OptionalApiKey = Field(
         default=None, description="the provider's API key, ASCII without spaces; secret"
@@ -194,10 +192,10 @@ class ProviderSettings(_Settings):
 
     @classmethod
     def of_account(cls, name: str) -> type[Self]:
-        """The same settings for one of several accounts: its name, in capitals, stands behind the prefix.
+        """Return the same settings for one of several accounts: the prefix continues with its name in capitals.
 
         Args:
-            name: Say, `Agency 2`: `IMAI_API_KEY` becomes `IMAI_AGENCY_2_API_KEY`.
+            name: for example `Agency 2`: `IMAI_API_KEY` becomes `IMAI_AGENCY_2_API_KEY`.
         """
         word = re.sub(r"[^A-Z0-9]+", "_", name.upper()).strip("_")
         prefix = f"{cls.model_config.get('env_prefix', '')}{word}_"
@@ -260,7 +258,6 @@ class PanelSettings(_Settings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = Field(
         default="INFO", description="DEBUG, INFO, WARNING, ERROR or CRITICAL"
     )
-
     log_format: Literal["text", "json"] = Field(
         default="text", description="text, or json for one object a line"
     )
@@ -275,7 +272,7 @@ class PanelSettings(_Settings):
 
     @model_validator(mode="before")
     @classmethod
-    def _as_spelt_in_any_case(cls, values: dict[str, Any]) -> dict[str, Any]:
+    def _ignore_case(cls, values: dict[str, Any]) -> dict[str, Any]:
         for name, spell in (("log_level", str.upper), ("log_format", str.lower)):
             if isinstance(values.get(name), str):
                 values[name] = spell(values[name])
@@ -293,7 +290,7 @@ class PanelSettings(_Settings):
 
 @cache
 def panel_settings() -> PanelSettings:
-    """The panel's settings, read once a process.
+    """Return the panel's settings, read once per process.
 
     Raises:
         SettingsError: a value is wrong.

@@ -151,6 +151,13 @@ def _plain_http(place: Place) -> str:
     return place.log.text
 
 
+def _changeable_accounts(place: Place) -> str:
+    file = place.folder / "providers.yaml"
+    file.touch()
+    file.chmod(0o666)
+    return place.run("usage", PANEL_PROVIDERS_FILE=str(file))
+
+
 def _unknown_service(place: Place) -> str:
     file = place.folder / "providers.yaml"
     file.write_text("accounts:\n  - service: nobody\n", encoding="utf-8")
@@ -212,6 +219,7 @@ MISTAKES: dict[str, Callable[[Place], str]] = {
     ),
     "a certificate without its key": _certificate_alone,
     "plain HTTP from another machine": _plain_http,
+    "a providers' file that others may change": _changeable_accounts,
     "a providers' file with an unknown service": _unknown_service,
     "an old Python": _old_python,
 }

@@ -41,7 +41,7 @@ DEFAULTS = {
 
 
 def text_of(value: object) -> str:
-    """A value as one writes it into `.env`."""
+    """Return a value as written in `.env`."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):
@@ -54,14 +54,14 @@ def text_of(value: object) -> str:
 
 
 def variables() -> dict[str, object]:
-    """Every variable with its default."""
+    """Return every variable with its default."""
     kinds: list[type[PanelSettings | ProviderSettings]] = [PanelSettings]
     kinds += [provider.settings_class for provider in PYTHON.values()]
     return {kind.variable(name): field.default for kind in kinds for name, field in kind.model_fields.items()}
 
 
-def test_the_defaults_are_the_contracts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each default is what the documents promise."""
+def test_the_defaults_are_the_documented_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The documents promise them."""
     monkeypatch.delenv("PANEL_AUTH_FILE")
     monkeypatch.delenv("PANEL_STATE_URL")
     found = variables()
@@ -71,7 +71,7 @@ def test_the_defaults_are_the_contracts(monkeypatch: pytest.MonkeyPatch) -> None
 
 @pytest.mark.parametrize("name", sorted(variables()))
 def test_the_example_lists_every_setting_with_its_default_and_a_reason(name: str) -> None:
-    """A line `NAME=default`, and above it, or above its neighbour, a comment."""
+    """A line `NAME=default`, with a comment above it or above its neighbors."""
     lines = EXAMPLE.splitlines()
     default = variables()[name]
     index = lines.index(f"{name}={'' if default is None else text_of(default)}")
@@ -80,7 +80,7 @@ def test_the_example_lists_every_setting_with_its_default_and_a_reason(name: str
 
 
 def test_the_example_lists_nothing_else() -> None:
-    """A setting that is gone is gone from there too."""
+    """A removed setting is removed there, too."""
     listed = {
         line.partition("=")[0] for line in EXAMPLE.splitlines() if "=" in line and not line.startswith("#")
     }
@@ -88,7 +88,7 @@ def test_the_example_lists_nothing_else() -> None:
 
 
 def test_the_example_is_a_good_env_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Copied as it is, it gives the defaults: blank is absent."""
+    """An unchanged copy gives the defaults: a blank value is absent."""
     monkeypatch.delenv("PANEL_AUTH_FILE")
     monkeypatch.delenv("PANEL_STATE_URL")
     (tmp_path / ".env").write_text(EXAMPLE, encoding="utf-8")
@@ -99,7 +99,7 @@ def test_the_example_is_a_good_env_file(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_the_environment_goes_before_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is exported wins over what is written down."""
+    """An exported variable takes precedence."""
     (tmp_path / ".env").write_text("PANEL_DEADLINE_SECONDS=3\nPANEL_WARNING_PERCENT=70\n", encoding="utf-8")
     monkeypatch.setenv("PANEL_DEADLINE_SECONDS", "4")
     settings = PanelSettings.load()
@@ -134,7 +134,7 @@ def test_the_environment_goes_before_the_file(tmp_path: Path, monkeypatch: pytes
 def test_a_wrong_value_is_one_line_with_variable_problem_and_fix(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
-    """Enough to mend it without a look into a document."""
+    """It can be corrected without the documentation."""
     monkeypatch.setenv(name, value)
     with pytest.raises(SettingsError) as caught:
         PanelSettings.load()
@@ -144,8 +144,8 @@ def test_a_wrong_value_is_one_line_with_variable_problem_and_fix(
     assert "\n" not in line
 
 
-def test_proxies_and_hosts_are_lists_with_commas(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Addresses, networks and names; none trusts nobody."""
+def test_proxies_and_hosts_are_lists_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of addresses, networks and names; `none` trusts no proxy."""
     monkeypatch.setenv("PANEL_TRUSTED_PROXIES", "10.0.0.0/8, 2001:DB8::1")
     monkeypatch.setenv("PANEL_ALLOWED_HOSTS", "Panel.example.com, *.example.org,[::1]")
     settings = PanelSettings.load()
@@ -167,8 +167,8 @@ def test_proxies_and_hosts_are_lists_with_commas(monkeypatch: pytest.MonkeyPatch
         ("PANEL_ALLOWED_HOSTS", "*"),
     ],
 )
-def test_what_is_no_proxy_or_host_is_told(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
-    """A slip would otherwise trust nobody, or answer nobody, without a word."""
+def test_a_wrong_proxy_or_host_is_an_error(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    """A mistake would otherwise silently trust no proxy or answer no host."""
     monkeypatch.setenv(name, value)
     with pytest.raises(SettingsError, match=rf"^{name}: '.*' is no .*\. Expected: "):
         PanelSettings.load()
@@ -178,22 +178,22 @@ def test_what_is_no_proxy_or_host_is_told(monkeypatch: pytest.MonkeyPatch, name:
     "url",
     ["http://[::1]evil.test", "http://[::1]evil.test:80/x", "https://[::1].evil.test", "http://[::1]:8501x"],
 )
-def test_an_address_with_something_behind_it_is_no_url(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
-    """Where the host ends is read by one program in one way and by the next in another."""
+def test_an_address_followed_by_other_text_is_no_url(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    """Programs disagree about the end of the host."""
     monkeypatch.setenv("IMAI_API_BASE_URL", url)
     with pytest.raises(SettingsError, match=r"^IMAI_API_BASE_URL: not a URL"):
         ImaiSettings.load()
 
 
 def test_the_levels_must_be_in_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A critical level below the warning would never be seen."""
+    """A critical level below the warning would never be shown."""
     monkeypatch.setenv("PANEL_WARNING_PERCENT", "95")
     with pytest.raises(SettingsError, match=r"^PANEL_CRITICAL_PERCENT: not above PANEL_WARNING_PERCENT\. "):
         PanelSettings.load()
 
 
 def test_every_wrong_variable_has_its_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One start tells all wrong variables."""
+    """One start reports all wrong variables."""
     monkeypatch.setenv("PANEL_DEADLINE_SECONDS", "x")
     monkeypatch.setenv("PANEL_LOG_LEVEL", "x")
     with pytest.raises(SettingsError) as caught:
@@ -203,7 +203,7 @@ def test_every_wrong_variable_has_its_line(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
-    """Neither another encoding nor a file in another's hands ends in a traceback."""
+    """Neither another encoding nor the file of another user ends in a traceback."""
     file = tmp_path / ".env"
     file.write_bytes("PANEL_LOG_LEVEL=DEBÜG".encode("latin-1"))
     with pytest.raises(SettingsError, match=r"^\.env: not UTF-8 text\. "):
@@ -216,15 +216,15 @@ def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
         PanelSettings.load()
 
 
-def test_a_directory_in_place_of_the_file_is_told(tmp_path: Path) -> None:
-    """Docker leaves one where it finds no file to mount."""
+def test_a_directory_in_place_of_the_file_is_an_error(tmp_path: Path) -> None:
+    """Docker creates one if there is no file to mount."""
     (tmp_path / ".env").mkdir()
     with pytest.raises(SettingsError, match=r"^\.env: a directory\. "):
         PanelSettings.load()
 
 
-def test_a_named_file_that_is_gone_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A worker that starts later must not go on with the defaults."""
+def test_a_named_file_that_is_gone_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that starts later must not continue with the defaults."""
     monkeypatch.setenv(env_file.VARIABLE, str(tmp_path / "gone"))
     with pytest.raises(SettingsError, match=r"^PANEL_ENV_FILE: .*/gone: there is no such file\.$"):
         PanelSettings.load()
@@ -242,7 +242,7 @@ def test_a_named_file_that_is_gone_is_told(tmp_path: Path, monkeypatch: pytest.M
 def test_a_line_that_cannot_be_read_stops_the_start(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, text: str, lines: list[int]
 ) -> None:
-    """It may be the key: it is told once, with its place, and nothing of what it says."""
+    """It may be the key: it is reported once, with its place but without its text."""
     (tmp_path / ".env").write_text(text, encoding="utf-8")
     with pytest.raises(checks.StartError) as stopped:
         checks.check_settings()
@@ -252,20 +252,20 @@ def test_a_line_that_cannot_be_read_stops_the_start(
 
 
 def test_a_key_is_a_secret_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither print nor dump shows it."""
+    """Neither a repr nor a dump shows it."""
     monkeypatch.setenv("IMAI_API_KEY", "test-key")
     settings: BaseSettings = ImaiSettings.load()
     assert "test-key" not in f"{settings!r} {settings} {settings.model_dump()} {settings.model_dump_json()}"
 
 
-def test_the_log_level_may_be_written_small(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_log_level_may_be_in_lower_case(monkeypatch: pytest.MonkeyPatch) -> None:
     """`debug` is DEBUG."""
     monkeypatch.setenv("PANEL_LOG_LEVEL", "debug")
     assert PanelSettings.load().log_level == "DEBUG"
 
 
-def test_the_state_s_password_is_not_printed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither in a repr nor in what is dumped."""
+def test_the_password_of_the_state_is_not_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither in a repr nor in a dump."""
     monkeypatch.setenv("PANEL_STATE_URL", "redis://:test-password@127.0.0.1:6379/0")
     settings = PanelSettings.load()
     assert (
@@ -286,8 +286,8 @@ def test_the_state_s_password_is_not_printed(monkeypatch: pytest.MonkeyPatch) ->
     ],
     ids=["CRLF", "BOM", "export", "quotes", "spaces", "line break at the end", "decimals"],
 )
-def test_a_file_written_as_people_write_them_is_understood(tmp_path: Path, text: str) -> None:
-    """The same key and the same total, however the file was saved."""
+def test_the_usual_forms_of_a_file_are_read(tmp_path: Path, text: str) -> None:
+    """Each gives the same key and the same total."""
     (tmp_path / ".env").write_bytes(text.encode())
     settings = ImaiSettings.load()
     assert settings.api_key is not None
@@ -296,7 +296,7 @@ def test_a_file_written_as_people_write_them_is_understood(tmp_path: Path, text:
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "says"),
+    ("name", "value", "expected"),
     [
         ("IMAI_TOTAL_CREDITS", "10,000", "write it without commas"),
         ("IMAI_TOTAL_CREDITS", "10.000", "10.000 is unclear: write 10000, or fewer decimals"),
@@ -308,37 +308,54 @@ def test_a_file_written_as_people_write_them_is_understood(tmp_path: Path, text:
         ("IMAI_API_BASE_URL", "imai.co/api", "URL"),
     ],
 )
-def test_a_slip_is_told_with_what_to_write(
-    monkeypatch: pytest.MonkeyPatch, name: str, value: str, says: str
+def test_the_error_about_a_mistake_says_what_to_write(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, expected: str
 ) -> None:
-    """One line that names the variable; a key is not in it."""
+    """On one line with the variable, but without a key."""
     monkeypatch.setenv(name, value)
     with pytest.raises(SettingsError) as caught:
         ImaiSettings.load()
     line = str(caught.value)
     assert line.startswith(f"{name}: ")
-    assert says in line
+    assert expected in line
     assert "\n" not in line
     assert "test-key" not in line
 
 
+@pytest.mark.parametrize("quote", ["'", '"', ""])
+def test_a_dollar_in_the_env_file_is_only_a_dollar(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quote: str
+) -> None:
+    """Keys and passwords arrive unchanged: `${HOME}` is not replaced."""
+    key = "tok${HOME}en"
+    proxy, state = f"http://panel:{key}@proxy.example:3128", f"redis://:{key}@127.0.0.1:1"
+    written = {"IMAI_API_KEY": key, "PANEL_HTTPS_PROXY": proxy, "PANEL_STATE_URL": state}
+    monkeypatch.delenv("PANEL_STATE_URL")
+    lines = [f"{name}={quote}{value}{quote}\n" for name, value in written.items()]
+    (tmp_path / ".env").write_text("".join(lines), encoding="utf-8")
+    settings = PanelSettings.load()
+    assert ImaiSettings.load().api_key == SecretStr(key)
+    assert (settings.https_proxy, settings.state_url) == (SecretStr(proxy), SecretStr(state))
+    assert env_file.values() == written
+
+
 @pytest.mark.parametrize("url", ["https://imai.co/api", "https://imai.co/api/", " https://imai.co/api// "])
-def test_a_base_url_is_taken_with_and_without_its_slash(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
-    """The path is put together from it."""
+def test_a_base_url_may_end_with_slashes(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    """They are removed: paths are added to it."""
     monkeypatch.setenv("IMAI_API_BASE_URL", url)
     assert ImaiSettings.load().api_base_url == "https://imai.co/api"
 
 
 def test_a_tilde_is_the_home_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of whoever runs the panel; not a folder named ~."""
+    """Not a folder named ~."""
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("PANEL_AUTH_FILE", "~/auth.yaml")
     assert PanelSettings.load().auth_file == tmp_path / "auth.yaml"
 
 
 def test_another_env_file_may_be_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`--env-file` takes the place of `.env`, wherever the command is called; an absent file is told."""
-    monkeypatch.setenv(env_file.VARIABLE, "")  # and as it was before, afterwards
+    """`--env-file` replaces `.env`; a missing file is an error."""
+    monkeypatch.setenv(env_file.VARIABLE, "")  # so that it is restored after the test
     (tmp_path / ".env").write_text("IMAI_TOTAL_CREDITS=1\n", encoding="utf-8")
     other = tmp_path / "other.env"
     other.write_text("IMAI_TOTAL_CREDITS=2\nIMAI_RENEWAL_DAY=32\n", encoding="utf-8")
@@ -351,7 +368,7 @@ def test_another_env_file_may_be_named(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_a_pipe_of_the_shell_is_no_env_file() -> None:
-    """It would be empty at the second look, and every setting gone: one line, exit 2, and nothing is read."""
+    """It would be empty at the second reading: one line, exit 2, and nothing is read."""
     reading, writing = os.pipe()
     os.write(writing, b"PANEL_PORT=1\n")
     refused = CliRunner().invoke(main, ["--env-file", f"/dev/fd/{reading}", "usage"])
@@ -361,14 +378,14 @@ def test_a_pipe_of_the_shell_is_no_env_file() -> None:
     os.close(writing)
 
 
-def test_a_named_pipe_is_said_to_be_read(tmp_path: Path) -> None:
-    """Some password managers serve the file so, to each reader anew."""
+def test_a_named_pipe_may_be_the_env_file(tmp_path: Path) -> None:
+    """Some password managers provide the file as one, again for each reader."""
     os.mkfifo(tmp_path / ".env")
     assert checks.settings_source() == f"Settings from the environment, then from {tmp_path}/.env"
 
 
 def test_the_proxys_password_is_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither printed nor told when it is wrong."""
+    """It is neither printed nor part of an error."""
     monkeypatch.setenv("PANEL_HTTPS_PROXY", "http://panel:test-password@proxy.example:3128")
     assert "test-password" not in repr(PanelSettings.load())
     monkeypatch.setenv("PANEL_HTTPS_PROXY", "panel:test-password@proxy.example:3128")
