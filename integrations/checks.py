@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 
 from integrations import accounts, command
 from integrations import log as log_output
-from integrations.access import INTEGRATION_READ, store
+from integrations.access import INTEGRATION_READ, credentials
+from integrations.access.credentials import StoreContent, StoreError, StoreModeError
 from integrations.access.permissions import is_allowed, permissions_of
-from integrations.access.store import StoreContent, StoreError, StoreModeError
 from integrations.files import env_file, private
 from integrations.files.yaml_model import did_you_mean
 from integrations.providers import PYTHON
@@ -258,7 +258,7 @@ def sign_in(content: Callable[[], StoreContent] | None = None) -> Iterator[Findi
     """Check that somebody can sign in and see the figures; without `content` the store's file is read."""
     path = panel_settings().auth_file
     try:
-        found = content() if content else store.read(path)
+        found = content() if content else credentials.read(path)
     except StoreModeError as error:
         yield Finding("users", f"PANEL_AUTH_FILE: {error}", Level.FATAL)
         return

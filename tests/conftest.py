@@ -15,8 +15,8 @@ import streamlit as st
 
 from integrations import accounts
 from integrations.access import authenticator, store_edit
+from integrations.access.credentials import User
 from integrations.access.passwords import hash_password
-from integrations.access.store import User
 from integrations.demo.server import Simulator
 from integrations.log import FORMATTERS
 from integrations.providers.imai import Imai

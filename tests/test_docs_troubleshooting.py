@@ -18,7 +18,7 @@ from integrations.cli.main import main
 from integrations.demo.server import Simulator
 from integrations.readings import fetch
 from integrations.settings import panel_settings
-from tests.access.test_store import as_nobody_special
+from tests.access.test_credentials import as_nobody_special
 from tests.conftest import PASSWORD, AddUser
 from tests.support.certificate import self_signed
 

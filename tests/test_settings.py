@@ -16,7 +16,7 @@ from integrations.providers import PYTHON
 from integrations.providers.imai import ImaiSettings
 from integrations.quota.errors import SettingsError
 from integrations.settings import PanelSettings, ProviderSettings
-from tests.access.test_store import as_nobody_special
+from tests.access.test_credentials import as_nobody_special
 
 EXAMPLE = (Path(__file__).parents[1] / ".env.example").read_text(encoding="utf-8")
 DEFAULTS = {

@@ -11,19 +11,19 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cache
 
-from integrations.access.passwords import check_password
-from integrations.access.permissions import is_allowed, permissions_of
-from integrations.access.requester import UNKNOWN_CLIENT, cookie_in
-from integrations.access.sessions import Session, Sessions
-from integrations.access.store import (
+from integrations.access.credentials import (
     MAX_NAME,
-    Store,
+    CredentialStore,
     StoreContent,
     StoreError,
     StoreMissingError,
     User,
     normal_name,
 )
+from integrations.access.passwords import check_password
+from integrations.access.permissions import is_allowed, permissions_of
+from integrations.access.requester import UNKNOWN_CLIENT, cookie_in
+from integrations.access.sessions import Session, Sessions
 from integrations.access.throttle import Throttle
 from integrations.settings import PanelSettings, panel_settings
 from integrations.state import StateError, state
@@ -83,7 +83,7 @@ class Authenticator:
     """Sign-in and sessions over one store and the state. Where one of them cannot be used, nobody gets in."""
 
     def __init__(self, settings: PanelSettings) -> None:
-        self.store = Store(settings.auth_file)
+        self.store = CredentialStore(settings.auth_file)
         # The prefix makes browsers hold the cookie to this host and to HTTPS (RFC 6265bis, 4.1.3.2).
         self.cookie_name = "__Host-integrations-session" if settings.cookie_secure else "integrations-session"
         self._state = state()

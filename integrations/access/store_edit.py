@@ -9,8 +9,8 @@ from typing import Final
 import filelock
 import yaml
 
-from integrations.access import store
-from integrations.access.store import StoreContent, StoreError, StoreMissingError, User
+from integrations.access import credentials
+from integrations.access.credentials import StoreContent, StoreError, StoreMissingError, User
 from integrations.files import private
 from integrations.files.yaml_file import MAX_BYTES
 
@@ -33,7 +33,7 @@ def change(path: Path, edit: Callable[[StoreContent], StoreContent]) -> StoreCon
         with filelock.FileLock(f"{path}.lock", timeout=LOCK_SECONDS, mode=0o600):
             edited = edit(_read_or_begin(path))
             text = _dump(edited)
-            store.parse(text)
+            credentials.parse(text)
             if len(text.encode()) > MAX_BYTES:
                 raise StoreError(f"{path}: not changed: it would be larger than 1 MiB")
             _replace(path, text)
@@ -41,7 +41,7 @@ def change(path: Path, edit: Callable[[StoreContent], StoreContent]) -> StoreCon
     except filelock.Timeout:
         raise StoreError(f"{path}: another command has held the lock for {LOCK_SECONDS:.0f} s") from None
     except PermissionError:
-        raise StoreError(f"{path}: {store.not_permitted(path)}") from None
+        raise StoreError(f"{path}: {credentials.not_permitted(path)}") from None
     except OSError as error:
         hint = (
             ". Mount its folder instead of the file" if error.errno == errno.EBUSY else ""
@@ -51,7 +51,7 @@ def change(path: Path, edit: Callable[[StoreContent], StoreContent]) -> StoreCon
 
 def _read_or_begin(path: Path) -> StoreContent:
     try:
-        return store.read(path)
+        return credentials.read(path)
     except StoreMissingError:
         return StoreContent.model_validate({"roles": FIRST_ROLES, "credentials": {"usernames": {}}})
 

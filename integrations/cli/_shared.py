@@ -6,7 +6,7 @@ from typing import Final
 import click
 
 from integrations import checks
-from integrations.access.store import normal_name
+from integrations.access.credentials import normal_name
 from integrations.settings import PanelSettings
 from integrations.state import file_of
 

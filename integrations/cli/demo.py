@@ -13,8 +13,8 @@ import click
 
 from integrations import checks
 from integrations.access import store_edit
+from integrations.access.credentials import User
 from integrations.access.passwords import hash_password
-from integrations.access.store import User
 from integrations.cli import serve
 from integrations.demo import stand_ins
 from integrations.demo.server import Simulator

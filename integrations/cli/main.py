@@ -8,8 +8,8 @@ from typing import Any
 import click
 from typing_extensions import override
 
+from integrations.access.credentials import StoreError
 from integrations.access.passwords import PasswordError
-from integrations.access.store import StoreError
 from integrations.checks import StartError
 from integrations.cli import nagios
 from integrations.cli.check import check

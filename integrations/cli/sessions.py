@@ -6,7 +6,7 @@ from typing import Final
 import click
 
 from integrations.access import auth
-from integrations.access.store import normal_name
+from integrations.access.credentials import normal_name
 from integrations.cli._shared import columns, require_panels_state
 
 _KNOWN: Final = "who is signed in; a restart ends all sign-ins"

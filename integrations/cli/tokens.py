@@ -6,9 +6,9 @@ from typing import Final
 import click
 
 from integrations import command
-from integrations.access import store, store_edit
+from integrations.access import credentials, store_edit
 from integrations.access.authenticator import token_digest
-from integrations.access.store import StoreContent, Token
+from integrations.access.credentials import StoreContent, Token
 from integrations.cli._shared import columns, name_argument
 from integrations.settings import panel_settings
 
@@ -43,7 +43,7 @@ def add(name: str, roles: tuple[str, ...]) -> None:
 @tokens.command("list")
 def list_() -> None:
     """Show names and roles."""
-    found = sorted(store.read(panel_settings().auth_file).tokens.items())
+    found = sorted(credentials.read(panel_settings().auth_file).tokens.items())
     for line in columns([(name, ", ".join(token.roles) or "(no role)") for name, token in found]):
         click.echo(line)
 

@@ -6,9 +6,9 @@ from typing import Final
 import click
 
 from integrations import command
-from integrations.access import auth, store, store_edit
+from integrations.access import auth, credentials, store_edit
+from integrations.access.credentials import StoreContent, User
 from integrations.access.passwords import MIN_CHARACTERS, hash_password
-from integrations.access.store import StoreContent, User
 from integrations.cli._shared import columns, name_argument, require_panels_state
 from integrations.settings import panel_settings
 
@@ -70,7 +70,7 @@ def add(
 @users.command("list")
 def list_() -> None:
     """Show names, roles and e-mail addresses."""
-    found = sorted(store.read(panel_settings().auth_file).users.items())
+    found = sorted(credentials.read(panel_settings().auth_file).users.items())
     for line in columns([(name, ", ".join(user.roles) or "(no role)", user.email) for name, user in found]):
         click.echo(line)
 
@@ -122,6 +122,6 @@ def set_roles(name: str, roles: tuple[str, ...]) -> None:
 def unlock(name: str) -> None:
     """Unlock a user after 5 wrong passwords; the limit for all users together stays."""
     settings = require_panels_state("who is locked; a restart unlocks all")
-    _require_user(store.read(settings.auth_file), name)
+    _require_user(credentials.read(settings.auth_file), name)
     auth().unlock(name)
     click.echo(f"Unlocked {name}.")

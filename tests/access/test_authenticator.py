@@ -20,7 +20,7 @@ from integrations.access import (
     store_edit,
 )
 from integrations.access.authenticator import token_digest
-from integrations.access.store import Token
+from integrations.access.credentials import Token
 from integrations.settings import panel_settings
 from integrations.state import StateError, state
 from tests.conftest import PASSWORD, AddUser

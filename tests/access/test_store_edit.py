@@ -15,9 +15,9 @@ from random import Random
 import filelock
 import pytest
 
-from integrations.access import store, store_edit
-from integrations.access.store import StoreContent, StoreError, StoreModeError, Token, User
-from tests.access.test_store import as_nobody_special
+from integrations.access import credentials, store_edit
+from integrations.access.credentials import StoreContent, StoreError, StoreModeError, Token, User
+from tests.access.test_credentials import as_nobody_special
 from tests.conftest import HASHED, AddUser
 from tests.state.conftest import MOUNTS
 
@@ -25,7 +25,7 @@ ADDS_FOR_EVER = """
 import sys, itertools
 from pathlib import Path
 from integrations.access import store_edit
-from integrations.access.store import User
+from integrations.access.credentials import User
 path, prefix, hashed = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
 user = User(password=hashed, roles=["viewer"])
 for number in itertools.islice(itertools.count(), int(sys.argv[4]) or None):
@@ -60,7 +60,7 @@ def test_a_missing_folder_is_made(tmp_path: Path) -> None:
     """So are the folders above it."""
     path = tmp_path / "deep" / "er" / "auth.yaml"
     store_edit.change(path, lambda content: content)
-    assert store.read(path).users == {}
+    assert credentials.read(path).users == {}
 
 
 def test_reading_returns_what_was_written(path: Path) -> None:
@@ -74,8 +74,8 @@ def test_reading_returns_what_was_written(path: Path) -> None:
             update={"tokens": {"monitor": Token(sha256="0" * 64, roles=["viewer"])}}
         ),
     )
-    assert store.read(path) == edited
-    assert store.read(path).users["null"] == user
+    assert credentials.read(path) == edited
+    assert credentials.read(path).users["null"] == user
 
 
 def test_a_user_is_replaced_and_removed(path: Path, add_user: AddUser) -> None:
@@ -83,12 +83,12 @@ def test_a_user_is_replaced_and_removed(path: Path, add_user: AddUser) -> None:
     add_user("alice", roles=["admin"])
     add_user("bob", roles=["viewer"])
     add_user("alice", roles=["viewer"])
-    assert {name: user.roles for name, user in store.read(path).users.items()} == {
+    assert {name: user.roles for name, user in credentials.read(path).users.items()} == {
         "alice": ["viewer"],
         "bob": ["viewer"],
     }
     store_edit.change(path, lambda content: store_edit.without_user(content, "alice"))
-    assert list(store.read(path).users) == ["bob"]
+    assert list(credentials.read(path).users) == ["bob"]
 
 
 def _unknown_role(content: StoreContent) -> StoreContent:
@@ -137,7 +137,7 @@ def test_a_store_that_is_mounted_without_its_folder_is_an_error_with_the_fix(
     *_, last = done.stderr.splitlines()
     fix = "cannot be written: Device or resource busy. Mount its folder instead of the file"
     assert last.endswith(f" {place}: {fix}")
-    assert list(store.read(path).users) == ["alice"]
+    assert list(credentials.read(path).users) == ["alice"]
 
 
 def test_a_broken_store_is_not_overwritten(path: Path) -> None:
@@ -164,7 +164,7 @@ def test_a_link_stays_a_link(path: Path, tmp_path: Path, add_user: AddUser) -> N
     path.symlink_to(real)
     add_user("alice", roles=["admin"])
     assert path.is_symlink()
-    assert list(store.read(real).users) == ["alice"]
+    assert list(credentials.read(real).users) == ["alice"]
 
 
 def test_a_full_disk_leaves_the_old_file(
@@ -179,7 +179,7 @@ def test_a_full_disk_leaves_the_old_file(
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(StoreError, match="cannot be written: No space left on device"):
         add_user("bob", roles=["viewer"])
-    assert list(store.read(path).users) == ["alice"]
+    assert list(credentials.read(path).users) == ["alice"]
     assert not list(path.parent.glob("*.new"))
 
 
@@ -211,7 +211,7 @@ def test_the_files_of_a_killed_command_do_not_block_the_next(path: Path, add_use
     Path(f"{path}.new").chmod(0o644)
     Path(f"{path}.lock").touch()
     add_user("bob", roles=["viewer"])
-    assert list(store.read(path).users) == ["alice", "bob"]
+    assert list(credentials.read(path).users) == ["alice", "bob"]
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
@@ -276,7 +276,7 @@ def test_concurrent_writers_lose_nothing(path: Path) -> None:
         writer.communicate(timeout=60)
         assert writer.returncode == 0
     expected = {f"{prefix}{number}" for prefix in "abcd" for number in range(10)}
-    assert set(store.read(path).users) == expected
+    assert set(credentials.read(path).users) == expected
 
 
 def test_writers_killed_in_the_middle_leave_a_whole_file(path: Path) -> None:
@@ -294,11 +294,11 @@ def test_writers_killed_in_the_middle_leave_a_whole_file(path: Path) -> None:
         for prefix, writer in zip("ab", writers, strict=True):
             printed, _ = writer.communicate(timeout=10)
             confirmed |= {f"{prefix}{turn}-{number}" for number in printed.split()}
-        assert confirmed <= set(store.read(path).users)
+        assert confirmed <= set(credentials.read(path).users)
     last = start_writer(path, "last", 1)
     last.communicate(timeout=30)
     assert last.returncode == 0
-    assert confirmed | {"last0"} <= set(store.read(path).users)
+    assert confirmed | {"last0"} <= set(credentials.read(path).users)
     assert not list(path.parent.glob("*.new"))
 
 

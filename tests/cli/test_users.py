@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from integrations import command
-from integrations.access import SignInRefused, auth, passwords, store
+from integrations.access import SignInRefused, auth, credentials, passwords
 from integrations.access.passwords import check_password
 from integrations.cli.main import main
 from tests.conftest import HASHED, PASSWORD, AddUser
@@ -42,7 +42,7 @@ def test_add_makes_the_store_and_a_user_who_can_sign_in(path: Path) -> None:
         done.output
         == f"Password (at least 12 characters): \nRepeat for confirmation: \nAdded alice to {path}.\n"
     )
-    user = store.read(path).users["alice"]
+    user = credentials.read(path).users["alice"]
     assert (user.email, user.first_name, user.last_name, user.roles) == (
         "alice@example.com", "Alice", "Ng", ["admin"],
     )  # fmt: skip
@@ -54,7 +54,7 @@ def test_after_a_typing_error_the_prompt_asks_again(path: Path) -> None:
     """Two different passwords set nothing."""
     done = users("add", "alice", "--role", "admin", typed=f"{PASSWORD}\n{NEW}\n{PASSWORD}\n{PASSWORD}\n")
     assert done.exit_code == 0
-    assert check_password(PASSWORD, store.read(path).users["alice"].password)
+    assert check_password(PASSWORD, credentials.read(path).users["alice"].password)
     assert PASSWORD not in done.output
     assert NEW not in done.output
 
@@ -64,7 +64,7 @@ def test_a_script_passes_the_password_on_standard_input(path: Path, end: str) ->
     """The first line is the password, without its end; there is no prompt and no echo."""
     done = users("add", "alice", "--role", "admin", "--password-stdin", typed=PASSWORD + end)
     assert done.output == f"Added alice to {path}.\n"
-    assert check_password(PASSWORD, store.read(path).users["alice"].password)
+    assert check_password(PASSWORD, credentials.read(path).users["alice"].password)
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_remove_removes_one_user(path: Path, add_user: AddUser) -> None:
     add_user("alice", roles=["admin"])
     add_user("bob", roles=["viewer"])
     assert users("remove", "ALICE").output == "Removed alice.\n"
-    assert list(store.read(path).users) == ["bob"]
+    assert list(credentials.read(path).users) == ["bob"]
 
 
 def test_password_sets_a_new_one(path: Path, add_user: AddUser) -> None:
@@ -129,7 +129,7 @@ def test_password_sets_a_new_one(path: Path, add_user: AddUser) -> None:
     done = users("password", "alice", typed=f"{NEW}\n{NEW}\n")
     assert done.exit_code == 0
     assert NEW not in done.output
-    user = store.read(path).users["alice"]
+    user = credentials.read(path).users["alice"]
     assert check_password(NEW, user.password)
     assert not check_password(PASSWORD, user.password)
     assert (user.email, user.roles) == ("alice@example.com", ["admin"])
@@ -139,7 +139,7 @@ def test_role_replaces_the_roles(path: Path, add_user: AddUser) -> None:
     """The user has only the given roles."""
     add_user("alice", roles=["admin"])
     assert users("role", "alice", "viewer").output == "alice has now: viewer.\n"
-    assert store.read(path).users["alice"].roles == ["viewer"]
+    assert credentials.read(path).users["alice"].roles == ["viewer"]
 
 
 def test_unlock_lets_a_locked_user_in_and_is_in_the_audit_log(

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from integrations.access import Authenticator, SignInRefused, store
-from integrations.access.store import (
-    Store,
+from integrations.access import Authenticator, SignInRefused, credentials
+from integrations.access.credentials import (
+    CredentialStore,
     StoreContent,
     StoreError,
     StoreMissingError,
@@ -76,7 +76,7 @@ def refused(path: Path, caplog: pytest.LogCaptureFixture) -> str:
 def test_a_good_store_is_read(path: Path) -> None:
     """Names, roles and hashes are read as the file has them."""
     write(path, GOOD)
-    content = store.read(path)
+    content = credentials.read(path)
     assert content.roles == {"admin": ["*"], "viewer": []}
     assert list(content.users) == ["alice"]
     assert content.users["alice"].password == HASHED
@@ -89,7 +89,7 @@ def test_a_good_store_is_read(path: Path) -> None:
 def test_additions_of_editors_do_no_harm(path: Path, start: str) -> None:
     """A byte order mark, a document's start and a comment are accepted."""
     write(path, start + GOOD)
-    assert list(store.read(path).users) == ["alice"]
+    assert list(credentials.read(path).users) == ["alice"]
 
 
 def change(old: str, new: str) -> str:
@@ -206,7 +206,7 @@ def test_all_defects_are_reported_at_once(path: Path, caplog: pytest.LogCaptureF
     """A command prints one line for each; the log has them in one line."""
     write(path, GOOD.replace("[]", "viewer").replace("email", "mail"))
     with pytest.raises(StoreError) as caught:
-        store.read(path)
+        credentials.read(path)
     first, second = str(caught.value).splitlines()
     assert first == f"{path}:3: roles.viewer: {PERMISSIONS}"
     assert second.startswith(f"{path}:7: {ALICE}.mail: unknown key: ")
@@ -274,7 +274,7 @@ def test_the_error_about_a_file_of_another_user_names_its_owner(owner: int, hint
         os.chown(path, owner, owner)
         path.parent.chmod(0o755)
         with as_nobody_special(), pytest.raises(StoreError) as caught:
-            store.read(path)
+            credentials.read(path)
         fix = f"nobody is the panel's user, run as root: chown nobody {path}"
         assert str(caught.value) == f"{path}: Permission denied. {path} {hint}{fix}"
 
@@ -297,7 +297,7 @@ def test_a_file_that_others_may_access_keeps_everybody_out(
     """Others could add an admin or guess passwords offline; the log names the command that closes the file."""
     write(path, GOOD, mode=mode)
     with pytest.raises(StoreModeError):
-        store.read(path)
+        credentials.read(path)
     assert refused(path, caplog) == f" others may access it (mode {mode:04o}). Run: chmod 600 {path}"
 
 
@@ -306,7 +306,7 @@ def test_without_a_store_the_log_names_the_command_that_makes_one(
 ) -> None:
     """It adds the first user."""
     with pytest.raises(StoreMissingError):
-        store.read(path)
+        credentials.read(path)
     assert " users add NAME --role admin" in refused(path, caplog)
 
 
@@ -314,16 +314,16 @@ def test_a_link_to_the_store_is_followed(path: Path, tmp_path: Path) -> None:
     """The file behind a link is read, and its mode counts."""
     write(tmp_path / "real.yaml", GOOD)
     path.symlink_to("real.yaml")
-    assert list(store.read(path).users) == ["alice"]
+    assert list(credentials.read(path).users) == ["alice"]
     (tmp_path / "real.yaml").chmod(0o644)
     with pytest.raises(StoreModeError):
-        store.read(path)
+        credentials.read(path)
 
 
 def test_a_change_takes_effect_at_the_next_read(path: Path) -> None:
     """A file that was replaced or edited in place is read without a restart."""
     write(path, GOOD)
-    kept = Store(path)
+    kept = CredentialStore(path)
     assert list(kept.content().users) == ["alice"]
     write(path, GOOD.replace("alice:", "carol:"))  # as many bytes as before
     assert list(kept.content().users) == ["carol"]
@@ -335,9 +335,9 @@ def test_a_change_takes_effect_at_the_next_read(path: Path) -> None:
 def test_a_file_that_did_not_change_is_not_read_again(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A read of an unchanged store costs one `stat`."""
     write(path, GOOD)
-    kept = Store(path)
+    kept = CredentialStore(path)
     first = kept.content()
-    monkeypatch.setattr(store, "read", lambda _path: pytest.fail("read again"))
+    monkeypatch.setattr(credentials, "read", lambda _path: pytest.fail("read again"))
     assert kept.content() is first
 
 
@@ -346,7 +346,7 @@ def test_a_store_that_breaks_while_running_lets_nobody_in_until_it_is_repaired(
 ) -> None:
     """Each change is logged once, however often the store is read; no restart is needed."""
     write(path, GOOD)
-    kept = Store(path)
+    kept = CredentialStore(path)
     kept.content()
     damages: tuple[Callable[[], None], ...] = (
         lambda: write(path, "roles: ["),
@@ -367,17 +367,17 @@ def test_a_store_that_breaks_while_running_lets_nobody_in_until_it_is_repaired(
 def test_two_threads_read_a_change_once(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """At whatever line the second one begins, both get the new content from one reading."""
     write(path, GOOD)
-    now = store.read(path)
+    now = credentials.read(path)
     readings: list[Path] = []
 
     def counted(where: Path) -> StoreContent:
         readings.append(where)
         return now
 
-    monkeypatch.setattr(store, "read", counted)
-    for race in races("integrations.access.store"):
+    monkeypatch.setattr(credentials, "read", counted)
+    for race in races("integrations.access.credentials"):
         readings.clear()
-        kept = Store(path)
+        kept = CredentialStore(path)
         assert race(kept.content, kept.content) == (now, now)
         assert readings == [path]
 
@@ -385,7 +385,7 @@ def test_two_threads_read_a_change_once(path: Path, monkeypatch: pytest.MonkeyPa
 def test_hashes_are_never_printed(path: Path) -> None:
     """The repr of the content holds neither a user's hash nor a token's digest."""
     write(path, GOOD + f"tokens: {{monitor: {{sha256: {DIGEST}, roles: []}}}}\n")
-    printed = repr(store.read(path))
+    printed = repr(credentials.read(path))
     assert HASHED not in printed
     assert DIGEST not in printed
     assert "alice@example.com" in printed
@@ -396,7 +396,7 @@ def test_hashes_are_never_printed(path: Path) -> None:
 )
 def test_a_name_is_found_in_every_spelling(name: str, typed: str) -> None:
     """Case, spaces around a name and composed accents do not matter."""
-    assert store.normal_name(typed) == name
+    assert credentials.normal_name(typed) == name
 
 
 @pytest.mark.parametrize("failure", [errno.EMFILE, errno.ENFILE, errno.EIO, errno.ENOMEM, errno.ESTALE])
@@ -404,7 +404,7 @@ def test_a_failure_of_the_system_is_not_cached(
     path: Path, monkeypatch: pytest.MonkeyPatch, failure: int
 ) -> None:
     """The file changes while there is no free descriptor; a later call reads it without another change."""
-    store = Store(path)
+    store = CredentialStore(path)
     write(path, GOOD)
     store.content()
     write(path, GOOD + "\n")
@@ -422,7 +422,7 @@ def test_a_failure_of_the_system_is_not_cached(
 
 def test_an_error_of_the_file_itself_is_cached(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Only a change of the file can correct it, so the file is not opened again before."""
-    store, opened = Store(path), list[str]()
+    store, opened = CredentialStore(path), list[str]()
     write(path, GOOD)
 
     def refuse(name: str, *_: object) -> int:

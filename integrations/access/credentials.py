@@ -202,7 +202,7 @@ class _Cached:
     content: StoreContent | StoreError
 
 
-class Store:
+class CredentialStore:
     """The store's file, read again after a change: a call costs one `stat`."""
 
     def __init__(self, path: Path) -> None:
