@@ -32,7 +32,7 @@ _PYTHON_SETTINGS: Final = tuple(kind.settings_class for kind in PYTHON.values())
 _PREFIXES: Final = ("PANEL_", *(str(kind.model_config.get("env_prefix")) for kind in _PYTHON_SETTINGS))
 
 
-class Level(IntEnum):
+class Severity(IntEnum):
     """How bad a finding is, as a level of the log; with an `ERROR` the panel is of no use, `FATAL` stops the start."""
 
     OK = logging.NOTSET
@@ -48,7 +48,7 @@ class Finding:
 
     about: str
     text: str
-    level: Level = Level.OK
+    severity: Severity = Severity.OK
 
 
 class StartError(Exception):
@@ -110,8 +110,8 @@ def prepare() -> None:
 
 def _log(findings: Iterable[Finding]) -> None:
     for finding in findings:
-        if finding.level > Level.OK and finding.about != "state":  # the state logs its own failures
-            log.log(finding.level, "%s", finding.text)
+        if finding.severity > Severity.OK and finding.about != "state":  # the state logs its own failures
+            log.log(finding.severity, "%s", finding.text)
 
 
 def run(checks: Iterable[Callable[[], Iterator[Finding]]]) -> list[Finding]:
@@ -120,7 +120,7 @@ def run(checks: Iterable[Callable[[], Iterator[Finding]]]) -> list[Finding]:
 
 
 def _stop_if_fatal(findings: Iterable[Finding]) -> None:
-    if fatal := [finding.text for finding in findings if finding.level == Level.FATAL]:
+    if fatal := [finding.text for finding in findings if finding.severity == Severity.FATAL]:
         raise StartError("\n".join(fatal))
 
 
@@ -147,7 +147,7 @@ def reload_accounts() -> None:
 def settings() -> Iterator[Finding]:
     """Check the file of settings, the settings and the accounts."""
     defects = _problems(env_file.check)  # an unreadable line may hide any setting
-    findings = [Finding("settings", line, Level.FATAL) for line in defects] or list(loaded_settings())
+    findings = [Finding("settings", line, Severity.FATAL) for line in defects] or list(loaded_settings())
     yield from findings or [Finding("settings", settings_source())]
 
 
@@ -159,7 +159,7 @@ def loaded_settings() -> Iterator[Finding]:
     elif not (problems := _problems(state) + _problems(accounts.current)):
         for provider in accounts.current():
             problems += _problems(partial(getattr, provider, "settings"))
-    yield from (Finding("settings", line, Level.FATAL) for line in problems)
+    yield from (Finding("settings", line, Severity.FATAL) for line in problems)
 
 
 def _problems(load: Callable[[], object]) -> list[str]:
@@ -185,7 +185,7 @@ def unknown_variables() -> Iterator[Finding]:
     for name in sorted(env_file.variables()):
         if name.startswith(_PREFIXES) and name not in known:
             text = f"{name} is no setting of the panel and is ignored{did_you_mean(name, known)}"
-            yield Finding("settings", text, Level.WARNING)
+            yield Finding("settings", text, Severity.WARNING)
 
 
 def shown_accounts() -> Iterator[Finding]:
@@ -201,12 +201,12 @@ def shown_accounts() -> Iterator[Finding]:
         yield Finding("accounts", f"{names}; there is no {path}")
     else:
         text = f"PANEL_PROVIDERS_FILE: {path}: there is no such file: IMAI alone is shown"
-        yield Finding("accounts", text, Level.WARNING)
+        yield Finding("accounts", text, Severity.WARNING)
     labels = {provider.icon: provider.label for provider in reversed(accounts.current())}
     for icon, label in labels.items():
         if not icons.is_known(icon):
             text = f"{path}: icon: {icon} of {label} is no Material symbol: another one is shown"
-            yield Finding("accounts", text, Level.WARNING)
+            yield Finding("accounts", text, Severity.WARNING)
 
 
 def env_file_access() -> Iterator[Finding]:
@@ -223,7 +223,7 @@ def env_file_access() -> Iterator[Finding]:
     secret = next(names, None)
     problem = private.access_by_others(path, status, f", and it holds {secret}" if secret else "")
     fatal = secret or private.changes_by_others(path, status)
-    yield Finding(".env", f"{problem}", Level.FATAL if fatal else Level.WARNING)
+    yield Finding(".env", f"{problem}", Severity.FATAL if fatal else Severity.WARNING)
 
 
 def _is_secret(name: str, value: str) -> bool:
@@ -238,8 +238,8 @@ def state_access() -> Iterator[Finding]:
         state().check()
     except StateError as error:
         must_stop = isinstance(error, StateFileError)  # other errors may end without a repair
-        level = Level.FATAL if must_stop else Level.ERROR
-        yield Finding("state", f"PANEL_STATE_URL: {error}", level)
+        severity = Severity.FATAL if must_stop else Severity.ERROR
+        yield Finding("state", f"PANEL_STATE_URL: {error}", severity)
     else:
         yield Finding("state", f"can be read and written: {state_place(panel_settings())}")
 
@@ -260,11 +260,11 @@ def sign_in(content: Callable[[], StoreContent] | None = None) -> Iterator[Findi
     try:
         found = content() if content else credentials.read(path)
     except StoreModeError as error:
-        yield Finding("users", f"PANEL_AUTH_FILE: {error}", Level.FATAL)
+        yield Finding("users", f"PANEL_AUTH_FILE: {error}", Severity.FATAL)
         return
     except StoreError as error:
         for line in str(error).splitlines():
-            yield Finding("users", f"Nobody can sign in yet: {line}", Level.ERROR)
+            yield Finding("users", f"Nobody can sign in yet: {line}", Severity.ERROR)
         return
     users = found.users.values()
     readers = [
@@ -275,10 +275,10 @@ def sign_in(content: Callable[[], StoreContent] | None = None) -> Iterator[Findi
         yield Finding("users", text)
     elif users:
         text = f"nobody has the permission {INTEGRATION_READ}. Run: {command.name()} users role NAME admin"
-        yield Finding("users", text, Level.WARNING)
+        yield Finding("users", text, Severity.WARNING)
     else:
         text = f"{path.absolute()}: no user exists yet. Make the first: {command.add_user()}"
-        yield Finding("users", f"Nobody can sign in yet: {text}", Level.ERROR)
+        yield Finding("users", f"Nobody can sign in yet: {text}", Severity.ERROR)
 
 
 def session_cookie() -> Iterator[Finding]:
@@ -290,7 +290,7 @@ def session_cookie() -> Iterator[Finding]:
     else:
         text = "PANEL_COOKIE_SECURE=false is for a trusted network without HTTPS; behind a proxy take it out"
         local = found.host in LOOPBACK_HOSTS  # so there is a proxy, or nobody else connects
-        yield Finding("cookie", text, Level.WARNING if local else Level.INFO)
+        yield Finding("cookie", text, Severity.WARNING if local else Severity.INFO)
 
 
 # Once the settings are right; the first three can stop the start.

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from integrations import accounts, checks
-from integrations.checks import Finding, Level
+from integrations.checks import Finding, Severity
 from integrations.settings import panel_settings
 from tests.conftest import IMAI, AddUser
 from tests.support.processes import clean_environment, free_port
@@ -150,26 +150,26 @@ def test_a_store_in_which_nobody_may_see_the_figures_is_found(add_user: AddUser)
     """The text names the permission and a command."""
     add_user("victor", roles=["guest"])
     (finding,) = checks.sign_in()
-    assert (finding.about, finding.level) == ("users", Level.WARNING)
+    assert (finding.about, finding.severity) == ("users", Severity.WARNING)
     assert finding.text.startswith("nobody has the permission integration:Read. Run: ")
 
 
 @pytest.mark.parametrize(
-    ("host", "secure", "level"),
+    ("host", "secure", "severity"),
     [
-        ("127.0.0.1", "true", Level.OK),
-        ("127.0.0.1", "false", Level.WARNING),
-        ("0.0.0.0", "true", Level.OK),  # noqa: S104 - the tested value
-        ("0.0.0.0", "false", Level.INFO),  # noqa: S104 - the tested value
+        ("127.0.0.1", "true", Severity.OK),
+        ("127.0.0.1", "false", Severity.WARNING),
+        ("0.0.0.0", "true", Severity.OK),  # noqa: S104 - the tested value
+        ("0.0.0.0", "false", Severity.INFO),  # noqa: S104 - the tested value
     ],
 )
 def test_the_cookie_is_compared_with_the_address(
-    monkeypatch: pytest.MonkeyPatch, host: str, secure: str, level: Level
+    monkeypatch: pytest.MonkeyPatch, host: str, secure: str, severity: Severity
 ) -> None:
     """An unprotected cookie is for a trusted network alone, and never for a proxy on this machine."""
     monkeypatch.setenv("PANEL_HOST", host)
     monkeypatch.setenv("PANEL_COOKIE_SECURE", secure)
-    assert [finding.level for finding in checks.session_cookie()] == [level]
+    assert [finding.severity for finding in checks.session_cookie()] == [severity]
 
 
 def test_the_start_warns_of_a_cookie_without_https(
@@ -223,7 +223,7 @@ def test_a_redis_that_is_down_does_not_stop_the_start(
     (line,) = [line for line in capsys.readouterr().err.splitlines() if " INFO " not in line]
     assert " ERROR integrations.state.outage: State: writing fails: 127.0.0.1:" in line
     (finding,) = checks.state_access()
-    assert (finding.about, finding.level) == ("state", Level.ERROR)
+    assert (finding.about, finding.severity) == ("state", Severity.ERROR)
     assert finding.text.startswith("PANEL_STATE_URL: ")
     assert "test-password" not in line + finding.text
 
@@ -384,7 +384,7 @@ def test_others_may_read_an_env_file_without_secrets(
     file.write_text(f"{line}\n", encoding="utf-8")
     file.chmod(0o640)
     (finding,) = checks.env_file_access()
-    assert finding.level == (Level.FATAL if secret else Level.WARNING)
+    assert finding.severity == (Severity.FATAL if secret else Severity.WARNING)
     assert (f"and it holds {line.partition('=')[0]}. Run: chmod 600 .env" in finding.text) is secret
 
 
@@ -410,7 +410,7 @@ def test_a_name_that_is_no_setting_is_found_with_the_nearest_setting(
     """In `.env` and in the environment; the value is not shown, and names with other prefixes are ignored."""
     hint = f" (did you mean {nearest}?)" if nearest else ""
     text = f"{name.upper()} is no setting of the panel and is ignored{hint}"
-    expected = [Finding("settings", text, Level.WARNING)]
+    expected = [Finding("settings", text, Severity.WARNING)]
     path.with_name(".env").write_text(f"OTHER_NAME=1\n{name}=test-value\n", encoding="utf-8")
     assert list(checks.unknown_variables()) == expected
     path.with_name(".env").unlink()

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import click
 
 from integrations import accounts, checks, log
-from integrations.checks import Finding, Level
+from integrations.checks import Finding, Severity
 from integrations.quota import words
 from integrations.readings import fetch
 
@@ -18,9 +18,9 @@ def check(*, offline: bool) -> None:
     """Check settings, accounts, store, permissions and keys; exit 0 if all is well, 1 if not."""
     log.set_up("CRITICAL", "text")  # the findings say it
     found = list(checks.settings())
-    if not any(finding.level == Level.FATAL for finding in found):
+    if not any(finding.severity == Severity.FATAL for finding in found):
         found += checks.run((*checks.CHECKS, _keys_are_set if offline else _keys_work))
-    wrong = [finding for finding in found if finding.level >= Level.WARNING]
+    wrong = [finding for finding in found if finding.severity >= Severity.WARNING]
     for finding in found:
         click.echo(f"{'FIX ' if finding in wrong else 'ok  '} {finding.about}: {finding.text}")
     sys.exit(1 if wrong else 0)
@@ -29,7 +29,7 @@ def check(*, offline: bool) -> None:
 def _keys_are_set() -> Iterator[Finding]:
     for provider in accounts.current():
         if missing := provider.missing_variables:
-            yield Finding(provider.label, f"no key: set {' and '.join(missing)}", Level.ERROR)
+            yield Finding(provider.label, f"no key: set {' and '.join(missing)}", Severity.ERROR)
         elif provider.configured:
             are = "are" if len(provider.configured) > 1 else "is"
             yield Finding(provider.label, f"{provider.key_variable} {are} set; not asked")
@@ -50,4 +50,4 @@ def _keys_work() -> Iterator[Finding]:
                 else:
                     description = fetch.describe(provider, errors[reading.provider])
                     text = f"{reading.error.message} The log would say: {description}"
-                    yield Finding(reading.provider, text, Level.ERROR)
+                    yield Finding(reading.provider, text, Severity.ERROR)

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from integrations import checks
 from integrations.access import auth
-from integrations.checks import Finding, Level
+from integrations.checks import Finding, Severity
 from integrations.web import assets
 
 log = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ def _sign_in() -> Iterator[Finding]:
 
 def _page() -> Iterator[Finding]:
     if not (assets.directory() / "index.html").is_file():  # while the environment is being replaced
-        yield Finding("page", "its files are missing", Level.ERROR)
+        yield Finding("page", "its files are missing", Severity.ERROR)
 
 
 CHECKS: Final = (checks.loaded_settings, _sign_in, checks.state_access, _page)
@@ -45,7 +45,7 @@ class _Readiness:
         now = time.monotonic()
         if self.checked_at is None or now - self.checked_at >= KEPT_SECONDS:
             found = (finding for check in CHECKS for finding in check())
-            failed = next((finding for finding in found if finding.level >= Level.ERROR), None)
+            failed = next((finding for finding in found if finding.severity >= Severity.ERROR), None)
             before, self.failed = self.failed, failed.about if failed else None
             self.checked_at = now
             if failed and failed.about != before:

@@ -1,5 +1,6 @@
 """The demo's services."""
 
+import os
 from decimal import Decimal
 from pathlib import Path
 
@@ -35,3 +36,14 @@ def test_the_demo_shows_imai_and_four_services_in_the_states_that_matter(
     assert (brave.provider, brave.level) == ("Brave Search", Level.WARNING)
     assert (twilio.unit, str(twilio.remaining_quota), twilio.total_quota) == ("USD", "12.29", None)
     assert (elevenlabs.status, elevenlabs.has_figures) == (Status.UNAVAILABLE, False)
+
+
+def test_the_demo_s_providers_file_is_accepted_with_any_umask(tmp_path: Path) -> None:
+    """A providers' file that others may change is refused."""
+    file = tmp_path / "providers.yaml"
+    before = os.umask(0o002)
+    try:
+        stand_ins.write_file(file, "http://127.0.0.1:1")
+    finally:
+        os.umask(before)
+    assert len(load(file)) == 5
