@@ -52,7 +52,7 @@ accounts:
     key: OPENROUTER_MARKETING_API_KEY
   - service: imai
     name: Agency 2
-  - service: vonage
+  - service: hypeauditor
   - service: openrouter-credits
   - service: acme
 """
@@ -62,7 +62,7 @@ accounts:
         ("IMAI", "IMAI_API_KEY"),
         ("OpenRouter Marketing", "OPENROUTER_MARKETING_API_KEY"),
         ("IMAI Agency 2", "IMAI_AGENCY_2_API_KEY"),
-        ("Vonage", "VONAGE_API_KEY and VONAGE_API_SECRET"),
+        ("HypeAuditor", "HYPEAUDITOR_AUTH_ID and HYPEAUDITOR_AUTH_TOKEN"),
         (providers[5].label, "OPENROUTER_CREDITS_API_KEY"),
         ("Acme", "ACME_API_KEY"),
     ]
@@ -174,15 +174,15 @@ DEFECTS = {
     ),
     "a key in a list": (
         f"2: accounts[0].key: {NO_VARIABLE}",
-        f"accounts:\n  - {{service: vonage, key: [VONAGE_KEY, {KEY}]}}",
+        f"accounts:\n  - {{service: hypeauditor, key: [HYPEAUDITOR_KEY, {KEY}]}}",
     ),
     "one name for two keys": (
         "2: accounts[0].key: expected 2 names of variables, as the service has keys",
-        "accounts:\n  - {service: vonage, key: VONAGE_KEY}",
+        "accounts:\n  - {service: hypeauditor, key: HYPEAUDITOR_KEY}",
     ),
     "the same name for two keys": (
         "2: accounts[0].key: expected a variable of its own for each key",
-        "accounts:\n  - {service: vonage, key: [VONAGE_KEY, VONAGE_KEY]}",
+        "accounts:\n  - {service: hypeauditor, key: [HYPEAUDITOR_KEY, HYPEAUDITOR_KEY]}",
     ),
     "no value": ("2: accounts[0]: expected a value for account_sid", "accounts:\n  - service: twilio"),
     "unknown placeholder": (

@@ -77,7 +77,7 @@ def test_offline_asks_no_provider(imai: Simulator) -> None:
     assert imai.calls == 0
 
 
-TWO_KEYS = "accounts: [{service: vonage}]"
+TWO_KEYS = "accounts: [{service: hypeauditor}]"
 NO_KEY = """
 services:
   open: {label: Open, request: {url: "https://open.example.com/left"}, quotas: [{remaining: left, unit: calls}]}
@@ -88,12 +88,12 @@ accounts: [{service: open}]
 @pytest.mark.parametrize(
     ("content", "variables", "line"),
     [
-        (TWO_KEYS, (), "FIX  Vonage: no key: set VONAGE_API_KEY and VONAGE_API_SECRET"),
-        (TWO_KEYS, ("VONAGE_API_KEY",), "FIX  Vonage: no key: set VONAGE_API_SECRET"),
+        (TWO_KEYS, (), "FIX  HypeAuditor: no key: set HYPEAUDITOR_AUTH_ID and HYPEAUDITOR_AUTH_TOKEN"),
+        (TWO_KEYS, ("HYPEAUDITOR_AUTH_ID",), "FIX  HypeAuditor: no key: set HYPEAUDITOR_AUTH_TOKEN"),
         (
             TWO_KEYS,
-            ("VONAGE_API_KEY", "VONAGE_API_SECRET"),
-            "ok   Vonage: VONAGE_API_KEY and VONAGE_API_SECRET are set; not asked",
+            ("HYPEAUDITOR_AUTH_ID", "HYPEAUDITOR_AUTH_TOKEN"),
+            "ok   HypeAuditor: HYPEAUDITOR_AUTH_ID and HYPEAUDITOR_AUTH_TOKEN are set; not asked",
         ),
         (NO_KEY, (), "ok   Open: needs no key; not asked"),
         (NO_KEY, ("API_KEY",), "ok   Open: needs no key; not asked"),

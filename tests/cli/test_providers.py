@@ -38,12 +38,12 @@ def test_list_shows_the_accounts_with_their_keys_and_the_catalogue(
     providers_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whether a key is set, and never the key; how each service is known."""
-    providers_file.write_text("accounts: [{service: deepl}, {service: vonage}]")
-    monkeypatch.setenv("VONAGE_API_SECRET", KEY)
+    providers_file.write_text("accounts: [{service: deepl}, {service: hypeauditor}]")
+    monkeypatch.setenv("HYPEAUDITOR_AUTH_TOKEN", KEY)
     result = run("list")
     assert result.exit_code == 0
-    assert "DeepL    DEEPL_API_KEY (not set)" in result.stdout
-    assert "VONAGE_API_KEY (not set), VONAGE_API_SECRET (set)" in result.stdout
+    assert "DeepL        DEEPL_API_KEY (not set)" in result.stdout
+    assert "HYPEAUDITOR_AUTH_ID (not set), HYPEAUDITOR_AUTH_TOKEN (set)" in result.stdout
     assert all(f"\n{name} " in result.stdout for name in catalogue.names())
     assert KEY not in result.output
 
