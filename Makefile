@@ -1,5 +1,5 @@
 # demo, run, test, lint, bench: each sets up what it needs on a bare machine with Python 3.11 or later, pip and make.
-# Where python3 is older: make PYTHON=python3.12 …
+# If python3 is older: make PYTHON=python3.12 …
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 VENV := .venv
@@ -8,7 +8,7 @@ READY := $(VENV)/ready
 PEERS := .peers
 export PYTHON ?= python3
 
-.PHONY: help install demo run test test-fast test-server test-peers lint bench soak screenshots pictures lock mutants clean
+.PHONY: help install demo run test test-fast test-slow test-server test-peers lint bench soak screenshots pictures lock mutants clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort
@@ -25,33 +25,37 @@ demo: $(READY) ## a panel on loopback with a stand-in IMAI; prints URL, user and
 run: $(READY) ## the panel on your .env and your store
 	$(BIN)/integrations serve
 
-# httpbin tells where a key stood in a request. It has an environment of its own, as it asks for another greenlet than
-# Playwright does.
+# httpbin returns a request, so that a test sees where the key is. It needs another greenlet than Playwright, and so an
+# environment of its own.
 $(PEERS)/httpbin/ready: tests/peers/requirements.lock
 	$(PYTHON) -m venv --without-pip --clear $(PEERS)/httpbin
 	$(PYTHON) -m pip --python $(PEERS)/httpbin/bin/python install --quiet --require-hashes --only-binary :all: -r $<
 	@touch $@
 
-# Prism serves GitHub's own description of its API. It is not a part of `make test`, as it needs Node.js and half a gigabyte.
+# Prism serves GitHub's own description of its API. It needs Node.js and half a gigabyte, so `make test` does without.
 $(PEERS)/prism/ready: tests/peers/package-lock.json
 	mkdir -p $(PEERS)/prism
 	cp tests/peers/package.json tests/peers/package-lock.json $(PEERS)/prism
 	npm ci --prefix $(PEERS)/prism --no-audit --no-fund --silent
 	@touch $@
 
-test: $(READY) $(PEERS)/httpbin/ready ## every test, the browser's included
+test: $(READY) $(PEERS)/httpbin/ready ## every test but those of packaging and of an empty Debian, in about four minutes
 	scripts/ensure-test-tools
-	$(BIN)/pytest -n auto --ignore tests/peers/test_prism.py --ignore tests/peers/test_prometheus.py --ignore tests/server --cov --cov-report=term-missing:skip-covered
+	$(BIN)/pytest -n auto --ignore tests/peers/test_prism.py --ignore tests/peers/test_prometheus.py --ignore tests/server --ignore tests/slow --cov --cov-report=term-missing:skip-covered
 
 test-fast: $(READY) ## the tests that need no browser and start no panel: about a minute
-	$(BIN)/pytest -n auto $(addprefix --ignore tests/,browser bench peers server attacks test_image.py test_processes.py test_docs_recipe.py)
+	$(BIN)/pytest -n auto $(addprefix --ignore tests/,browser peers server slow attacks test_processes.py test_streamlit_run.py)
 
-test-server: $(READY) ## docs/deploy.md, followed on an empty Debian that is booted for it: as root on Debian
+test-slow: $(READY) ## package, image, a bare machine, and the recipe for a provider in Python
+	scripts/ensure-test-tools
+	$(BIN)/pytest -n auto tests/slow
+
+test-server: $(READY) ## follow docs/deploy.md on an empty Debian in a container; as root on Debian
 	scripts/ensure-test-tools
 	command -v systemd-nspawn >/dev/null || apt-get install -y -qq systemd-container >/dev/null
 	$(BIN)/pytest tests/server
 
-test-peers: $(READY) $(PEERS)/httpbin/ready $(PEERS)/prism/ready ## beside programs by others, such as Prometheus; needs npm
+test-peers: $(READY) $(PEERS)/httpbin/ready $(PEERS)/prism/ready ## with other people's programs, such as Prometheus; needs npm
 	scripts/ensure-test-tools
 	$(BIN)/pytest tests/peers
 
@@ -65,7 +69,7 @@ screenshots: $(READY) ## every state of a card, into build/gallery
 	scripts/ensure-test-tools
 	$(BIN)/python scripts/screenshots.py gallery
 
-pictures: $(READY) ## the README's pictures anew
+pictures: $(READY) ## the README's pictures
 	scripts/ensure-test-tools
 	$(BIN)/python scripts/screenshots.py readme
 
@@ -80,12 +84,11 @@ mutants: $(READY) ## change the code in small ways and list the changes that no 
 	$(BIN)/mutmut run
 	$(BIN)/mutmut results
 
-# --no-strip-extras: where a package asks for coverage[toml], pip before 23.3 holds a pin of plain coverage no pin of it,
-# and stops as soon as a newer coverage is published.
+# --no-strip-extras: pip before 23.3 does not take a pin of coverage for one of coverage[toml].
 PIN := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
 	--no-strip-extras --custom-compile-command "make lock"
 
-lock: $(READY) ## pin the dependencies anew, with hashes: for developers, and those among them that a server needs
+lock: $(READY) ## pin the dependencies with hashes: for developers, and for a server
 	$(BIN)/$(PIN) --extra dev -o requirements.lock pyproject.toml
 	$(BIN)/$(PIN) --extra install --extra redis -c requirements.lock -o requirements-run.lock pyproject.toml
 	$(BIN)/$(PIN) -o tests/peers/requirements.lock tests/peers/requirements.in

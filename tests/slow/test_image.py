@@ -19,7 +19,7 @@ import pytest
 from tests.support.debian import innermost, make_debian
 from tests.support.processes import free_port
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 BASE = "docker.io/library/debian:12-slim"
 IMAGE = "localhost/integrations"
 HOME = "/var/lib/integrations"

@@ -28,7 +28,7 @@ class Identity(TypedDict, total=False):
     extra_groups: list[int]
 
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 NOBODY = 54321
 SOMEBODY_ELSE: Identity = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
 LENT = sysconfig.get_path("purelib")

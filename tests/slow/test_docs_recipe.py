@@ -17,7 +17,8 @@ PROVIDER, LINE, CANDIDATE = re.findall(r"```python\n(.*?)```", DOCUMENT, re.DOTA
 VARIABLES = {"ACME_API_KEY": "", "ACME_API_BASE_URL": "https://acme.example"}
 LEFT_OUT = (
     ".git",
-    ".venv",
+    ".venv*",
+    ".peers",
     ".env",
     ".*_cache",
     "__pycache__",

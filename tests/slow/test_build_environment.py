@@ -12,7 +12,7 @@ from zipfile import ZipFile
 
 import pytest
 
-SCRIPT = Path(__file__).parents[1] / "scripts" / "build-environment"
+SCRIPT = Path(__file__).parents[2] / "scripts" / "build-environment"
 MODULE = f"lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages/panel.py"
 BACKEND = """
 import pathlib, zipfile
