@@ -1,21 +1,14 @@
-"""The words for a reading, on a card and in a terminal. Pure: no Streamlit, no clock."""
+"""The words on a card, from a reading. Pure: no Streamlit, no clock of its own."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
 from math import ceil
-from typing import Final, Literal
+from typing import Final
 
 import humanize
 
-from integrations.quota.errors import ErrorCode, Status
+from integrations.quota.errors import ErrorCode
 from integrations.quota.models import Reading
-from integrations.quota.rules import Level
-
-Color = Literal["green", "orange", "red", "gray"]
-Tone = Literal["ok", "warning", "critical", "stale"]
-"""What determines the color of a bar."""
 
 _JUST_NOW: Final = timedelta(minutes=1)
 _DAY: Final = timedelta(days=1)
@@ -24,80 +17,20 @@ _SIGNS: Final = {
     "AUD": "A$", "CAD": "CA$", "NZD": "NZ$", "HKD": "HK$", "TWD": "NT$", "MXN": "MX$", "ILS": "₪",
     "VND": "₫", "PHP": "₱", "UAH": "₴", "NGN": "₦",
 }  # fmt: skip
-"""Signs of currencies (ISO 4217), written before the figure; other codes follow it."""
+"""Signs of currencies (ISO 4217) that are written before the figure; a code without one stays behind it."""
 _WITHOUT_CENTS: Final = frozenset({"JPY", "KRW", "VND"})
 _CENTS: Final = Decimal("0.01")
 
 
-@dataclass(frozen=True, slots=True)
-class Badge:
-    """A state as a word, an icon and a color; never by color alone."""
-
-    word: str
-    icon: str
-    color: Color
-
-
-REFRESHING: Final = Badge("Refreshing …", ":material/hourglass_top:", "gray")
-"""Shown while a new reading is fetched."""
-
-_NOT_CONFIGURED: Final = Badge("Not configured", ":material/settings:", "gray")
-_FAILED: Final = {
-    Status.UNAVAILABLE: Badge("Unavailable", ":material/cloud_off:", "orange"),
-    Status.ERROR: Badge("Error", ":material/error:", "red"),
-}
-ACTIVE: Final = Badge("Active", ":material/check_circle:", "green")
-"""Figures were read, and nothing needs to be done."""
-
-_LEVELS: Final = {
-    Level.OK: ACTIVE,
-    Level.WARNING: Badge("Low", ":material/warning:", "orange"),
-    Level.CRITICAL: Badge("Almost exhausted", ":material/running_with_errors:", "red"),
-    Level.EXHAUSTED: Badge("Exhausted", ":material/block:", "red"),
-}
-
-
-_URGENCY: Final = (
-    "Exhausted", "Almost exhausted", "Error", "Unavailable", "Not configured", "Low", "Active",
-)  # fmt: skip
-"""The badges' words, the most urgent first."""
-
-
-def badge(reading: Reading) -> Badge:
-    """Return the state of a reading: a failure before the level, as the figures may be out of date."""
-    if reading.error is not None and reading.error.code is ErrorCode.NOT_CONFIGURED:
-        return _NOT_CONFIGURED
-    if reading.status is not Status.ACTIVE:
-        return _FAILED[reading.status]
-    return _LEVELS[reading.level] if reading.level is not None else ACTIVE
-
-
-def by_urgency(readings: Iterable[Reading]) -> list[tuple[Badge, list[Reading]]]:
-    """Return the readings by state, the most urgent state first; within a state in the given order."""
-    groups: dict[Badge, list[Reading]] = {}
-    for reading in readings:
-        groups.setdefault(badge(reading), []).append(reading)
-    return sorted(groups.items(), key=lambda group: _URGENCY.index(group[0].word))
-
-
-def tone(reading: Reading) -> Tone:
-    """Return the tone of the bar: the level's, or `stale` if the last attempt failed."""
-    if reading.stale:
-        return "stale"
-    if reading.level in {Level.CRITICAL, Level.EXHAUSTED}:
-        return "critical"
-    return "warning" if reading.level is Level.WARNING else "ok"
-
-
 def amount(figure: Decimal) -> str:
-    """Return a figure with grouped digits, and decimals only if it has any: 7,500 and 7,499.98."""
+    """Grouped, with decimals only where there are any: 7,500 and 7,499.98."""
     if figure == figure.to_integral_value():
         return f"{int(figure):,}"
     return f"{figure.normalize():,f}"
 
 
 def figure_and_unit(figure: Decimal, unit: str | None) -> tuple[str, str]:
-    """Return a figure and its unit; the unit is empty if the figure includes it: 7,500 and credits, but $74.75."""
+    """A figure as people write it, and the unit where it stands apart: 7,500 and credits; $74.75 and nothing."""
     sign = _SIGNS.get(unit or "")
     if sign is not None and unit is not None:
         return f"{'-' if figure < 0 else ''}{sign}{_money(abs(figure), unit)}", ""
@@ -105,7 +38,7 @@ def figure_and_unit(figure: Decimal, unit: str | None) -> tuple[str, str]:
 
 
 def _money(figure: Decimal, unit: str) -> str:
-    """Return a figure with two decimals or more, never rounded."""
+    """With two decimals at least, and more where the figure has more: nothing is rounded away."""
     if unit in _WITHOUT_CENTS or figure != figure.quantize(_CENTS):
         return amount(figure)
     return f"{figure:,.2f}"
@@ -116,7 +49,7 @@ def _quantity(figure: Decimal, unit: str | None) -> str:
 
 
 def remaining(reading: Reading) -> str:
-    """Return the remaining amount as a line."""
+    """The first line of a card with figures."""
     if reading.remaining_quota is None:
         return "No limit" if reading.unlimited else "Remaining: unknown"
     return f"Remaining: {_quantity(reading.remaining_quota, reading.unit)}"
@@ -142,7 +75,7 @@ def used(reading: Reading, *, total_hint: str | None) -> str | None:
 
 
 def percentage(figure: Decimal) -> str:
-    """Return a percentage with its sign: 25%, 99.9%."""
+    """25%, 99.9%."""
     return f"{amount(figure)}%"
 
 
@@ -158,7 +91,7 @@ def balance_note(reading: Reading) -> str | None:
 
 
 def _rounded(wait: timedelta) -> timedelta:
-    """Round to the nearest day, hour or minute: 3 days 20 hours are 4 days, of which humanize would make 3."""
+    """To the nearest day, hour or minute, of which humanize would cut off what is over: 3 days 20 hours are 4 days."""
     for unit in (timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)):
         if wait >= unit:
             return round(wait / unit) * unit
@@ -166,7 +99,7 @@ def _rounded(wait: timedelta) -> timedelta:
 
 
 def _in_words(time: timedelta) -> str:
-    """Return a time in words, in days up to a year: humanize would call 16 days a month."""
+    """Up to a year in days: humanize would call 16 days a month."""
     return humanize.naturaldelta(time, months=False)
 
 
@@ -175,15 +108,27 @@ def _clock_time(moment: datetime) -> str:
 
 
 def _in_zone(utc: datetime, zone: tzinfo | None) -> datetime | None:
-    """Return a time in a zone; None without a zone, or if it is past the calendar's end there (9999 may mean never)."""
+    """None without a zone, and where it is past the calendar's last day there: 9999 may stand for never."""
     try:
         return utc.astimezone(zone) if zone is not None else None
     except OverflowError:
         return None
 
 
+def in_short(reading: Reading, *, now: datetime) -> str:
+    """Return what is left and when it renews, in short, for the overview: `$1.02, renews in 2 days`."""
+    parts = []
+    if reading.remaining_quota is not None and reading.remaining_quota > 0:
+        figure = figure_and_unit(reading.remaining_quota, reading.unit)[0]
+        age = f" ({ago(reading.fetched_at, now=now)})" if reading.stale and reading.fetched_at else ""
+        parts.append(f"{figure}{age}")
+    if reading.renews_at is not None and reading.renews_at > now:
+        parts.append(f"renews in {_in_words(_rounded(reading.renews_at - now))}")
+    return ", ".join(parts)
+
+
 def renewal(renews_at: datetime, *, now: datetime, zone: tzinfo | None) -> str:
-    """Return when the quota is filled again: in UTC, from now, and in the viewer's zone if that differs."""
+    """When the quota is filled again: in UTC, from now, and in the viewer's zone where that differs."""
     utc = renews_at.astimezone(UTC)
     if utc <= now:
         return f"Was to renew {_clock_time(utc)} UTC; this reading is older"
@@ -196,7 +141,7 @@ def renewal(renews_at: datetime, *, now: datetime, zone: tzinfo | None) -> str:
 
 
 def ago(moment: datetime, *, now: datetime) -> str:
-    """Return an age in words: just now, 3 minutes ago. Rounds down, so that the age never shrinks."""
+    """In words: just now, 3 minutes ago. Never smaller later than it was earlier."""
     age = now - moment
     return "just now" if age < _JUST_NOW else f"{_in_words(age)} ago"
 
@@ -220,7 +165,7 @@ def projection(reading: Reading, *, now: datetime) -> str | None:
 
 
 def freshness(reading: Reading, *, now: datetime) -> str | None:
-    """Return the age of the figures; None without figures."""
+    """How old the figures are, or None without figures."""
     if reading.fetched_at is None:
         return None
     age = ago(reading.fetched_at, now=now)

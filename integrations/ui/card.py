@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import streamlit as st
 
 from integrations.providers.base import Provider
-from integrations.quota import words
+from integrations.quota import states, words
 from integrations.quota.errors import Status
 from integrations.quota.models import Reading
 from integrations.ui import failure, icons
@@ -46,9 +46,9 @@ def draw(
     """
     # Few elements: each costs the server and the browser about as much as all of our own code for a card.
     key = f"{number} {provider.label}"
-    badge = words.REFRESHING if is_fetching else words.badge(reading)
+    badge = states.REFRESHING if is_fetching else states.badge(reading)
     # The key is a class in the style sheet, by which the bar has its color.
-    with st.container(border=True, gap="xsmall", key=f"card-{words.tone(reading)}-{key}"):
+    with st.container(border=True, gap="xsmall", key=f"card-{states.tone(reading)}-{key}"):
         title = f"{escape(reading.provider)} :{badge.color}-badge[{badge.icon} {badge.word}]"
         st.header(title, icon=icons.drawable(provider.icon), anchor=anchor(reading))
         # Never disabled and always of one type: otherwise the browser makes a new button, without the focus.

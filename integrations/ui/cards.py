@@ -39,8 +39,8 @@ def draw() -> None:
         if may_fetch or not cached.readings:
             cached.start_fetch()
     fetching = [cached for cached in all_cached if cached.in_flight()]  # before the readings: they may change
-    _draw_overview(all_cached)
     now, zone = datetime.now(UTC), card.viewer_zone()
+    _draw_overview(all_cached, now=now)
     with st.container(key="cards"):
         for cached in all_cached:
             _draw_cards(cached, is_fetching=cached in fetching, now=now, zone=zone)
@@ -66,13 +66,13 @@ def _refresh(cached: CachedReadings) -> None:
         cached.request_refresh()
 
 
-def _draw_overview(all_cached: list[CachedReadings]) -> None:
+def _draw_overview(all_cached: list[CachedReadings], *, now: datetime) -> None:
     """Draw the overview from two cards on; a provider that was never read may turn out to have several."""
     readings = [reading for cached in all_cached for reading in cached.readings]
     waiting = [cached.provider.label for cached in all_cached if not cached.readings]
     if len(all_cached) > 1 or len(readings) > 1 or waiting:
         with st.container(key="overview"):
-            st.markdown(overview.markdown(readings, waiting=waiting))
+            st.markdown(overview.markdown(readings, now=now, waiting=waiting))
 
 
 def _draw_cards(cached: CachedReadings, *, is_fetching: bool, now: datetime, zone: card.Zone) -> None:

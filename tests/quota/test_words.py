@@ -65,31 +65,6 @@ def test_an_amount_is_grouped_and_has_decimals_only_where_there_are_any(figure: 
     assert words.amount(Decimal(figure)) == text
 
 
-@pytest.mark.parametrize(
-    ("changes", "word", "color"),
-    [
-        ({}, "Active", "green"),
-        ({"level": None}, "Active", "green"),
-        ({"level": Level.WARNING}, "Low", "orange"),
-        ({"level": Level.CRITICAL}, "Almost exhausted", "red"),
-        ({"level": Level.EXHAUSTED}, "Exhausted", "red"),
-        ({"status": Status.UNAVAILABLE, "error": error(ErrorCode.TIMEOUT)}, "Unavailable", "orange"),
-        ({"status": Status.ERROR, "error": error(ErrorCode.INVALID_RESPONSE)}, "Error", "red"),
-        ({"status": Status.ERROR, "error": error(ErrorCode.NOT_CONFIGURED)}, "Not configured", "gray"),
-        (
-            {"status": Status.ERROR, "error": error(ErrorCode.TIMEOUT), "level": Level.EXHAUSTED},
-            "Error",
-            "red",
-        ),
-    ],
-)
-def test_the_badge(changes: dict[str, object], word: str, color: str) -> None:
-    """A word, a colour and an icon for each state; a failure goes before the level."""
-    badge = words.badge(reading(**changes))
-    assert (badge.word, badge.color) == (word, color)
-    assert badge.icon.startswith(":material/")
-
-
 def test_what_is_unknown_is_said() -> None:
     """No total, no limit: each in its own words, and never a figure."""
     unknown = reading(total_quota=None, used_quota=None, usage_percentage=None, level=None)
@@ -279,45 +254,6 @@ def _seconds(text: str) -> int:
     return sum((1 if count in {"a", "an"} else int(count)) * units[unit] for count, unit in found)
 
 
-def test_what_needs_a_person_comes_first() -> None:
-    """The states by urgency; within one the order of the cards."""
-    states: dict[str, dict[str, object]] = {
-        "a": {},
-        "b": {"level": Level.WARNING},
-        "c": {"status": Status.ERROR, "error": error(ErrorCode.NOT_CONFIGURED)},
-        "d": {"status": Status.UNAVAILABLE, "error": error(ErrorCode.TIMEOUT)},
-        "e": {"status": Status.ERROR, "error": error(ErrorCode.INVALID_RESPONSE)},
-        "f": {"level": Level.CRITICAL},
-        "g": {"level": Level.EXHAUSTED},
-        "h": {"level": Level.EXHAUSTED},
-    }
-    groups = words.by_urgency(reading(provider=name, **changes) for name, changes in states.items())
-    assert [(badge.word, [one.provider for one in group]) for badge, group in groups] == [
-        ("Exhausted", ["g", "h"]),
-        ("Almost exhausted", ["f"]),
-        ("Error", ["e"]),
-        ("Unavailable", ["d"]),
-        ("Not configured", ["c"]),
-        ("Low", ["b"]),
-        ("Active", ["a"]),
-    ]
-
-
-@pytest.mark.parametrize(
-    ("changes", "tone"),
-    [
-        ({}, "ok"),
-        ({"level": Level.WARNING}, "warning"),
-        ({"level": Level.CRITICAL}, "critical"),
-        ({"level": Level.EXHAUSTED}, "critical"),
-        ({"level": Level.EXHAUSTED, "stale": True}, "stale"),
-    ],
-)
-def test_the_tone_of_a_bar(changes: dict[str, object], tone: str) -> None:
-    """The level's; but figures that may no longer hold are told from those that do."""
-    assert words.tone(reading(**changes)) == tone
-
-
 def test_a_used_amount_that_is_unknown_is_called_so() -> None:
     """With more left than the total, the total is shown without a used amount."""
     above = reading(remaining_quota=Decimal(12000), used_quota=None, usage_percentage=None)
@@ -355,3 +291,16 @@ def test_a_projection_that_is_out_of_date_is_not_shown() -> None:
     ending = reading(**PERIOD, projected_exhaustion_at=NOW + timedelta(days=3))
     assert words.projection(ending, now=NOW + timedelta(days=4)) is None
     assert words.projection(reading(**PERIOD), now=NOW + timedelta(days=42)) is None
+
+
+def test_the_overview_says_what_is_left_and_when_it_renews() -> None:
+    """Money with its sign, other figures bare; no figure if nothing is left; stale figures with their age."""
+    at = NOW + timedelta(days=2)
+    low = reading(remaining_quota=Decimal(90), renews_at=at)
+    assert words.in_short(low, now=NOW) == "90, renews in 2 days"
+    money = reading(remaining_quota=Decimal("1.02"), unit="USD")
+    assert words.in_short(money, now=NOW) == "$1.02"
+    stale = low.model_copy(update={"stale": True})
+    assert words.in_short(stale, now=NOW) == "90 (3 minutes ago), renews in 2 days"
+    assert words.in_short(reading(remaining_quota=Decimal(0), renews_at=at), now=NOW) == "renews in 2 days"
+    assert words.in_short(reading(remaining_quota=Decimal(0), renews_at=NOW), now=NOW) == ""

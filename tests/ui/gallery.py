@@ -106,7 +106,7 @@ def draw() -> None:
     with st.container(key="top"):
         st.title("Gallery", anchor=False)
     with st.container(key="overview"):
-        st.markdown(overview.markdown(named, waiting=["Slow"]))
+        st.markdown(overview.markdown(named, now=datetime.now(UTC), waiting=["Slow"]))
     with st.container(key="cards"):
         for number, reading in enumerate(named):
             draw_card(reading, number=number)

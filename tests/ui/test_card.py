@@ -83,7 +83,7 @@ def test_the_bar_shows_the_percentage_and_stops_at_100(name: str, bar: int) -> N
         ),
         ("fractional", ["Remaining: 7,499.98 credits", "Used: 2,500.02 / 10,000 credits"]),
         ("huge", ["Remaining: 9,999,999,999.98 credits"]),
-        ("total unknown", ["Active", "Total unknown: set IMAI_TOTAL_CREDITS to see usage."]),
+        ("total unknown", ["Not rated", "Total unknown: set IMAI_TOTAL_CREDITS to see usage."]),
         ("total unknown, nothing left", ["Exhausted", "Remaining: 0 credits"]),
         ("no limit", ["Active", "No limit", "Used: 180,118 characters"]),
         ("an hour old", ["Updated an hour ago"]),

@@ -23,7 +23,7 @@ from tests.conftest import IMAI, AddUser
 from tests.providers import definitions
 from tests.providers.hostile import answer, hostile
 from tests.ui.test_card import written
-from tests.ui.test_sign_in import Visit, signed_in, visit
+from tests.ui.test_sign_in import Visit, answered, signed_in, visit
 
 __all__ = ["visit"]
 
@@ -35,8 +35,8 @@ def _people(add_user: AddUser) -> None:
 
 
 def press(page: AppTest, label: str) -> AppTest:
-    """Click a button by its words."""
-    return next(button for button in page.button if button.label == label).click().run()
+    """Click a button by its words; return the page with what the click brought."""
+    return answered(next(button for button in page.button if button.label == label).click().run())
 
 
 def test_an_admin_sees_the_card_and_the_sidebar(visit: Visit, imai: Simulator) -> None:
@@ -254,7 +254,7 @@ def test_from_two_cards_on_there_is_an_overview_and_refresh_keeps_it_true(
         json.dumps({"Aa": {"remaining": "1", "total": "100"}, "Bb": CARD, "Cc": CARD, "Dd": CARD})
     )
     page = press(page, "Refresh all")
-    assert overview(page) == "Almost exhausted Aa\nActive 3"
+    assert overview(page) == "Almost exhausted Aa 1\nActive 3"
 
 
 def test_a_click_right_after_a_fetch_calls_nobody(visit: Visit, tmp_path: Path) -> None:
