@@ -90,7 +90,7 @@ def test_the_bar_shows_the_percentage_and_stops_at_100(name: str, bar: int) -> N
         ("stale, unavailable", ["Unavailable", "Remaining: 7,500 credits", "Last good reading 2 hours ago"]),
         ("stale, error", ["Error", "Used: 2,500 / 10,000 credits", "The IMAI subscription is not active."]),
         ("rate limited with a time", ["Unavailable", "try again in 2 minutes."]),
-        ("unavailable with a pause", ["Unavailable", "next attempt in 10 minutes"]),
+        ("unavailable with a pause", ["Unavailable", "Retry possible in 10 minutes"]),
         ("not configured", ["Not configured", "Please add IMAI_API_KEY to environment variables."]),
     ],
 )

@@ -175,11 +175,11 @@ def test_a_card_says_when_its_provider_may_be_asked_again(
     with hostile(answer(200, definitions.GOOD)) as server:
         accounts.replace((definitions.acme(server.url, request="every: 40m"),))
         page = visit(signed_in())
-        assert "May be asked again in 40 minutes" in written(page)
+        assert "Refresh possible in 40 minutes" in written(page)
         assert not any(button.disabled for button in page.button)
         for button in ("Refresh", "Refresh all"):
             page = press(page, button)
-            assert "May be asked again in 40 minutes" in written(page)
+            assert "Refresh possible in 40 minutes" in written(page)
         assert len(server.requests) == 1
 
 
