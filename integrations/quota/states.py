@@ -11,8 +11,8 @@ from integrations.quota.models import Reading
 from integrations.quota.rules import Level
 
 Color = Literal["green", "orange", "red", "gray"]
-Tone = Literal["ok", "warning", "critical", "stale"]
-"""The color of a bar, by the name that the style sheet knows."""
+Tone = Literal["ok", "warning", "critical", "stale", "none"]
+"""The color of a bar, by the name that the style sheet knows; none without a rating."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,13 @@ _OF_LEVEL: Final = {
     Level.WARNING: LOW,
     Level.CRITICAL: CRITICAL,
     Level.EXHAUSTED: EXHAUSTED,
+}
+_TONES: Final[dict[Level | None, Tone]] = {
+    None: "none",
+    Level.OK: "ok",
+    Level.WARNING: "warning",
+    Level.CRITICAL: "critical",
+    Level.EXHAUSTED: "critical",
 }
 _USUAL_PERIOD: Final = timedelta(days=30)
 
@@ -104,11 +111,9 @@ def _time_left(reading: Reading, *, now: datetime) -> timedelta:
 
 
 def tone(reading: Reading) -> Tone:
-    """Return the color of the bar: that of the level, or gray if the figures are older than the last fetch."""
+    """Return the color of the bar: that of the level, or stale if the figures are older than the last fetch."""
     if badge(reading) is EXHAUSTED:
         return "critical"
     if reading.stale:
         return "stale"
-    if reading.level is Level.CRITICAL:
-        return "critical"
-    return "warning" if reading.level is Level.WARNING else "ok"
+    return _TONES[reading.level]

@@ -121,6 +121,10 @@ def _in_words(time: timedelta) -> str:
     return humanize.naturaldelta(time, months=False)
 
 
+def _wait(moment: datetime, *, now: datetime) -> str:
+    return _in_words(_rounded(moment - now))
+
+
 def _clock_time(moment: datetime, *, now: datetime, zone: tzinfo | None) -> str:
     """Return a time in the viewer's zone, or marked as UTC; with the year if it is not the next such date."""
     try:
@@ -140,16 +144,18 @@ def in_short(reading: Reading, *, now: datetime) -> str:
         age = f" ({ago(reading.fetched_at, now=now)})" if reading.stale and reading.fetched_at else ""
         parts.append(f"{figure}{age}")
     if reading.renews_at is not None and reading.renews_at > now:
-        parts.append(f"renews in {_in_words(_rounded(reading.renews_at - now))}")
+        parts.append(f"renews in {_wait(reading.renews_at, now=now)}")
     return ", ".join(parts)
 
 
-def renewal(renews_at: datetime, *, now: datetime, zone: tzinfo | None) -> str:
-    """Return when the quota is filled again: from now, and as a date in the viewer's zone."""
-    when = _clock_time(renews_at, now=now, zone=zone)
-    if renews_at <= now:
+def renewal(reading: Reading, *, now: datetime, zone: tzinfo | None) -> str | None:
+    """Return when the quota is filled again, from now and as a date; a failed card has no room for it."""
+    if reading.renews_at is None:
+        return None
+    when = _clock_time(reading.renews_at, now=now, zone=zone)
+    if reading.renews_at <= now:
         return f"Was due to renew {when}; this reading is older"
-    return f"Renews in {_in_words(_rounded(renews_at - now))} ({when})"
+    return None if reading.stale else f"Renews in {_wait(reading.renews_at, now=now)} ({when})"
 
 
 def ago(moment: datetime, *, now: datetime) -> str:
@@ -170,16 +176,16 @@ def projection(reading: Reading, *, now: datetime) -> str | None:
     runs_out = reading.projected_exhaustion_at
     if runs_out is None or runs_out <= now:
         return None
-    wait = runs_out - now
-    when = f"about {runs_out.day} {runs_out:%b}" if wait >= _DAY else f"in about {_in_words(_rounded(wait))}"
-    gap = _in_words(_rounded(reading.renews_at - runs_out))
+    is_far = runs_out - now >= _DAY
+    when = f"about {runs_out.day} {runs_out:%b}" if is_far else f"in about {_wait(runs_out, now=now)}"
+    gap = _wait(reading.renews_at, now=runs_out)
     return f"At this pace it runs out {when}, {gap} before it renews"
 
 
-def freshness(reading: Reading, *, now: datetime) -> str | None:
-    """Return how old the figures are; None without figures."""
+def freshness(reading: Reading, tried_at: datetime | None, *, now: datetime) -> str | None:
+    """Return how old the figures are; without figures, how long ago the last attempt was."""
     if reading.fetched_at is None:
-        return None
+        return f"Last tried {ago(tried_at, now=now)}" if tried_at is not None else None
     age = ago(reading.fetched_at, now=now)
     return f"Last good reading {age}" if reading.stale else f"Updated {age}"
 

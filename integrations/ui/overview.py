@@ -29,7 +29,7 @@ def markdown(readings: Iterable[Reading], *, now: datetime, waiting: Sequence[st
     if waiting:
         names = ", ".join(map(card.escape, waiting[:_MAX_NAMES]))
         more = f" and {len(waiting) - _MAX_NAMES} more" if len(waiting) > _MAX_NAMES else ""
-        lines.append(f"- {_badge(states.REFRESHING)} {names}{more}")
+        lines.append(f"- {_badge(states.REFRESHING)} :small[{names}{more}]")
     return "\n".join(lines)
 
 
@@ -40,9 +40,9 @@ def _badge(state: states.Badge) -> str:
 def _cards(state: states.Badge, group: Sequence[Reading], *, now: datetime) -> str:
     if state is states.ACTIVE:
         return str(len(group))
-    if state not in _RATED:
-        return " · ".join(map(_link, group))
-    return " · ".join(f"{_link(one)} {card.escape(words.in_short(one, now=now))}".rstrip() for one in group)
+    details = (words.in_short(one, now=now) if state in _RATED else "" for one in group)
+    entries = (f"{_link(one)} {card.escape(text)}".rstrip() for one, text in zip(group, details, strict=True))
+    return " ".join(f":small[{entry}]" for entry in entries)  # the style sheet draws dots between them
 
 
 def _link(reading: Reading) -> str:

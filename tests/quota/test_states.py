@@ -165,6 +165,8 @@ def test_a_card_needs_a_person_unless_it_is_well_or_recovers_by_itself(
     ("shown", "tone"),
     [
         (reading(), "ok"),
+        (reading(level=None), "none"),
+        (failed(ErrorCode.TIMEOUT), "none"),
         (reading(level=Level.WARNING), "warning"),
         (reading(level=Level.CRITICAL), "critical"),
         (reading(level=Level.EXHAUSTED), "critical"),

@@ -33,6 +33,11 @@ def reading(**changes: object) -> Reading:
     return READING.model_copy(update=changes)
 
 
+def renewal(renews_at: datetime, zone: ZoneInfo | None = None, *, now: datetime = NOW) -> str:
+    """What a card says of its renewal."""
+    return words.renewal(reading(renews_at=renews_at), now=now, zone=zone) or ""
+
+
 def error(code: ErrorCode, retry_after: int | None = None) -> UsageError:
     """A failure."""
     return UsageError(code=code, message="-", retry_after=retry_after)
@@ -43,7 +48,7 @@ def test_the_usual_card() -> None:
     assert words.remaining(READING) == "Remaining: 7,500 credits"
     assert words.used(READING, total_hint="X") == "Used: 2,500 / 10,000 credits"
     assert words.percentage(Decimal(25)) == "25%"
-    assert words.freshness(READING, now=NOW) == "Updated 3 minutes ago"
+    assert words.freshness(READING, NOW, now=NOW) == "Updated 3 minutes ago"
     assert words.balance_note(READING) is None
 
 
@@ -92,18 +97,18 @@ def test_the_renewal_from_now_and_as_a_date() -> None:
     """In the viewer's time; in UTC, marked so, if that is the same or unknown; the past is not promised."""
     at = datetime(2026, 11, 27, 3, tzinfo=UTC)
     for zone in (None, ZoneInfo("UTC")):
-        assert words.renewal(at, now=NOW, zone=zone) == "Renews in 4 days (27 Nov, 03:00 UTC)"
+        assert renewal(at, zone) == "Renews in 4 days (27 Nov, 03:00 UTC)"
     new_york = ZoneInfo("America/New_York")
-    assert words.renewal(at, now=NOW, zone=new_york) == "Renews in 4 days (26 Nov, 22:00)"
-    assert words.renewal(NOW + timedelta(hours=3), now=NOW, zone=None).startswith("Renews in 3 hours ")
-    assert words.renewal(NOW + timedelta(minutes=95), now=NOW, zone=None).startswith("Renews in 2 hours ")
-    assert words.renewal(at, now=at, zone=None) == "Was due to renew 27 Nov, 03:00 UTC; this reading is older"
+    assert renewal(at, new_york) == "Renews in 4 days (26 Nov, 22:00)"
+    assert renewal(NOW + timedelta(hours=3)).startswith("Renews in 3 hours ")
+    assert renewal(NOW + timedelta(minutes=95)).startswith("Renews in 2 hours ")
+    assert renewal(at, now=at) == "Was due to renew 27 Nov, 03:00 UTC; this reading is older"
 
 
 def test_a_renewal_far_ahead_has_its_year() -> None:
     """Within ten months the date alone is clear."""
-    assert "(5 Jan, 07:30 UTC)" in words.renewal(NOW + timedelta(days=43), now=NOW, zone=None)
-    assert "(23 Nov 2027, 07:30 UTC)" in words.renewal(NOW + timedelta(days=365), now=NOW, zone=None)
+    assert "(5 Jan, 07:30 UTC)" in renewal(NOW + timedelta(days=43))
+    assert "(23 Nov 2027, 07:30 UTC)" in renewal(NOW + timedelta(days=365))
 
 
 @pytest.mark.parametrize(
@@ -113,9 +118,9 @@ def test_a_renewal_far_ahead_has_its_year() -> None:
 def test_a_renewal_at_either_end_of_the_calendar_has_a_date(zone: str, last: str) -> None:
     """In UTC if the calendar has no such day in the viewer's time."""
     never = datetime(9999, 12, 31, 23, 59, tzinfo=UTC)
-    assert words.renewal(never, now=NOW, zone=ZoneInfo(zone)) == f"Renews in 7,978 years ({last})"
+    assert renewal(never, ZoneInfo(zone)) == f"Renews in 7,978 years ({last})"
     first = datetime(1, 1, 1, tzinfo=UTC)
-    assert words.renewal(first, now=NOW, zone=ZoneInfo(zone)).startswith("Was due to renew ")
+    assert renewal(first, ZoneInfo(zone)).startswith("Was due to renew ")
 
 
 @pytest.mark.parametrize(
@@ -130,8 +135,23 @@ def test_ages(seconds: int, text: str) -> None:
 def test_a_stale_reading_says_so_with_its_age() -> None:
     """The age is that of the figures, not of the failure."""
     stale = reading(stale=True, fetched_at=NOW - timedelta(hours=2))
-    assert words.freshness(stale, now=NOW) == "Last good reading 2 hours ago"
-    assert words.freshness(reading(fetched_at=None), now=NOW) is None
+    assert words.freshness(stale, NOW, now=NOW) == "Last good reading 2 hours ago"
+
+
+def test_a_failure_without_figures_says_when_it_was() -> None:
+    """A card without any reading has no other time."""
+    never = reading(fetched_at=None)
+    assert words.freshness(never, NOW - timedelta(minutes=3), now=NOW) == "Last tried 3 minutes ago"
+    assert words.freshness(never, None, now=NOW) is None
+
+
+def test_a_failed_card_has_no_room_for_its_renewal() -> None:
+    """Unless the figures are from before it."""
+    stale = reading(stale=True, renews_at=NOW + timedelta(days=1))
+    assert words.renewal(stale, now=NOW, zone=None) is None
+    assert words.renewal(stale, now=NOW + timedelta(days=2), zone=None) == (
+        "Was due to renew 24 Nov, 07:30 UTC; this reading is older"
+    )
 
 
 @pytest.mark.parametrize(
@@ -151,9 +171,7 @@ def test_a_wait_is_told_to_the_nearest_unit(seconds: int, wait: str) -> None:
     """Below a minute it is told in seconds, and no wait is told as none."""
     failed = reading(error=error(ErrorCode.PROVIDER_UNAVAILABLE, seconds))
     assert words.retry_after_note(failed) == f"Retry possible in {wait}"
-    assert words.renewal(NOW + timedelta(seconds=seconds), now=NOW, zone=None).startswith(
-        f"Renews in {wait} "
-    )
+    assert renewal(NOW + timedelta(seconds=seconds)).startswith(f"Renews in {wait} ")
 
 
 def test_a_pause_is_told_once() -> None:
@@ -236,7 +254,7 @@ def test_what_is_used_of_a_sum_has_the_sign_twice() -> None:
 def test_days_are_not_called_months(days: int, text: str) -> None:
     """17 days are no month, neither behind nor ahead."""
     assert words.ago(NOW - timedelta(days=days), now=NOW).startswith(text)
-    assert f"Renews in {text}" in words.renewal(NOW + timedelta(days=days), now=NOW, zone=None)
+    assert f"Renews in {text}" in renewal(NOW + timedelta(days=days))
 
 
 @given(st.integers(0, 2 * 365 * 86_400), st.integers(0, 86_400))
@@ -245,8 +263,7 @@ def test_relative_times_never_jump_backwards(seconds: int, later: int) -> None:
     age = [words.ago(NOW - timedelta(seconds=total), now=NOW) for total in (seconds, seconds + later)]
     assert _seconds(age[0]) <= _seconds(age[1])
     ahead = [
-        words.renewal(NOW + timedelta(seconds=1 + total), now=NOW, zone=None).partition("(")[0]
-        for total in (seconds, seconds + later)
+        renewal(NOW + timedelta(seconds=1 + total)).partition("(")[0] for total in (seconds, seconds + later)
     ]
     assert _seconds(ahead[0]) <= _seconds(ahead[1])
 
