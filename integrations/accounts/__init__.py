@@ -7,7 +7,7 @@ import threading
 from dataclasses import dataclass
 from typing import Any, Final
 
-from integrations.accounts.build import load
+from integrations.accounts.build import InFileOrder, load
 from integrations.providers.base import Provider
 from integrations.settings import panel_settings
 
@@ -31,6 +31,11 @@ def current() -> tuple[Provider[Any], ...]:
         if _current.providers is None:
             _current.providers = read()
         return _current.providers
+
+
+def keeps_order() -> bool:
+    """Whether the page shows the cards in the order of the accounts, not the most urgent first."""
+    return isinstance(current(), InFileOrder)
 
 
 def read() -> tuple[Provider[Any], ...]:

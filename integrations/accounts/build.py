@@ -24,6 +24,12 @@ _SERVICE: Final = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
 AnyProvider = Provider[Any]
 
 
+class InFileOrder(tuple[AnyProvider, ...]):
+    """The accounts of a file that fixes the order of the cards."""
+
+    __slots__ = ()
+
+
 def load(path: Path) -> tuple[AnyProvider, ...]:
     """Return the accounts of a file, in its order; IMAI alone if there is no file.
 
@@ -47,7 +53,7 @@ def load(path: Path) -> tuple[AnyProvider, ...]:
         located = [(document.locate(location), text) for location, text in defects]
         lines = [(line, f"{format_location(place)}: {text}") for (place, line), text in located]
         raise DefectsError.at(path, lines)
-    return tuple(providers.values())
+    return InFileOrder(providers.values()) if content.order == "file" else tuple(providers.values())
 
 
 def _refuse_changes(path: Path, status: os.stat_result) -> None:
@@ -92,6 +98,7 @@ def _provider(account: Account, content: ProvidersFile) -> AnyProvider:
     provider = declared(account, definition) if definition else PYTHON[account.service](account.name)
     provider.floors = account.floors
     provider.note = account.note
+    provider.service_note = definition.note if definition else None
     provider.console = account.console or (definition.console if definition else None)
     return provider
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from datetime import time
 from decimal import Decimal
-from typing import Annotated, Final, TypeVar
+from typing import Annotated, Final, Literal, TypeVar
 
 from pydantic import BeforeValidator, Field, PlainValidator
 
@@ -123,5 +123,8 @@ class Account(StrictModel):
 class ProvidersFile(StrictModel):
     """The accounts whose quotas are shown, in this order, and your own services."""
 
+    order: Literal["urgency", "file"] = Field(
+        default="urgency", description="urgency or file: the order of the cards on the page"
+    )
     accounts: list[Account] = Field(description="a list of entries such as - service: deepl")
     services: dict[str, Definition] = Field(default={}, description="definitions by name")

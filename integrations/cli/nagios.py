@@ -12,7 +12,7 @@ from typing import Final, NoReturn
 
 import click
 
-from integrations.quota import words
+from integrations.quota import states, words
 from integrations.quota.errors import ErrorCode
 from integrations.quota.models import Reading, UsageReport
 from integrations.quota.rules import Level, Thresholds
@@ -85,7 +85,7 @@ def _state(reading: Reading) -> State:
 def _summary(reading: Reading) -> str:
     if reading.error is not None:
         return f"{reading.provider}: {reading.error.message}"
-    rating = "not rated" if reading.level is None else words.badge(reading).word
+    rating = "not rated" if reading.level is None else states.badge(reading).word
     parts = [rating, words.remaining(reading), words.used(reading, total_hint=None)]
     return f"{reading.provider}: {', '.join(filter(None, parts))}"
 

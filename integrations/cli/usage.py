@@ -10,7 +10,7 @@ from integrations import checks
 from integrations.cli import nagios
 from integrations.cli._shared import columns
 from integrations.providers.base import Provider
-from integrations.quota import words
+from integrations.quota import states, words
 from integrations.quota.models import UsageReport, usage_schema
 from integrations.quota.rules import Level, Thresholds
 from integrations.readings import fetch, shared
@@ -103,7 +103,7 @@ def _table(found: UsageReport) -> str:
             reading.usage_percentage,
         )
         cells = ("-" if figure is None else words.amount(figure) for figure in figures)
-        rows.append((reading.provider, words.badge(reading).word, *cells, reading.unit or "-"))
+        rows.append((reading.provider, states.badge(reading).word, *cells, reading.unit or "-"))
     failures = [
         f"{reading.provider}: {reading.error.message}" for reading in found.integrations if reading.error
     ]

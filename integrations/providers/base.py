@@ -62,6 +62,7 @@ class Provider(ABC, Generic[Settings]):
         quota_count: the least number of quotas in a good answer.
         floors: the amounts at which the account counts as low, by the quota's name; None: for any quota.
         note: a sentence about the account, such as its owner.
+        service_note: a sentence about the service, from its definition.
         console: the https address at which a person tops up.
         codes: the kind of failure behind each of the provider's own error codes.
         status_codes: the kind of failure behind an HTTP status with an unusual meaning.
@@ -76,6 +77,7 @@ class Provider(ABC, Generic[Settings]):
     quota_count: int = 1
     floors: Mapping[str | None, Floors] = MappingProxyType({})
     note: str | None = None
+    service_note: str | None = None
     console: str | None = None
     codes: ClassVar[Mapping[str, ErrorCode]] = {}
     status_codes: ClassVar[Mapping[int, ErrorCode]] = {}

@@ -1,111 +1,62 @@
 """The words for a reading, on a card and in a terminal. Pure: no Streamlit, no clock."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
 from math import ceil
-from typing import Final, Literal
+from typing import Final
 
 import humanize
 
-from integrations.quota.errors import ErrorCode, Status
+from integrations.quota.errors import ErrorCode
 from integrations.quota.models import Reading
-from integrations.quota.rules import Level
-
-Color = Literal["green", "orange", "red", "gray"]
-Tone = Literal["ok", "warning", "critical", "stale"]
-"""What determines the color of a bar."""
 
 _JUST_NOW: Final = timedelta(minutes=1)
 _DAY: Final = timedelta(days=1)
+_MOST_OF_A_YEAR: Final = timedelta(days=300)
 _SIGNS: Final = {
     "USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥", "CNY": "CN¥", "INR": "₹", "KRW": "₩", "BRL": "R$",
     "AUD": "A$", "CAD": "CA$", "NZD": "NZ$", "HKD": "HK$", "TWD": "NT$", "MXN": "MX$", "ILS": "₪",
     "VND": "₫", "PHP": "₱", "UAH": "₴", "NGN": "₦",
 }  # fmt: skip
-"""Signs of currencies (ISO 4217), written before the figure; other codes follow it."""
-_WITHOUT_CENTS: Final = frozenset({"JPY", "KRW", "VND"})
+"""Signs of currencies (ISO 4217) that are written before the figure."""
+_CODES: Final = frozenset(
+    {
+        "AED", "CHF", "CLP", "COP", "CZK", "DKK", "EGP", "HUF", "IDR", "KES", "MYR", "NOK", "PEN", "PKR",
+        "PLN", "RON", "SAR", "SEK", "SGD", "THB", "TRY", "ZAR",
+    }
+)  # fmt: skip
+"""Currencies that are written as their code, after the figure."""
+_WITHOUT_CENTS: Final = frozenset({"CLP", "JPY", "KRW", "VND"})
 _CENTS: Final = Decimal("0.01")
 
 
-@dataclass(frozen=True, slots=True)
-class Badge:
-    """A state as a word, an icon and a color; never by color alone."""
-
-    word: str
-    icon: str
-    color: Color
-
-
-REFRESHING: Final = Badge("Refreshing …", ":material/hourglass_top:", "gray")
-"""Shown while a new reading is fetched."""
-
-_NOT_CONFIGURED: Final = Badge("Not configured", ":material/settings:", "gray")
-_FAILED: Final = {
-    Status.UNAVAILABLE: Badge("Unavailable", ":material/cloud_off:", "orange"),
-    Status.ERROR: Badge("Error", ":material/error:", "red"),
-}
-ACTIVE: Final = Badge("Active", ":material/check_circle:", "green")
-"""Figures were read, and nothing needs to be done."""
-
-_LEVELS: Final = {
-    Level.OK: ACTIVE,
-    Level.WARNING: Badge("Low", ":material/warning:", "orange"),
-    Level.CRITICAL: Badge("Almost exhausted", ":material/running_with_errors:", "red"),
-    Level.EXHAUSTED: Badge("Exhausted", ":material/block:", "red"),
-}
-
-
-_URGENCY: Final = (
-    "Exhausted", "Almost exhausted", "Error", "Unavailable", "Not configured", "Low", "Active",
-)  # fmt: skip
-"""The badges' words, the most urgent first."""
-
-
-def badge(reading: Reading) -> Badge:
-    """Return the state of a reading: a failure before the level, as the figures may be out of date."""
-    if reading.error is not None and reading.error.code is ErrorCode.NOT_CONFIGURED:
-        return _NOT_CONFIGURED
-    if reading.status is not Status.ACTIVE:
-        return _FAILED[reading.status]
-    return _LEVELS[reading.level] if reading.level is not None else ACTIVE
-
-
-def by_urgency(readings: Iterable[Reading]) -> list[tuple[Badge, list[Reading]]]:
-    """Return the readings by state, the most urgent state first; within a state in the given order."""
-    groups: dict[Badge, list[Reading]] = {}
-    for reading in readings:
-        groups.setdefault(badge(reading), []).append(reading)
-    return sorted(groups.items(), key=lambda group: _URGENCY.index(group[0].word))
-
-
-def tone(reading: Reading) -> Tone:
-    """Return the tone of the bar: the level's, or `stale` if the last attempt failed."""
-    if reading.stale:
-        return "stale"
-    if reading.level in {Level.CRITICAL, Level.EXHAUSTED}:
-        return "critical"
-    return "warning" if reading.level is Level.WARNING else "ok"
-
-
 def amount(figure: Decimal) -> str:
-    """Return a figure with grouped digits, and decimals only if it has any: 7,500 and 7,499.98."""
+    """Return a figure in groups, with decimals only if there are any: 7,500 and 7,499.98."""
     if figure == figure.to_integral_value():
         return f"{int(figure):,}"
     return f"{figure.normalize():,f}"
 
 
 def figure_and_unit(figure: Decimal, unit: str | None) -> tuple[str, str]:
-    """Return a figure and its unit; the unit is empty if the figure includes it: 7,500 and credits, but $74.75."""
-    sign = _SIGNS.get(unit or "")
-    if sign is not None and unit is not None:
-        return f"{'-' if figure < 0 else ''}{sign}{_money(abs(figure), unit)}", ""
-    return (f"{amount(figure)}%", "") if unit == "%" else (amount(figure), unit or "")
+    """Return a figure as people write it, and the unit after it: 7,500 and credits; $74.75 and nothing."""
+    if unit is None or unit == "%":
+        return f"{amount(figure)}{unit or ''}", ""
+    if unit in _SIGNS:
+        return f"{'-' if figure < 0 else ''}{_SIGNS[unit]}{_money(abs(figure), unit)}", ""
+    if unit in _CODES:
+        return _money(figure, unit), unit
+    return amount(figure), _singular(unit) if figure == 1 else unit
+
+
+def _singular(unit: str) -> str:
+    for ending, singular in (("ies", "y"), ("ches", "ch"), ("sses", "ss"), ("xes", "x"), ("s", "")):
+        if unit.endswith(ending) and not unit.endswith("ss"):
+            return unit.removesuffix(ending) + singular
+    return unit
 
 
 def _money(figure: Decimal, unit: str) -> str:
-    """Return a figure with two decimals or more, never rounded."""
+    """Return a sum with two decimals at least, and more if the figure has more: nothing is rounded away."""
     if unit in _WITHOUT_CENTS or figure != figure.quantize(_CENTS):
         return amount(figure)
     return f"{figure:,.2f}"
@@ -116,7 +67,7 @@ def _quantity(figure: Decimal, unit: str | None) -> str:
 
 
 def remaining(reading: Reading) -> str:
-    """Return the remaining amount as a line."""
+    """Return what is left, the first line of a card with figures."""
     if reading.remaining_quota is None:
         return "No limit" if reading.unlimited else "Remaining: unknown"
     return f"Remaining: {_quantity(reading.remaining_quota, reading.unit)}"
@@ -142,7 +93,7 @@ def used(reading: Reading, *, total_hint: str | None) -> str | None:
 
 
 def percentage(figure: Decimal) -> str:
-    """Return a percentage with its sign: 25%, 99.9%."""
+    """Return a percentage: 25%, 99.9%."""
     return f"{amount(figure)}%"
 
 
@@ -151,14 +102,14 @@ def balance_note(reading: Reading) -> str | None:
     if reading.remaining_quota is None:
         return None
     if reading.remaining_quota < 0:
-        return "The account is overdrawn: more was used than the plan allows."
+        return "The account is overdrawn"
     if reading.total_quota is not None and reading.remaining_quota > reading.total_quota:
-        return "More is left than the plan's allowance."
+        return "More is left than the plan's allowance"
     return None
 
 
 def _rounded(wait: timedelta) -> timedelta:
-    """Round to the nearest day, hour or minute: 3 days 20 hours are 4 days, of which humanize would make 3."""
+    """Round to the nearest day, hour or minute, as humanize rounds down: 3 days 20 hours are 4 days."""
     for unit in (timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)):
         if wait >= unit:
             return round(wait / unit) * unit
@@ -166,37 +117,49 @@ def _rounded(wait: timedelta) -> timedelta:
 
 
 def _in_words(time: timedelta) -> str:
-    """Return a time in words, in days up to a year: humanize would call 16 days a month."""
+    """Return a time in words, up to a year in days, as humanize calls 16 days a month."""
     return humanize.naturaldelta(time, months=False)
 
 
-def _clock_time(moment: datetime) -> str:
-    return f"{moment.day} {moment:%b %Y, %H:%M}"
+def _wait(moment: datetime, *, now: datetime) -> str:
+    return _in_words(_rounded(moment - now))
 
 
-def _in_zone(utc: datetime, zone: tzinfo | None) -> datetime | None:
-    """Return a time in a zone; None without a zone, or if it is past the calendar's end there (9999 may mean never)."""
+def _clock_time(moment: datetime, *, now: datetime, zone: tzinfo | None) -> str:
+    """Return a time in the viewer's zone, or marked as UTC; with the year if it is not the next such date."""
     try:
-        return utc.astimezone(zone) if zone is not None else None
-    except OverflowError:
+        local = moment.astimezone(zone or UTC)
+    except OverflowError:  # beyond the calendar's end in that zone: 9999 may mean never
+        local = moment.astimezone(UTC)
+    year = f"{local: %Y}" if abs(moment - now) > _MOST_OF_A_YEAR else ""
+    return f"{local.day} {local:%b}{year}, {local:%H:%M}{'' if local.utcoffset() else ' UTC'}"
+
+
+def in_short(reading: Reading, *, now: datetime) -> str:
+    """Return what is left and when it renews, in short, for the overview: `$1.02, renews in 2 days`."""
+    parts = []
+    if reading.remaining_quota is not None and reading.remaining_quota > 0:
+        figure, unit = figure_and_unit(reading.remaining_quota, reading.unit)
+        figure += f" {unit}" if unit in _CODES else ""
+        age = f" ({ago(reading.fetched_at, now=now)})" if reading.stale and reading.fetched_at else ""
+        parts.append(f"{figure}{age}")
+    if reading.renews_at is not None and reading.renews_at > now:
+        parts.append(f"renews in {_wait(reading.renews_at, now=now)}")
+    return ", ".join(parts)
+
+
+def renewal(reading: Reading, *, now: datetime, zone: tzinfo | None) -> str | None:
+    """Return when the quota is filled again, from now and as a date; a failed card has no room for it."""
+    if reading.renews_at is None:
         return None
-
-
-def renewal(renews_at: datetime, *, now: datetime, zone: tzinfo | None) -> str:
-    """Return when the quota is filled again: in UTC, from now, and in the viewer's zone if that differs."""
-    utc = renews_at.astimezone(UTC)
-    if utc <= now:
-        return f"Was to renew {_clock_time(utc)} UTC; this reading is older"
-    text = f"Renews {_clock_time(utc)} UTC (in {_in_words(_rounded(utc - now))})"
-    local = _in_zone(utc, zone)
-    if local is not None and local.utcoffset():
-        same_day = local.date() == utc.date()
-        text += f", {f'{local:%H:%M}' if same_day else _clock_time(local)} your time"
-    return text
+    when = _clock_time(reading.renews_at, now=now, zone=zone)
+    if reading.renews_at <= now:
+        return f"Was due to renew {when}; this reading is older"
+    return None if reading.stale else f"Renews in {_wait(reading.renews_at, now=now)} ({when})"
 
 
 def ago(moment: datetime, *, now: datetime) -> str:
-    """Return an age in words: just now, 3 minutes ago. Rounds down, so that the age never shrinks."""
+    """Return an age in words, such as 3 minutes ago. Rounds down, so that the age never shrinks."""
     age = now - moment
     return "just now" if age < _JUST_NOW else f"{_in_words(age)} ago"
 
@@ -209,20 +172,20 @@ def projection(reading: Reading, *, now: datetime) -> str | None:
     if reading.renews_at is None or reading.renews_at <= now:
         return None
     if reading.lasts:
-        return "Lasts until it renews at this pace"
+        return "At this pace it lasts until it renews"
     runs_out = reading.projected_exhaustion_at
     if runs_out is None or runs_out <= now:
         return None
-    wait = runs_out - now
-    when = f"about {runs_out.day} {runs_out:%b}" if wait >= _DAY else f"in about {_in_words(_rounded(wait))}"
-    gap = _in_words(_rounded(reading.renews_at - runs_out))
+    is_far = runs_out - now >= _DAY
+    when = f"about {runs_out.day} {runs_out:%b}" if is_far else f"in about {_wait(runs_out, now=now)}"
+    gap = _wait(reading.renews_at, now=runs_out)
     return f"At this pace it runs out {when}, {gap} before it renews"
 
 
-def freshness(reading: Reading, *, now: datetime) -> str | None:
-    """Return the age of the figures; None without figures."""
+def freshness(reading: Reading, tried_at: datetime | None, *, now: datetime) -> str | None:
+    """Return how old the figures are; without figures, how long ago the last attempt was."""
     if reading.fetched_at is None:
-        return None
+        return f"Last tried {ago(tried_at, now=now)}" if tried_at is not None else None
     age = ago(reading.fetched_at, now=now)
     return f"Last good reading {age}" if reading.stale else f"Updated {age}"
 
@@ -232,7 +195,7 @@ def next_refresh_note(until: datetime, *, now: datetime) -> str:
     wait = max(until - now, timedelta(seconds=1))
     units = (timedelta(days=1), timedelta(hours=1))
     unit = next((unit for unit in units if wait > unit), timedelta(minutes=1))
-    return f"May be asked again in {_in_words(ceil(wait / unit) * unit)}."
+    return f"Refresh possible in {_in_words(ceil(wait / unit) * unit)}"
 
 
 def retry_after_note(reading: Reading) -> str | None:
@@ -241,4 +204,4 @@ def retry_after_note(reading: Reading) -> str | None:
     if error is None or not error.retry_after or error.code is ErrorCode.RATE_LIMITED:
         return None
     wait = _in_words(_rounded(timedelta(seconds=error.retry_after)))
-    return f"It asked for a pause: next attempt in {wait}."
+    return f"Retry possible in {wait}"

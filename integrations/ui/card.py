@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import streamlit as st
 
 from integrations.providers.base import Provider
-from integrations.quota import words
+from integrations.quota import states, words
 from integrations.quota.errors import Status
 from integrations.quota.models import Reading
 from integrations.ui import failure, icons
@@ -27,6 +27,7 @@ def draw(
     *,
     number: int,
     is_fetching: bool,
+    tried_at: datetime | None,
     refresh_allowed_at: datetime | None,
     on_refresh: Callable[[], None],
     now: datetime,
@@ -38,19 +39,21 @@ def draw(
         provider: the provider of the reading.
         reading: with figures or without; no two cards have its name.
         number: of this card among the provider's; identifies card and button, as the name may change.
-        is_fetching: whether its provider is being asked.
-        refresh_allowed_at: before this moment a click asks nothing; None: now.
+        is_fetching: whether its provider is being called.
+        tried_at: the time of the last call.
+        refresh_allowed_at: before this moment a click calls nobody; None: now.
         on_refresh: the callback of the button, which checks the permission itself.
         now: the moment from which ages and waits count.
         zone: the viewer's.
     """
     # Few elements: each costs the server and the browser about as much as all of our own code for a card.
     key = f"{number} {provider.label}"
-    badge = words.REFRESHING if is_fetching else words.badge(reading)
+    badge = states.REFRESHING if is_fetching else states.badge(reading)
     # The key is a class in the style sheet, by which the bar has its color.
-    with st.container(border=True, gap="xsmall", key=f"card-{words.tone(reading)}-{key}"):
+    with st.container(border=True, gap="xsmall", key=f"card-{states.tone(reading)}-{key}"):
         title = f"{escape(reading.provider)} :{badge.color}-badge[{badge.icon} {badge.word}]"
-        st.header(title, icon=icons.drawable(provider.icon), anchor=anchor(reading))
+        help_ = escape(provider.service_note) if provider.service_note else None
+        st.header(title, icon=icons.drawable(provider.icon), anchor=anchor(reading), help=help_)
         # Never disabled and always of one type: otherwise the browser makes a new button, without the focus.
         st.button(
             "Refresh" if reading.status is Status.ACTIVE else "Retry",
@@ -60,12 +63,11 @@ def draw(
             on_click=on_refresh,
         )
         with failure.render_errors_inline(reading.provider):
-            if reading.error is not None:
-                st.text(reading.error.message)
             if reading.has_figures:
                 _draw_figures(provider, reading)
-            if small_print := _small_print(reading, refresh_allowed_at, now, zone):
-                st.caption(small_print)
+            elif reading.error is not None:
+                st.text(reading.error.message)
+            st.caption(_caption(provider, reading, tried_at, refresh_allowed_at, now, zone))
 
 
 def anchor(reading: Reading) -> str:
@@ -95,17 +97,37 @@ def _remaining(reading: Reading) -> str:
     return f"{label}: **{word}**" if label else f"**{word}**"
 
 
-def _small_print(reading: Reading, refresh_allowed_at: datetime | None, now: datetime, zone: Zone) -> str:
-    """Return the last line, as Markdown."""
-    parts = [words.balance_note(reading), words.retry_after_note(reading)]
-    if refresh_allowed_at is not None:
-        parts.append(words.next_refresh_note(refresh_allowed_at, now=now))
-    if reading.renews_at is not None:
-        parts.append(words.renewal(reading.renews_at, now=now, zone=zone))
-    texts = [escape(part.removesuffix(".")) for part in parts if part is not None]
-    if (age := words.freshness(reading, now=now)) is not None:
-        texts.append(f":small[{escape(age)}]")  # of the same size; the style sheet keeps it on one line
-    return " · ".join(texts)
+def _caption(
+    provider: Provider[Any],
+    reading: Reading,
+    tried_at: datetime | None,
+    refresh_allowed_at: datetime | None,
+    now: datetime,
+    zone: Zone,
+) -> str:
+    """Return the last line, as Markdown: each part in a span of its own, between which the style sheet draws dots."""
+    parts = [
+        words.balance_note(reading),
+        words.retry_after_note(reading),
+        None if refresh_allowed_at is None else words.next_refresh_note(refresh_allowed_at, now=now),
+        words.renewal(reading, now=now, zone=zone),
+        words.projection(reading, now=now),
+        words.freshness(reading, tried_at, now=now),
+    ]
+    texts = [escape(part) for part in parts if part is not None]
+    if reading.error is not None and reading.has_figures:  # in this line, so that the card keeps its height
+        texts.insert(0, f"**{escape(reading.error.message)}**")
+    if provider.console:
+        texts.append(_console_link(provider.console))
+    if provider.note:
+        texts.append(escape(provider.note))
+    return " ".join(f":small[{text}]" for text in texts)
+
+
+def _console_link(address: str) -> str:
+    for sign in "<>\\":
+        address = address.replace(sign, f"%{ord(sign):X}")
+    return f"[Open console](<{address}>)"
 
 
 def viewer_zone() -> Zone:

@@ -6,6 +6,7 @@ the current run, so no run waits long.
 """
 
 import time
+from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, wait
 from datetime import UTC, datetime
 from functools import partial
@@ -14,9 +15,11 @@ from typing import Final
 import streamlit as st
 
 from integrations import accounts
+from integrations.quota.models import Reading
 from integrations.readings import shared
 from integrations.readings.shared import CachedReadings
-from integrations.ui import card, failure, overview, viewer
+from integrations.ui import card, failure, overview, slots, viewer
+from integrations.ui.slots import Slot
 
 _WAIT_SECONDS: Final = 0.5
 """The longest that a run waits for an answer, and so a click for a run."""
@@ -39,11 +42,10 @@ def draw() -> None:
         if may_fetch or not cached.readings:
             cached.start_fetch()
     fetching = [cached for cached in all_cached if cached.in_flight()]  # before the readings: they may change
-    _draw_overview(all_cached)
-    now, zone = datetime.now(UTC), card.viewer_zone()
-    with st.container(key="cards"):
-        for cached in all_cached:
-            _draw_cards(cached, is_fetching=cached in fetching, now=now, zone=zone)
+    now = datetime.now(UTC)
+    shown = slots.of(all_cached, now=now)
+    _draw_overview(shown, now=now)
+    _draw_cards(shown, fetching, now=now)
     if fetching and _has_answer(fetching, seconds=_WAIT_SECONDS):
         time.sleep(_GATHER_SECONDS)
         if is_full_run:  # only the end of a full run restarts the timers of all fragments
@@ -66,32 +68,47 @@ def _refresh(cached: CachedReadings) -> None:
         cached.request_refresh()
 
 
-def _draw_overview(all_cached: list[CachedReadings]) -> None:
+def _draw_overview(shown: Sequence[Slot], *, now: datetime) -> None:
     """Draw the overview from two cards on; a provider that was never read may turn out to have several."""
-    readings = [reading for cached in all_cached for reading in cached.readings]
-    waiting = [cached.provider.label for cached in all_cached if not cached.readings]
-    if len(all_cached) > 1 or len(readings) > 1 or waiting:
+    readings = [slot.reading for slot in shown if slot.reading is not None]
+    waiting = list(dict.fromkeys(slot.cached.provider.label for slot in shown if slot.reading is None))
+    if len(shown) > 1 or waiting:
         with st.container(key="overview"):
-            st.markdown(overview.markdown(readings, waiting=waiting))
+            st.markdown(overview.markdown(readings, now=now, waiting=waiting))
 
 
-def _draw_cards(cached: CachedReadings, *, is_fetching: bool, now: datetime, zone: card.Zone) -> None:
-    readings = cached.readings
-    for number, reading in enumerate(readings):
-        with failure.render_errors_inline(reading.provider):
-            card.draw(
-                cached.provider,
-                reading,
-                number=number,
-                is_fetching=is_fetching,
-                refresh_allowed_at=None if is_fetching else cached.manual_refresh_allowed_at,
-                on_refresh=partial(_refresh, cached),
-                now=now,
-                zone=zone,
-            )
-    if not readings:
-        for _ in range(cached.provider.quota_count):
-            st.skeleton()
+def _draw_cards(shown: Iterable[Slot], fetching: Collection[CachedReadings], *, now: datetime) -> None:
+    zone = card.viewer_zone()
+    with st.container(key="cards"):
+        for slot in shown:
+            if slot.reading is None:
+                st.skeleton()
+                continue
+            with failure.render_errors_inline(slot.reading.provider):
+                _draw_card(slot.cached, slot.reading, slot.number, fetching, now=now, zone=zone)
+
+
+def _draw_card(
+    cached: CachedReadings,
+    reading: Reading,
+    number: int,
+    fetching: Collection[CachedReadings],
+    *,
+    now: datetime,
+    zone: card.Zone,
+) -> None:
+    is_fetching = cached in fetching
+    card.draw(
+        cached.provider,
+        reading,
+        number=number,
+        is_fetching=is_fetching,
+        tried_at=cached.record.last.at if cached.record else None,
+        refresh_allowed_at=None if is_fetching else cached.manual_refresh_allowed_at,
+        on_refresh=partial(_refresh, cached),
+        now=now,
+        zone=zone,
+    )
 
 
 def _has_answer(fetching: list[CachedReadings], *, seconds: float) -> bool:

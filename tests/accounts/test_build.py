@@ -144,8 +144,8 @@ def test_a_total_of_an_element_of_a_list_is_by_the_name_that_the_answer_gives(tm
 EACH = "{each: list, name: {path: id}, unit: USD, remaining: left}"
 NO_VARIABLE = "expected the NAME of an environment variable (capital letters, digits, _), never a key itself"
 DEFECTS = {
-    "empty": ("1: expected accounts, services", ""),
-    "a list": ("1: expected accounts, services", "- service: imai"),
+    "empty": ("1: expected order, accounts, services", ""),
+    "a list": ("1: expected order, accounts, services", "- service: imai"),
     "no accounts": (
         "1: accounts: missing: expected a list of entries such as - service: deepl",
         "services: {}",
@@ -153,6 +153,10 @@ DEFECTS = {
     "not YAML": ("2: ", "accounts:\n  - {service: imai"),
     "alias": ("3: an alias is not possible here", "accounts:\n  - &a {service: imai}\n  - *a"),
     "a key twice": ("2: the key 'service' occurs twice", "accounts:\n  - {service: a, service: b}"),
+    "an unknown order": (
+        "1: order: expected urgency or file: the order of the cards on the page",
+        "order: name\naccounts: []",
+    ),
     "unknown key": (
         (
             "2: accounts[0].nmae: unknown key: expected one of service, name, key, values, total, low, critical, "
@@ -378,3 +382,13 @@ def test_the_panel_reads_its_file_once_and_can_be_given_another_list(
     assert accounts.current() is first
     accounts.replace(())
     assert accounts.current() == ()
+
+
+def test_the_file_may_fix_the_order_of_the_cards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise the page opens with the most urgent card."""
+    path = file(tmp_path, "accounts: [{service: deepl}]")
+    monkeypatch.setenv("PANEL_PROVIDERS_FILE", str(path))
+    assert not accounts.keeps_order()
+    file(tmp_path, "order: file\naccounts: [{service: deepl}]")
+    accounts.replace(accounts.read())
+    assert accounts.keeps_order()

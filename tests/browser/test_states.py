@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from integrations.quota import words
+from integrations.quota.states import tone
 from tests.browser.axe import violations
 from tests.browser.stage import WIDE
 from tests.ui.gallery import STATES
@@ -125,7 +126,7 @@ def test_a_bar_has_the_colour_of_its_level(states: Page, scheme: Any) -> None:  
     """Blue, amber, red, and grey where the figures are old; in a contrast theme the colour of text, and a border."""
     set_up(states, scheme, reduced_motion="reduce")
     drawn = [colour for colour, _, _ in states.evaluate(FILL)][: len(BARS)]
-    assert drawn == [f"rgb{COLOURS[scheme][words.tone(reading)]}" for reading in BARS]
+    assert drawn == [f"rgb{COLOURS[scheme][tone(reading)]}" for reading in BARS]
     set_up(states, scheme, forced_colors="active")
     assert {(colour, border) for colour, border, _ in states.evaluate(FILL)} == {(TEXT[scheme], "1px")}
     captions = "[...document.querySelectorAll('[data-testid=stCaptionContainer]')]"

@@ -466,7 +466,7 @@ def test_the_schema_is_one_and_admits_what_the_file_admits() -> None:
     """It names the keys of the file, and a path may be a text."""
     document: dict[str, Any] = json.loads(run("schema").stdout)
     assert document["$schema"].startswith("https://json-schema.org/")
-    assert set(document["properties"]) == {"accounts", "services"}
+    assert set(document["properties"]) == {"order", "accounts", "services"}
     used = document["$defs"]["QuotaRule"]["properties"]["used"]
     assert {"type": "string"} in used["anyOf"]
     assert document["additionalProperties"] is False

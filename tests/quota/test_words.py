@@ -33,6 +33,11 @@ def reading(**changes: object) -> Reading:
     return READING.model_copy(update=changes)
 
 
+def renewal(renews_at: datetime, zone: ZoneInfo | None = None, *, now: datetime = NOW) -> str:
+    """What a card says of its renewal."""
+    return words.renewal(reading(renews_at=renews_at), now=now, zone=zone) or ""
+
+
 def error(code: ErrorCode, retry_after: int | None = None) -> UsageError:
     """A failure."""
     return UsageError(code=code, message="-", retry_after=retry_after)
@@ -43,7 +48,7 @@ def test_the_usual_card() -> None:
     assert words.remaining(READING) == "Remaining: 7,500 credits"
     assert words.used(READING, total_hint="X") == "Used: 2,500 / 10,000 credits"
     assert words.percentage(Decimal(25)) == "25%"
-    assert words.freshness(READING, now=NOW) == "Updated 3 minutes ago"
+    assert words.freshness(READING, NOW, now=NOW) == "Updated 3 minutes ago"
     assert words.balance_note(READING) is None
 
 
@@ -65,31 +70,6 @@ def test_an_amount_is_grouped_and_has_decimals_only_where_there_are_any(figure: 
     assert words.amount(Decimal(figure)) == text
 
 
-@pytest.mark.parametrize(
-    ("changes", "word", "color"),
-    [
-        ({}, "Active", "green"),
-        ({"level": None}, "Active", "green"),
-        ({"level": Level.WARNING}, "Low", "orange"),
-        ({"level": Level.CRITICAL}, "Almost exhausted", "red"),
-        ({"level": Level.EXHAUSTED}, "Exhausted", "red"),
-        ({"status": Status.UNAVAILABLE, "error": error(ErrorCode.TIMEOUT)}, "Unavailable", "orange"),
-        ({"status": Status.ERROR, "error": error(ErrorCode.INVALID_RESPONSE)}, "Error", "red"),
-        ({"status": Status.ERROR, "error": error(ErrorCode.NOT_CONFIGURED)}, "Not configured", "gray"),
-        (
-            {"status": Status.ERROR, "error": error(ErrorCode.TIMEOUT), "level": Level.EXHAUSTED},
-            "Error",
-            "red",
-        ),
-    ],
-)
-def test_the_badge(changes: dict[str, object], word: str, color: str) -> None:
-    """A word, a colour and an icon for each state; a failure goes before the level."""
-    badge = words.badge(reading(**changes))
-    assert (badge.word, badge.color) == (word, color)
-    assert badge.icon.startswith(":material/")
-
-
 def test_what_is_unknown_is_said() -> None:
     """No total, no limit: each in its own words, and never a figure."""
     unknown = reading(total_quota=None, used_quota=None, usage_percentage=None, level=None)
@@ -105,39 +85,42 @@ def test_what_is_unknown_is_said() -> None:
 
 def test_a_balance_outside_the_allowance_is_explained() -> None:
     """An account that is exactly full is not above its allowance, and one at a measured 0 is not overdrawn."""
-    above = "More is left than the plan's allowance."
-    overdrawn = "The account is overdrawn: more was used than the plan allows."
+    above = "More is left than the plan's allowance"
+    overdrawn = "The account is overdrawn"
     for left, note in ((10001, above), (10000, None), (0, None), (-1, overdrawn)):
         assert words.balance_note(reading(remaining_quota=Decimal(left))) == note
+    assert words.balance_note(reading(total_quota=None, remaining_quota=Decimal(-1))) == overdrawn
 
 
 @pytest.mark.usefixtures("far_from_utc")
-def test_the_renewal_in_utc_and_in_the_viewers_time() -> None:
-    """The contract's words; the viewer's own time only where it differs; the past is not promised."""
+def test_the_renewal_from_now_and_as_a_date() -> None:
+    """In the viewer's time; in UTC, marked so, if that is the same or unknown; the past is not promised."""
     at = datetime(2026, 11, 27, 3, tzinfo=UTC)
-    plain = "Renews 27 Nov 2026, 03:00 UTC (in 4 days)"
-    assert words.renewal(at, now=NOW, zone=None) == plain
-    assert words.renewal(at, now=NOW, zone=ZoneInfo("UTC")) == plain
-    assert words.renewal(at, now=NOW, zone=ZoneInfo("America/New_York")) == (
-        f"{plain}, 26 Nov 2026, 22:00 your time"
-    )
-    assert words.renewal(NOW + timedelta(hours=3), now=NOW, zone=None).endswith("(in 3 hours)")
-    assert words.renewal(NOW + timedelta(minutes=95), now=NOW, zone=None).endswith("(in 2 hours)")
-    assert (
-        words.renewal(at, now=at, zone=None) == "Was to renew 27 Nov 2026, 03:00 UTC; this reading is older"
-    )
+    for zone in (None, ZoneInfo("UTC")):
+        assert renewal(at, zone) == "Renews in 4 days (27 Nov, 03:00 UTC)"
+    new_york = ZoneInfo("America/New_York")
+    assert renewal(at, new_york) == "Renews in 4 days (26 Nov, 22:00)"
+    assert renewal(NOW + timedelta(hours=3)).startswith("Renews in 3 hours ")
+    assert renewal(NOW + timedelta(minutes=95)).startswith("Renews in 2 hours ")
+    assert renewal(at, now=at) == "Was due to renew 27 Nov, 03:00 UTC; this reading is older"
 
 
-@pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York"])
-def test_a_renewal_at_either_end_of_the_calendar_is_told(zone: str) -> None:
-    """Without the viewer's time where the calendar has none."""
-    last = datetime(9999, 12, 31, 23, 59, tzinfo=UTC)
-    local = ", 18:59 your time" if zone == "America/New_York" else ""
-    assert words.renewal(last, now=NOW, zone=ZoneInfo(zone)) == (
-        f"Renews 31 Dec 9999, 23:59 UTC (in 7,978 years){local}"
-    )
+def test_a_renewal_far_ahead_has_its_year() -> None:
+    """Within ten months the date alone is clear."""
+    assert "(5 Jan, 07:30 UTC)" in renewal(NOW + timedelta(days=43))
+    assert "(23 Nov 2027, 07:30 UTC)" in renewal(NOW + timedelta(days=365))
+
+
+@pytest.mark.parametrize(
+    ("zone", "last"),
+    [("Europe/Berlin", "31 Dec 9999, 23:59 UTC"), ("America/New_York", "31 Dec 9999, 18:59")],
+)
+def test_a_renewal_at_either_end_of_the_calendar_has_a_date(zone: str, last: str) -> None:
+    """In UTC if the calendar has no such day in the viewer's time."""
+    never = datetime(9999, 12, 31, 23, 59, tzinfo=UTC)
+    assert renewal(never, ZoneInfo(zone)) == f"Renews in 7,978 years ({last})"
     first = datetime(1, 1, 1, tzinfo=UTC)
-    assert words.renewal(first, now=NOW, zone=ZoneInfo(zone)).startswith("Was to renew 1 Jan 1, 00:00 UTC")
+    assert renewal(first, ZoneInfo(zone)).startswith("Was due to renew ")
 
 
 @pytest.mark.parametrize(
@@ -152,8 +135,23 @@ def test_ages(seconds: int, text: str) -> None:
 def test_a_stale_reading_says_so_with_its_age() -> None:
     """The age is that of the figures, not of the failure."""
     stale = reading(stale=True, fetched_at=NOW - timedelta(hours=2))
-    assert words.freshness(stale, now=NOW) == "Last good reading 2 hours ago"
-    assert words.freshness(reading(fetched_at=None), now=NOW) is None
+    assert words.freshness(stale, NOW, now=NOW) == "Last good reading 2 hours ago"
+
+
+def test_a_failure_without_figures_says_when_it_was() -> None:
+    """A card without any reading has no other time."""
+    never = reading(fetched_at=None)
+    assert words.freshness(never, NOW - timedelta(minutes=3), now=NOW) == "Last tried 3 minutes ago"
+    assert words.freshness(never, None, now=NOW) is None
+
+
+def test_a_failed_card_has_no_room_for_its_renewal() -> None:
+    """Unless the figures are from before it."""
+    stale = reading(stale=True, renews_at=NOW + timedelta(days=1))
+    assert words.renewal(stale, now=NOW, zone=None) is None
+    assert words.renewal(stale, now=NOW + timedelta(days=2), zone=None) == (
+        "Was due to renew 24 Nov, 07:30 UTC; this reading is older"
+    )
 
 
 @pytest.mark.parametrize(
@@ -172,8 +170,8 @@ def test_a_stale_reading_says_so_with_its_age() -> None:
 def test_a_wait_is_told_to_the_nearest_unit(seconds: int, wait: str) -> None:
     """Below a minute it is told in seconds, and no wait is told as none."""
     failed = reading(error=error(ErrorCode.PROVIDER_UNAVAILABLE, seconds))
-    assert words.retry_after_note(failed) == f"It asked for a pause: next attempt in {wait}."
-    assert words.renewal(NOW + timedelta(seconds=seconds), now=NOW, zone=None).endswith(f"(in {wait})")
+    assert words.retry_after_note(failed) == f"Retry possible in {wait}"
+    assert renewal(NOW + timedelta(seconds=seconds)).startswith(f"Renews in {wait} ")
 
 
 def test_a_pause_is_told_once() -> None:
@@ -201,9 +199,7 @@ def test_a_pause_is_told_once() -> None:
 )
 def test_a_rest_is_told_rounded_up(seconds: int, wait: str) -> None:
     """Who clicks after it is not too early."""
-    assert (
-        words.next_refresh_note(NOW + timedelta(seconds=seconds), now=NOW) == f"May be asked again in {wait}."
-    )
+    assert words.next_refresh_note(NOW + timedelta(seconds=seconds), now=NOW) == f"Refresh possible in {wait}"
 
 
 def test_what_is_left_is_unknown_where_only_what_is_used_is_known() -> None:
@@ -228,13 +224,21 @@ def test_what_is_left_is_unknown_where_only_what_is_used_is_known() -> None:
         ("0.07", "EUR", "€0.07"),
         ("1500", "JPY", "¥1,500"),
         ("74.75", "CHF", "74.75 CHF"),
+        ("9.4", "CHF", "9.40 CHF"),
+        ("1", "SEK", "1.00 SEK"),
         ("12", "%", "12%"),
         ("7500", "credits", "7,500 credits"),
+        ("1", "credits", "1 credit"),
+        ("1", "searches", "1 search"),
+        ("1", "queries", "1 query"),
+        ("1", "GB", "1 GB"),
+        ("1", "address", "1 address"),
+        ("0", "credits", "0 credits"),
         ("5", "usd", "5 usd"),
     ],
 )
 def test_money_stands_behind_its_sign(figure: str, unit: str, text: str) -> None:
-    """Two decimals at least and none rounded away; a currency without a sign, or any other unit, follows the figure."""
+    """Two decimals at least and none rounded away; a code, or any other unit, follows the figure; 1 is singular."""
     assert words.remaining(reading(remaining_quota=Decimal(figure), unit=unit)) == f"Remaining: {text}"
 
 
@@ -244,20 +248,13 @@ def test_what_is_used_of_a_sum_has_the_sign_twice() -> None:
     assert words.used(money, total_hint=None) == "Used: $25.75 / $100.50"
 
 
-def test_the_viewers_time_does_not_repeat_the_day() -> None:
-    """On the same day the hour is enough."""
-    at = datetime(2026, 11, 27, 3, tzinfo=UTC)
-    told = words.renewal(at, now=NOW, zone=ZoneInfo("Europe/Berlin"))
-    assert told == "Renews 27 Nov 2026, 03:00 UTC (in 4 days), 04:00 your time"
-
-
 @pytest.mark.parametrize(
     ("days", "text"), [(15, "15 days"), (17, "17 days"), (52, "52 days"), (400, "1 year")]
 )
 def test_days_are_not_called_months(days: int, text: str) -> None:
     """17 days are no month, neither behind nor ahead."""
     assert words.ago(NOW - timedelta(days=days), now=NOW).startswith(text)
-    assert f"(in {text}" in words.renewal(NOW + timedelta(days=days), now=NOW, zone=None)
+    assert f"Renews in {text}" in renewal(NOW + timedelta(days=days))
 
 
 @given(st.integers(0, 2 * 365 * 86_400), st.integers(0, 86_400))
@@ -266,8 +263,7 @@ def test_relative_times_never_jump_backwards(seconds: int, later: int) -> None:
     age = [words.ago(NOW - timedelta(seconds=total), now=NOW) for total in (seconds, seconds + later)]
     assert _seconds(age[0]) <= _seconds(age[1])
     ahead = [
-        words.renewal(NOW + timedelta(seconds=1 + total), now=NOW, zone=None).partition("(in ")[2]
-        for total in (seconds, seconds + later)
+        renewal(NOW + timedelta(seconds=1 + total)).partition("(")[0] for total in (seconds, seconds + later)
     ]
     assert _seconds(ahead[0]) <= _seconds(ahead[1])
 
@@ -277,45 +273,6 @@ def _seconds(text: str) -> int:
     units = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400, "year": 365 * 86_400}
     found = re.findall(r"(\d+|an?) (second|minute|hour|day|year)", text)
     return sum((1 if count in {"a", "an"} else int(count)) * units[unit] for count, unit in found)
-
-
-def test_what_needs_a_person_comes_first() -> None:
-    """The states by urgency; within one the order of the cards."""
-    states: dict[str, dict[str, object]] = {
-        "a": {},
-        "b": {"level": Level.WARNING},
-        "c": {"status": Status.ERROR, "error": error(ErrorCode.NOT_CONFIGURED)},
-        "d": {"status": Status.UNAVAILABLE, "error": error(ErrorCode.TIMEOUT)},
-        "e": {"status": Status.ERROR, "error": error(ErrorCode.INVALID_RESPONSE)},
-        "f": {"level": Level.CRITICAL},
-        "g": {"level": Level.EXHAUSTED},
-        "h": {"level": Level.EXHAUSTED},
-    }
-    groups = words.by_urgency(reading(provider=name, **changes) for name, changes in states.items())
-    assert [(badge.word, [one.provider for one in group]) for badge, group in groups] == [
-        ("Exhausted", ["g", "h"]),
-        ("Almost exhausted", ["f"]),
-        ("Error", ["e"]),
-        ("Unavailable", ["d"]),
-        ("Not configured", ["c"]),
-        ("Low", ["b"]),
-        ("Active", ["a"]),
-    ]
-
-
-@pytest.mark.parametrize(
-    ("changes", "tone"),
-    [
-        ({}, "ok"),
-        ({"level": Level.WARNING}, "warning"),
-        ({"level": Level.CRITICAL}, "critical"),
-        ({"level": Level.EXHAUSTED}, "critical"),
-        ({"level": Level.EXHAUSTED, "stale": True}, "stale"),
-    ],
-)
-def test_the_tone_of_a_bar(changes: dict[str, object], tone: str) -> None:
-    """The level's; but figures that may no longer hold are told from those that do."""
-    assert words.tone(reading(**changes)) == tone
 
 
 def test_a_used_amount_that_is_unknown_is_called_so() -> None:
@@ -343,7 +300,7 @@ def test_a_projection_names_the_day_and_the_gap(runs_out: timedelta, text: str) 
 
 def test_a_quota_that_lasts_is_said_to_last() -> None:
     """Only if a pace is known: with a period of which enough is over, and something used."""
-    assert words.projection(reading(**PERIOD), now=NOW) == "Lasts until it renews at this pace"
+    assert words.projection(reading(**PERIOD), now=NOW) == "At this pace it lasts until it renews"
     assert words.projection(reading(), now=NOW) is None
     assert words.projection(reading(**PERIOD | {"starts_at": NOW - timedelta(days=1)}), now=NOW) is None
     assert words.projection(reading(**PERIOD, used_quota=Decimal(0)), now=NOW) is None
@@ -355,3 +312,17 @@ def test_a_projection_that_is_out_of_date_is_not_shown() -> None:
     ending = reading(**PERIOD, projected_exhaustion_at=NOW + timedelta(days=3))
     assert words.projection(ending, now=NOW + timedelta(days=4)) is None
     assert words.projection(reading(**PERIOD), now=NOW + timedelta(days=42)) is None
+
+
+def test_the_overview_says_what_is_left_and_when_it_renews() -> None:
+    """Money with its sign, other figures bare; no figure if nothing is left; stale figures with their age."""
+    at = NOW + timedelta(days=2)
+    low = reading(remaining_quota=Decimal(90), renews_at=at)
+    assert words.in_short(low, now=NOW) == "90, renews in 2 days"
+    money = reading(remaining_quota=Decimal("1.02"), unit="USD")
+    assert words.in_short(money, now=NOW) == "$1.02"
+    assert words.in_short(money.model_copy(update={"unit": "CHF"}), now=NOW) == "1.02 CHF"
+    stale = low.model_copy(update={"stale": True})
+    assert words.in_short(stale, now=NOW) == "90 (3 minutes ago), renews in 2 days"
+    assert words.in_short(reading(remaining_quota=Decimal(0), renews_at=at), now=NOW) == "renews in 2 days"
+    assert words.in_short(reading(remaining_quota=Decimal(0), renews_at=NOW), now=NOW) == ""

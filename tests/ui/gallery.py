@@ -14,14 +14,25 @@ from integrations.quota.rules import Thresholds
 from integrations.readings.fetch import Failure
 
 IMAI = Imai()
+NOTED = Imai()
+NOTED.note = "Marketing's card; ask finance@example.com"
+NOTED.service_note = "Credits are counted by IMAI once a minute."
+NOTED.console = "https://console.example/top-up?plan=(a)&b=$1<x>"
 NOW = datetime.now(UTC)
 
 
-def measured(remaining: str, total: str | None = "10000", *, age: timedelta = timedelta(0)) -> Reading:
+def measured(
+    remaining: str,
+    total: str | None = "10000",
+    *,
+    age: timedelta = timedelta(0),
+    starts_at: datetime | None = None,
+) -> Reading:
     """A reading of these figures."""
     quota = Quota(
         remaining=Decimal(remaining),
         total=Decimal(total) if total else None,
+        starts_at=starts_at,
         renews_at=NOW + timedelta(days=4),
     )
     return Reading.measured("IMAI", quota, at=NOW - age, thresholds=Thresholds())
@@ -70,13 +81,34 @@ STATES: dict[str, Reading] = {
     "no limit": _unlimited(),
     "remainder unknown": Reading.measured("IMAI", Quota(used=Decimal(37)), at=NOW, thresholds=Thresholds()),
     "renews today": _renews_today(),
+    "will last": measured("7500", starts_at=NOW - timedelta(days=26)),
+    "will run out": measured("900", starts_at=NOW - timedelta(days=26)),
     "an hour old": measured("7500", age=timedelta(hours=1)),
     "stale, unavailable": stale(ErrorCode.TIMEOUT),
     "stale, error": stale(ErrorCode.SUBSCRIPTION_INACTIVE),
+    "stale, invalid response": stale(ErrorCode.INVALID_RESPONSE),
+    "stale, exhausted": stale(ErrorCode.QUOTA_EXHAUSTED),
+    "stale, was to renew": measured("120", age=timedelta(days=5))
+    .after_failure(Failure(ErrorCode.TIMEOUT).to_error(IMAI, now=NOW))
+    .model_copy(update={"renews_at": NOW - timedelta(hours=6)}),
     "rate limited with a time": failed(ErrorCode.RATE_LIMITED, 120),
     "unavailable with a pause": failed(ErrorCode.PROVIDER_UNAVAILABLE, 600),
+    "noted, 25 % used": measured("7500"),
+    "noted, 95 % used": measured("500"),
+    "noted, stale": stale(ErrorCode.TIMEOUT),
+    "noted, timeout": failed(ErrorCode.TIMEOUT),
     **{code.value.replace("_", " "): failed(code) for code in ErrorCode},
 }
+
+
+def draw_state(name: str) -> None:
+    """Draw the card of a state."""
+    draw_card(STATES[name], provider=provider_of(name))
+
+
+def provider_of(name: str) -> Provider[Any]:
+    """Return the provider of a state."""
+    return NOTED if name.startswith("noted") else IMAI
 
 
 def draw_card(
@@ -90,6 +122,7 @@ def draw_card(
         reading,
         number=number,
         is_fetching=is_fetching,
+        tried_at=NOW,
         refresh_allowed_at=None,
         on_refresh=lambda: None,
         now=datetime.now(UTC),
@@ -106,10 +139,10 @@ def draw() -> None:
     with st.container(key="top"):
         st.title("Gallery", anchor=False)
     with st.container(key="overview"):
-        st.markdown(overview.markdown(named, waiting=["Slow"]))
+        st.markdown(overview.markdown(named, now=datetime.now(UTC), waiting=["Slow"]))
     with st.container(key="cards"):
-        for number, reading in enumerate(named):
-            draw_card(reading, number=number)
+        for number, (name, reading) in enumerate(zip(STATES, named, strict=True)):
+            draw_card(reading, provider=provider_of(name), number=number)
         busy = measured("7500").model_copy(update={"provider": "IMAI, refreshing"})
         draw_card(busy, number=len(named), is_fetching=True)
 

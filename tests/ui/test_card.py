@@ -13,9 +13,9 @@ from tests.ui.gallery import NOW, STATES
 
 def _draw(name: str) -> None:
     """A page with one card; AppTest runs this function's source by itself."""
-    from tests.ui.gallery import STATES, draw_card  # noqa: PLC0415
+    from tests.ui.gallery import draw_state  # noqa: PLC0415
 
-    draw_card(STATES[name])
+    draw_state(name)
 
 
 def drawn(name: str) -> AppTest:
@@ -35,7 +35,7 @@ def written(page: AppTest) -> str:
     ]
     parts += [element.proto.text for element in page.get("progress")]
     text = "\n".join(parts).replace("\\", "").replace("**", "")
-    return re.sub(r":(?:small|\w+-badge)\[(?::material/\w+: )?([^\]]*)\]", r"\1", text)
+    return re.sub(r":(?:small|\w+-badge)\[(?::material/\w+: )?|\]", "", text)
 
 
 def bars(page: AppTest) -> list[int]:
@@ -83,14 +83,19 @@ def test_the_bar_shows_the_percentage_and_stops_at_100(name: str, bar: int) -> N
         ),
         ("fractional", ["Remaining: 7,499.98 credits", "Used: 2,500.02 / 10,000 credits"]),
         ("huge", ["Remaining: 9,999,999,999.98 credits"]),
-        ("total unknown", ["Active", "Total unknown: set IMAI_TOTAL_CREDITS to see usage."]),
+        ("total unknown", ["Not rated", "Total unknown: set IMAI_TOTAL_CREDITS to see usage."]),
         ("total unknown, nothing left", ["Exhausted", "Remaining: 0 credits"]),
         ("no limit", ["Active", "No limit", "Used: 180,118 characters"]),
         ("an hour old", ["Updated an hour ago"]),
         ("stale, unavailable", ["Unavailable", "Remaining: 7,500 credits", "Last good reading 2 hours ago"]),
         ("stale, error", ["Error", "Used: 2,500 / 10,000 credits", "The IMAI subscription is not active."]),
         ("rate limited with a time", ["Unavailable", "try again in 2 minutes."]),
-        ("unavailable with a pause", ["Unavailable", "next attempt in 10 minutes"]),
+        ("stale, exhausted", ["Exhausted", "Remaining: 7,500 credits", "Last good reading 2 hours ago"]),
+        ("stale, was to renew", ["Was due to renew", "this reading is older"]),
+        ("will last", ["At this pace it lasts until it renews"]),
+        ("will run out", ["At this pace it runs out"]),
+        ("timeout", ["Unavailable", "Last tried just now"]),
+        ("unavailable with a pause", ["Unavailable", "Retry possible in 10 minutes"]),
         ("not configured", ["Not configured", "Please add IMAI_API_KEY to environment variables."]),
     ],
 )
@@ -99,6 +104,34 @@ def test_a_state_says_what_an_admin_needs(name: str, expected: list[str]) -> Non
     text = written(drawn(name))
     for words in expected:
         assert words in text
+
+
+@pytest.mark.parametrize("name", [name for name in STATES if name.startswith("noted")])
+def test_a_card_says_whose_it_is_and_links_to_the_console(name: str) -> None:
+    """The account's note and the address are in the last line; the service's note is the heading's help."""
+    page = drawn(name)
+    caption = page.caption[0].value
+    assert "[Open console](<https://console.example/top-up?plan=(a)&b=$1%3Cx%3E>)" in caption
+    assert "Marketing's card; ask finance@example.com" in caption.replace(":small[]", "").replace("\\", "")
+    assert page.header[0].proto.help == r"Credits are counted by IMAI once a minute\."
+
+
+def test_a_card_costs_five_elements() -> None:
+    """Well, low or failed: each element costs the server and the browser as much as all of our code for a card."""
+    for name in (
+        "25 % used",
+        "95 % used",
+        "stale, unavailable",
+        "timeout",
+        "noted, 25 % used",
+        "total unknown",
+    ):
+        page = drawn(name)
+        kinds = [
+            kind for kind in ("header", "button", "progress", "markdown", "text", "caption") if page.get(kind)
+        ]
+        assert len(kinds) == 4  # and the border around them
+        assert all(len(page.get(kind)) == 1 for kind in kinds)
 
 
 def test_while_a_provider_is_asked_its_card_says_so() -> None:

@@ -13,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 from integrations import accounts
 from integrations.access import Denial, Principal, auth
+from integrations.accounts.build import InFileOrder
 from integrations.demo.server import Simulator
 from integrations.readings import shared
 from integrations.state import StateError, state
@@ -23,7 +24,7 @@ from tests.conftest import IMAI, AddUser
 from tests.providers import definitions
 from tests.providers.hostile import answer, hostile
 from tests.ui.test_card import written
-from tests.ui.test_sign_in import Visit, signed_in, visit
+from tests.ui.test_sign_in import Visit, answered, signed_in, visit
 
 __all__ = ["visit"]
 
@@ -35,8 +36,8 @@ def _people(add_user: AddUser) -> None:
 
 
 def press(page: AppTest, label: str) -> AppTest:
-    """Click a button by its words."""
-    return next(button for button in page.button if button.label == label).click().run()
+    """Click a button by its words; return the page with what the click brought."""
+    return answered(next(button for button in page.button if button.label == label).click().run())
 
 
 def test_an_admin_sees_the_card_and_the_sidebar(visit: Visit, imai: Simulator) -> None:
@@ -175,11 +176,11 @@ def test_a_card_says_when_its_provider_may_be_asked_again(
     with hostile(answer(200, definitions.GOOD)) as server:
         accounts.replace((definitions.acme(server.url, request="every: 40m"),))
         page = visit(signed_in())
-        assert "May be asked again in 40 minutes" in written(page)
+        assert "Refresh possible in 40 minutes" in written(page)
         assert not any(button.disabled for button in page.button)
         for button in ("Refresh", "Refresh all"):
             page = press(page, button)
-            assert "May be asked again in 40 minutes" in written(page)
+            assert "Refresh possible in 40 minutes" in written(page)
         assert len(server.requests) == 1
 
 
@@ -231,7 +232,7 @@ def scripted(path: Path, **answers: object) -> None:
 def overview(page: AppTest) -> str:
     """The overview's lines, without icons and addresses; empty where there is none."""
     lines = next((one.value for one in page.markdown if one.value.startswith("- ")), "")
-    return re.sub(r":\w+-badge\[:material/\w+: ([^\]]+)\]|\(#[^)]*\)|[\[\]]", r"\1", lines).replace("- ", "")
+    return re.sub(r":\w+(?:-badge)?\[(?::material/\w+: )?|\(#[^)]*\)|[\[\]]", "", lines).replace("- ", "")
 
 
 CARD = {"remaining": "7500", "total": "10000"}
@@ -254,7 +255,7 @@ def test_from_two_cards_on_there_is_an_overview_and_refresh_keeps_it_true(
         json.dumps({"Aa": {"remaining": "1", "total": "100"}, "Bb": CARD, "Cc": CARD, "Dd": CARD})
     )
     page = press(page, "Refresh all")
-    assert overview(page) == "Almost exhausted Aa\nActive 3"
+    assert overview(page) == "Almost exhausted Aa 1\nActive 3"
 
 
 def test_a_click_right_after_a_fetch_calls_nobody(visit: Visit, tmp_path: Path) -> None:
@@ -304,3 +305,51 @@ def test_one_provider_of_two_quotas_has_an_overview(visit: Visit, tmp_path: Path
     page = visit(signed_in())
     assert overview(page) == "Exhausted Hunter Exports\nActive 1"
     assert overview(page.run()) == "Exhausted Hunter Exports\nActive 1"
+
+
+FULL, LOW, OUT = ({"remaining": remaining, "total": "100"} for remaining in ("90", "15", "0"))
+
+
+def order(page: AppTest) -> list[str]:
+    """The names of the cards, from the first to the last."""
+    return [str(header.value).partition(" :")[0] for header in page.header]
+
+
+@pytest.mark.usefixtures("no_click_pause")
+def test_a_page_opens_with_the_most_urgent_card_and_keeps_its_order(visit: Visit, tmp_path: Path) -> None:
+    """Nothing moves while the page is open, whatever a refresh brings; the next opening sorts again."""
+    script = tmp_path / "answers.json"
+    scripted(script, Aa=FULL, Bb=LOW, Cc=OUT, Dd={"error": "timeout"}, Ee=FULL)
+    first = visit(signed_in())
+    assert order(first) == ["Aa", "Bb", "Cc", "Dd", "Ee"]  # nothing was known
+    opened = ["Cc", "Dd", "Bb", "Aa", "Ee"]
+    page = visit(signed_in())
+    assert order(page) == opened
+    script.write_text(json.dumps({"Aa": OUT, "Bb": FULL, "Cc": FULL, "Dd": FULL, "Ee": FULL}))
+    page = press(page, "Refresh all")
+    assert overview(page) == "Exhausted Aa\nActive 4"
+    assert order(page) == opened
+    assert order(press(first, "Refresh all")) == ["Aa", "Bb", "Cc", "Dd", "Ee"]
+    assert order(visit(signed_in())) == ["Aa", "Bb", "Cc", "Dd", "Ee"]
+
+
+@pytest.mark.usefixtures("no_click_pause")
+def test_further_cards_of_a_provider_follow_its_first(visit: Visit, tmp_path: Path) -> None:
+    """As when it failed at the opening and comes back with several quotas."""
+    script = tmp_path / "answers.json"
+    scripted(script, Aa=FULL, Bb={"error": "timeout"}, Cc=LOW)
+    visit(signed_in())
+    page = visit(signed_in())
+    assert order(page) == ["Bb", "Cc", "Aa"]
+    two = [FULL | {"name": "Searches"}, LOW | {"name": "Exports"}]
+    script.write_text(json.dumps({"Aa": FULL, "Bb": two, "Cc": LOW}))
+    assert order(press(page, "Retry")) == ["Bb Searches", "Bb Exports", "Cc", "Aa"]
+    assert order(visit(signed_in())) == ["Bb Exports", "Cc", "Aa", "Bb Searches"]
+
+
+def test_the_providers_file_may_keep_its_order(visit: Visit, tmp_path: Path) -> None:
+    """`order: file`: always as the operator wrote it."""
+    (tmp_path / "answers.json").write_text(json.dumps({"Aa": FULL, "Bb": OUT}))
+    accounts.replace(InFileOrder(many_providers.providers(tmp_path / "answers.json")))
+    for _ in range(2):
+        assert order(visit(signed_in())) == ["Aa", "Bb"]

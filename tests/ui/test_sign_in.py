@@ -17,6 +17,7 @@ from streamlit.testing.v1 import AppTest
 from integrations.access import SignInRefused, auth, store_edit
 from integrations.demo.server import Simulator
 from tests.conftest import PASSWORD, AddUser
+from tests.ui.test_card import written
 
 APP = Path(__file__).parents[2] / "app.py"
 HASHED = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()
@@ -31,9 +32,18 @@ def visit(monkeypatch: pytest.MonkeyPatch) -> Visit:
         cookie = [("Cookie", f"{auth().cookie_name}={session_id}")] if session_id else []
         sent = StreamlitHeaders([*cookie, *headers])
         monkeypatch.setattr(ContextProxy, "headers", property(lambda _self: sent))
-        return AppTest.from_file(str(APP), default_timeout=20).run()
+        return answered(AppTest.from_file(str(APP), default_timeout=20).run())
 
     return open_page
+
+
+def answered(page: AppTest) -> AppTest:
+    """Run the page until no provider is being called; on a busy machine one run does not wait long enough."""
+    for _ in range(100):
+        if "Refreshing …" not in written(page):
+            break
+        page.run()
+    return page
 
 
 @pytest.fixture(autouse=True)
