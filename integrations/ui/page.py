@@ -27,6 +27,7 @@ def draw() -> None:
     if principal is Denial.UNAVAILABLE:
         sign_in.draw_unavailable()
     elif isinstance(principal, Principal):
+        sign_in.remember(is_signed_in=True)
         _draw_signed_in(principal)
     else:
         sign_in.draw()
@@ -111,5 +112,6 @@ def _pulse() -> None:
 def _log_out() -> None:
     try:
         auth().sign_out(viewer.session_id(), client=viewer.client())
+        sign_in.remember(is_signed_in=False)
     except StateError:
         st.session_state[_STILL_SIGNED_IN] = True
