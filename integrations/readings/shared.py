@@ -21,7 +21,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from integrations import accounts
 from integrations.background import in_thread
 from integrations.providers.base import Provider
-from integrations.quota.errors import ErrorCode
+from integrations.quota.errors import ErrorCode, Status
 from integrations.quota.models import UsageReport
 from integrations.readings import fetch
 from integrations.readings.fetch import Failure, Outcome, Readings
@@ -52,6 +52,7 @@ class Record:
         last: what the last fetch gave.
         last_good: the last good readings: the last fetch's, and earlier ones of quotas that failed in it.
         next_fetch_at: before this moment nothing but a click starts the next fetch.
+        failing_since: the first failure since the last success; None after a success.
     """
 
     __pydantic_config__: ClassVar = ConfigDict(extra="forbid")  # a record of another version is not read
@@ -61,6 +62,7 @@ class Record:
     last: Outcome
     last_good: Outcome | None
     next_fetch_at: datetime
+    failing_since: datetime | None = None
 
 
 RECORD: Final = TypeAdapter(Record)
@@ -126,6 +128,21 @@ class CachedReadings:
             return None
         allowed_at = self._repeatable_at(record.last, CLICK_PAUSE)
         return allowed_at if allowed_at > datetime.now(UTC) else None
+
+    @property
+    def is_retry_due(self) -> bool:
+        """Whether an open page may call the provider again after a failure that passes without help.
+
+        The pauses grow with the failure's age, up to the time for which a good reading is served.
+        """
+        record = self.record
+        if record is None or record.failing_since is None or record.last.failure is None:
+            return False
+        pause = min(
+            record.last.at - record.failing_since, timedelta(seconds=panel_settings().cache_ttl_seconds)
+        )
+        retry_at = max(record.next_fetch_at, record.last.at + pause)
+        return record.last.failure.code.status is Status.UNAVAILABLE and datetime.now(UTC) >= retry_at
 
     def request_refresh(self) -> None:
         """Start a fetch for a click, unless it comes too early; it shares what another process has just fetched."""
@@ -203,7 +220,9 @@ class CachedReadings:
             ttl = timedelta(seconds=panel_settings().cache_ttl_seconds)
             good = outcome.with_last_good(last_good)
             return Record(self.identity, number, outcome, good, self._repeatable_at(outcome, ttl))
-        return Record(self.identity, number, outcome, last_good, self._repeatable_at(outcome, FAILURE_TTL))
+        repeatable_at = self._repeatable_at(outcome, FAILURE_TTL)
+        failing_since = self.record.failing_since if self.record else None
+        return Record(self.identity, number, outcome, last_good, repeatable_at, failing_since or outcome.at)
 
     def _repeatable_at(self, outcome: Outcome, pause: timedelta) -> datetime:
         """Return when to fetch again: after the pause, after `every`, and after the time that the provider named."""

@@ -15,6 +15,7 @@ from typing import Final
 import streamlit as st
 
 from integrations import accounts
+from integrations.quota.errors import Status
 from integrations.quota.models import Reading
 from integrations.readings import shared
 from integrations.readings.shared import CachedReadings
@@ -26,6 +27,10 @@ _WAIT_SECONDS: Final = 0.5
 _GATHER_SECONDS: Final = 0.03
 """After one answer, so that several that arrive together are drawn together."""
 _CHECK_SECONDS: Final = 1.0
+_HOLD_SECONDS: Final = 2.0
+"""How long the overview of a new panel waits for all providers, so that it is redrawn once, not with each of them."""
+_HELD: Final = "held overview"
+"""Session key: the providers that were unknown at the page's opening, and the end of the wait for them."""
 _AUTOMATIC_RERUN: Final = "automatic rerun"
 """Session key: the page itself caused the next full run, which fetches nothing."""
 
@@ -38,21 +43,23 @@ def draw() -> None:
         st.rerun()
     may_fetch = is_full_run and not st.session_state.pop(_AUTOMATIC_RERUN, False)
     all_cached = shared.of_all()
+    slots.fix_order(all_cached, now=datetime.now(UTC))  # before the first answer
     for cached in all_cached:
         if may_fetch or not cached.readings:
             cached.start_fetch()
     fetching = [cached for cached in all_cached if cached.in_flight()]  # before the readings: they may change
     now = datetime.now(UTC)
-    shown = slots.of(all_cached, now=now)
-    _draw_overview(shown, now=now)
+    shown = slots.of(all_cached)
+    is_held = _draw_overview(shown, now=now)
     _draw_cards(shown, fetching, now=now)
+    _draw_hidden_buttons(shown)
     if fetching and _has_answer(fetching, seconds=_WAIT_SECONDS):
         time.sleep(_GATHER_SECONDS)
         if is_full_run:  # only the end of a full run restarts the timers of all fragments
             _run_page_again()
         st.rerun(scope="fragment")
     if fetching:
-        _check_again(fetching)
+        _check_again(fetching, is_held=is_held)
 
 
 def refresh_all() -> None:
@@ -68,13 +75,47 @@ def _refresh(cached: CachedReadings) -> None:
         cached.request_refresh()
 
 
-def _draw_overview(shown: Sequence[Slot], *, now: datetime) -> None:
-    """Draw the overview from two cards on; a provider that was never read may turn out to have several."""
-    readings = [slot.reading for slot in shown if slot.reading is not None]
+def _look_again() -> None:
+    """Fetch what is due, as an opening does; for a tab that comes to the front."""
+    if viewer.may_read(touch=True):
+        shared.start_all()
+
+
+def _retry_failed() -> None:
+    """Call failed providers again, less and less often; for a tab that stays in front, which is no use of a session."""
+    if viewer.may_read():
+        for cached in shared.of_all():
+            if cached.is_retry_due:
+                cached.start_fetch()
+
+
+def _draw_hidden_buttons(shown: Iterable[Slot]) -> None:
+    """Draw the buttons that panel.js clicks; only the browser knows whether a tab is in front."""
+    with st.container(key="looks"):
+        st.button("Look again", key="look", on_click=_look_again)
+        if any(slot.reading is not None and slot.reading.status is Status.UNAVAILABLE for slot in shown):
+            st.button("Retry failed", key="retry-failed", on_click=_retry_failed)
+
+
+def _draw_overview(shown: Sequence[Slot], *, now: datetime) -> bool:
+    """Draw the overview from two cards on, and the tab's title; return whether it waits for more readings.
+
+    A provider that was never read may turn out to have several cards.
+    """
     waiting = list(dict.fromkeys(slot.cached.provider.label for slot in shown if slot.reading is None))
+    held, until = st.session_state.setdefault(_HELD, (waiting, time.monotonic() + _HOLD_SECONDS))
+    is_held = bool(waiting) and time.monotonic() < until
+    hidden = held if is_held else ()
+    readings = [
+        slot.reading
+        for slot in shown
+        if slot.reading is not None and slot.cached.provider.label not in hidden
+    ]
+    st.set_page_config(page_title=overview.tab_title(readings))
     if len(shown) > 1 or waiting:
         with st.container(key="overview"):
-            st.markdown(overview.markdown(readings, now=now, waiting=waiting))
+            st.markdown(overview.markdown(readings, now=now, waiting=hidden or waiting))
+    return is_held
 
 
 def _draw_cards(shown: Iterable[Slot], fetching: Collection[CachedReadings], *, now: datetime) -> None:
@@ -123,9 +164,9 @@ def _has_answer(fetching: list[CachedReadings], *, seconds: float) -> bool:
 
 
 @st.fragment(run_every=_CHECK_SECONDS)
-def _check_again(fetching: list[CachedReadings]) -> None:
-    """Draw the page again as soon as a provider has answered."""
-    if _has_answer(fetching, seconds=0):
+def _check_again(fetching: list[CachedReadings], *, is_held: bool) -> None:
+    """Draw the page again as soon as a provider has answered, or the overview has waited long enough."""
+    if _has_answer(fetching, seconds=0) or (is_held and time.monotonic() >= st.session_state[_HELD][1]):
         _run_page_again()
 
 

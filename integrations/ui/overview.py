@@ -14,6 +14,12 @@ _MAX_NAMES: Final = 8
 """How many providers that were never read are named, so that the overview is about as long as it will be later."""
 
 
+def tab_title(readings: Iterable[Reading]) -> str:
+    """Return the title of the browser's tab, which begins with the number of cards that need a person."""
+    count = sum(map(states.needs_person, readings))
+    return f"({count}) Integrations" if count else "Integrations"
+
+
 def markdown(readings: Iterable[Reading], *, now: datetime, waiting: Sequence[str] = ()) -> str:
     """Return a list of the states with links to the cards; active cards are only counted.
 

@@ -20,11 +20,14 @@ _STILL_SIGNED_IN: Final = "still signed in"
 
 def draw() -> None:
     """Draw the page for whoever looks at it."""
-    st.set_page_config(page_title="Integrations", initial_sidebar_state=_SIDEBAR_WIDTH)
     principal = viewer.authenticate(touch=_opened_by_a_person())
+    may_read = isinstance(principal, Principal) and principal.may(INTEGRATION_READ)
+    title = None if may_read else "Integrations"  # the cards' title has a number
+    st.set_page_config(page_title=title, initial_sidebar_state=_SIDEBAR_WIDTH)
     if principal is Denial.UNAVAILABLE:
         sign_in.draw_unavailable()
     elif isinstance(principal, Principal):
+        sign_in.remember(is_signed_in=True)
         _draw_signed_in(principal)
     else:
         sign_in.draw()
@@ -57,7 +60,13 @@ def _draw_signed_in(principal: Principal) -> None:
     with st.sidebar:
         if allowed:
             st.page_link(page, label="Integrations", icon=":material/monitoring:", width="stretch")
-            st.button("Refresh all", icon=":material/refresh:", on_click=cards.refresh_all, width="stretch")
+            st.button(
+                "Refresh all",
+                key="sidebar-refresh",
+                icon=":material/refresh:",
+                on_click=cards.refresh_all,
+                width="stretch",
+            )
         with st.container(horizontal=True, wrap=False, vertical_alignment="center", key="principal"):
             st.text(principal.display_name, width="stretch", wrap=False)
             st.button("Log out", icon=":material/logout:", type="tertiary", on_click=_log_out)
@@ -103,5 +112,6 @@ def _pulse() -> None:
 def _log_out() -> None:
     try:
         auth().sign_out(viewer.session_id(), client=viewer.client())
+        sign_in.remember(is_signed_in=False)
     except StateError:
         st.session_state[_STILL_SIGNED_IN] = True

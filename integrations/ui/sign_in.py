@@ -12,12 +12,14 @@ from integrations.ui import viewer
 
 _TICKET: Final = "sign-in ticket"
 _NOTE: Final = "sign-in note"
+_WRONG_ATTEMPTS: Final = "wrong attempts"
+_IS_SIGNED_IN: Final = "signed in"
 
 _REFUSED_COOKIE: Final = (
-    "Your browser did not keep the session cookie, so you are not signed in. Allow cookies for this site. "
+    "Your browser did not keep the session cookie, so you are not logged in. Allow cookies for this site. "
     "Over plain HTTP some browsers keep none that is marked Secure: use HTTPS."
 )
-_EXPIRED_TICKET: Final = "The sign-in could not be completed. Please try again."
+_EXPIRED_TICKET: Final = "The login could not be completed. Please try again."
 _NOTES: Final = {"refused": _REFUSED_COOKIE, "unavailable": str(SignInRefused.UNAVAILABLE)}
 """What to say of the outcomes that session.js tells; of any other, that it expired."""
 _RETRY_SECONDS: Final = 10
@@ -103,6 +105,13 @@ def draw() -> None:
             st.rerun()
         if message is not None:
             st.error(message, icon=":material/error:", width=_WIDTH)
+        elif st.session_state.pop(_IS_SIGNED_IN, False):
+            st.info("Your session has ended. Please log in again.", icon=":material/info:", width=_WIDTH)
+
+
+def remember(*, is_signed_in: bool) -> None:
+    """Remember on this page whether somebody is signed in, so that the form can tell that a session has ended."""
+    st.session_state[_IS_SIGNED_IN] = is_signed_in
 
 
 def draw_unavailable(obstacle: SignInRefused = SignInRefused.UNAVAILABLE) -> None:
@@ -135,6 +144,9 @@ def _draw_form() -> str | None:
     if not name or not password:  # a slip, and not one of the five attempts
         return "Enter your username and password."
     outcome = auth().sign_in(name, password, client=viewer.client())
+    if outcome is SignInRefused.WRONG:
+        count = st.session_state[_WRONG_ATTEMPTS] = st.session_state.get(_WRONG_ATTEMPTS, 0) + 1
+        return str(outcome) if count == 1 else f"{outcome.removesuffix('.')} (attempt {count})."
     if isinstance(outcome, SignInRefused):
         return str(outcome)
     st.session_state[_TICKET] = outcome
@@ -147,7 +159,7 @@ def _take_note() -> str | None:
 
 
 def _draw_exchange(ticket: str) -> None:
-    st.caption("Signing in …")
+    st.caption("Logging in …")
     outcome = _exchange()(data={"ticket": ticket}, on_outcome_change=lambda: None, key="exchange").outcome
     if outcome is not None:
         del st.session_state[_TICKET]

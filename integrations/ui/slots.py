@@ -35,22 +35,31 @@ class Slot:
         return self.cached.provider.label, self.number
 
 
-def of(all_cached: Iterable[CachedReadings], *, now: datetime) -> list[Slot]:
-    """Return the places in the order that they had at the page's opening, the most urgent first.
-
-    A provider that was not read by then comes last. Its further cards, if it turns out to have some, follow the first.
-    """
-    slots = [slot for cached in all_cached for slot in _of_provider(cached)]
-    ranks: dict[tuple[str, int], int] = st.session_state.setdefault(_RANKS, {})
-    if not ranks:
-        at_opening = slots if accounts.keeps_order() else sorted(slots, key=lambda slot: _urgency(slot, now))
-        ranks |= {slot.key: rank for rank, slot in enumerate(at_opening)}
-    return sorted(slots, key=lambda slot: ranks.get(slot.key, ranks.get((slot.key[0], 0), len(ranks))))
+def fix_order(all_cached: Iterable[CachedReadings], *, now: datetime) -> None:
+    """Fix the order for as long as the page is open: the most urgent first, and last what was never read."""
+    if _RANKS in st.session_state:
+        return
+    slots = _in_file_order(all_cached)
+    if not accounts.keeps_order():
+        slots.sort(key=lambda slot: _urgency(slot, now))
+    st.session_state[_RANKS] = {slot.key: rank for rank, slot in enumerate(slots)}
 
 
-def _of_provider(cached: CachedReadings) -> list[Slot]:
-    readings = cached.readings or [None] * cached.provider.quota_count
-    return [Slot(cached, number, reading) for number, reading in enumerate(readings)]
+def of(all_cached: Iterable[CachedReadings]) -> list[Slot]:
+    """Return the places in their order; further cards that a provider turns out to have follow its first."""
+    ranks: dict[tuple[str, int], int] = st.session_state[_RANKS]
+    return sorted(
+        _in_file_order(all_cached),
+        key=lambda slot: ranks.get(slot.key, ranks.get((slot.key[0], 0), len(ranks))),
+    )
+
+
+def _in_file_order(all_cached: Iterable[CachedReadings]) -> list[Slot]:
+    return [
+        Slot(cached, number, reading)
+        for cached in all_cached
+        for number, reading in enumerate(cached.readings or [None] * cached.provider.quota_count)
+    ]
 
 
 def _urgency(slot: Slot, now: datetime) -> tuple[bool, object]:

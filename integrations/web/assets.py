@@ -62,6 +62,8 @@ def index() -> str:
     page = (directory() / "index.html").read_text(encoding="utf-8")
     for theirs, ours in (
         ("<title>Streamlit</title>", "<title>Integrations</title>"),
+        # A browser that translates replaces the texts, and Streamlit then updates what is no longer shown.
+        ('<html lang="en">', '<html lang="en" translate="no">'),
         ('href="./favicon.png"', f'href="data:image/png;base64,{icon}"'),
         ("</head>", f"<style>{style}</style><script>{script}</script></head>"),
     ):

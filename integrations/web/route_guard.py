@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from starlette.requests import HTTPConnection
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 log = logging.getLogger(__name__)
@@ -63,7 +63,8 @@ class RouteGuardMiddleware:
             else:
                 await send({"type": "websocket.close", "code": 1008})
         elif not is_open:
-            await Response(status_code=404)(scope, receive, send)
+            text = f"There is no such page. The panel's only page is {scope.get('root_path', '')}/\n"
+            await PlainTextResponse(text, status_code=404)(scope, receive, send)
         elif path == STREAM:
             log.warning("A plain request for %s came: the proxy must pass Upgrade and Connection on", STREAM)
             await Response(status_code=426, headers={"Upgrade": "websocket"})(scope, receive, send)

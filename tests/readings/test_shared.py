@@ -103,6 +103,38 @@ def test_retry_asks_again_at_once_but_not_within_two_seconds(
     assert imai.calls == 2
 
 
+def test_an_open_page_retries_a_failure_less_and_less_often(imai: Simulator) -> None:
+    """After 15 seconds, then after as long as the failure has lasted, at most every five minutes."""
+    with time_machine.travel(datetime.now(UTC), tick=False) as clock:
+        imai.mode = "internal_server_error"
+        read()
+        for pause in (15, 15, 30, 60, 120, 240, 300, 300):
+            clock.shift(pause - 1)
+            assert not shared.of(IMAI).is_retry_due
+            clock.shift(1)
+            assert shared.of(IMAI).is_retry_due
+            read()
+        imai.mode = "ok"
+        clock.shift(15)
+        assert read().status is Status.ACTIVE
+        assert not shared.of(IMAI).is_retry_due
+        imai.mode = "internal_server_error"
+        clock.shift(300)
+        read()
+        clock.shift(15)
+        assert shared.of(IMAI).is_retry_due  # a new failure
+
+
+def test_an_open_page_does_not_retry_what_a_person_must_mend(
+    imai: Simulator, clock: Callable[[float], None]
+) -> None:
+    """Wrong keys that are sent again and again can lock an account."""
+    imai.mode = "invalid_api_key"
+    read()
+    clock(1000)
+    assert not shared.of(IMAI).is_retry_due
+
+
 def test_nobody_asks_before_retry_after_is_over(imai: Simulator, clock: Callable[[float], None]) -> None:
     """Neither time's passing nor a Retry reaches a provider that asked for two minutes; the card counts down."""
     imai.mode = "rate_limit_exceeded"

@@ -18,11 +18,13 @@ from integrations.demo.server import Simulator
 from integrations.readings import shared
 from integrations.state import StateError, state
 from integrations.ui import card
+from integrations.ui import overview as overview_of
 from tests.browser import many_providers
 from tests.browser.many_providers import Scripted
 from tests.conftest import IMAI, AddUser
 from tests.providers import definitions
 from tests.providers.hostile import answer, hostile
+from tests.ui.gallery import STATES
 from tests.ui.test_card import written
 from tests.ui.test_sign_in import Visit, answered, signed_in, visit
 
@@ -353,3 +355,50 @@ def test_the_providers_file_may_keep_its_order(visit: Visit, tmp_path: Path) -> 
     accounts.replace(InFileOrder(many_providers.providers(tmp_path / "answers.json")))
     for _ in range(2):
         assert order(visit(signed_in())) == ["Aa", "Bb"]
+
+
+def calls(script: Path, label: str) -> int:
+    """How often a provider was called."""
+    return script.with_suffix(".calls").read_text().split().count(label)
+
+
+def test_a_tab_that_comes_to_the_front_fetches_what_is_due(visit: Visit, tmp_path: Path) -> None:
+    """Within the five minutes of a good reading nobody is called; it counts as use of the session."""
+    script = tmp_path / "answers.json"
+    scripted(script, Aa=FULL, Bb={"error": "timeout"})
+    with time_machine.travel(datetime.now(UTC)) as clock:
+        session_id = signed_in()
+        page = visit(session_id)
+        for seconds, a_calls, b_calls in ((14, 1, 1), (2, 1, 2), (300, 2, 3)):
+            clock.shift(timedelta(seconds=seconds))
+            page = press(page, "Look again")
+            assert (calls(script, "Aa"), calls(script, "Bb")) == (a_calls, b_calls)
+        clock.shift(timedelta(minutes=59))
+        page = press(page, "Look again")
+        clock.shift(timedelta(minutes=59))
+        assert isinstance(auth().authenticate(session_id), Principal)
+
+
+def test_a_retry_by_the_page_is_no_use_of_the_session(visit: Visit, tmp_path: Path) -> None:
+    """A page that is left open in front signs out as any other; once all have answered there is nothing to retry."""
+    script = tmp_path / "answers.json"
+    scripted(script, Aa={"error": "timeout"})
+    with time_machine.travel(datetime.now(UTC)) as clock:
+        session_id = signed_in()
+        page = visit(session_id)
+        clock.shift(timedelta(minutes=59))
+        script.write_text(json.dumps({"Aa": FULL}))
+        page = press(page, "Retry failed")
+        assert calls(script, "Aa") == 2
+        assert "Retry failed" not in [button.label for button in page.button]
+        clock.shift(timedelta(minutes=1))
+        assert auth().authenticate(session_id) is Denial.SIGNED_OUT
+
+
+def test_the_tabs_title_begins_with_the_number_of_cards_that_need_a_person() -> None:
+    """Not with those that are well or pass without help."""
+    readings = [
+        STATES[name] for name in ("25 % used", "80 % used", "100 % used", "timeout", "not configured")
+    ]
+    assert overview_of.tab_title(readings) == "(3) Integrations"
+    assert overview_of.tab_title(readings[:1]) == "Integrations"

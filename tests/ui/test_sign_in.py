@@ -152,6 +152,20 @@ def test_a_wrong_sign_in_is_told_in_one_sentence(
     assert imai.calls == 0
 
 
+def test_a_second_wrong_password_changes_the_sentence(visit: Visit) -> None:
+    """Otherwise nothing would show that it was tried."""
+    page = visit()
+    said = []
+    for password in ("wrong", "wrong again", "x"):
+        page = log_in(page, "alice", password)
+        said += [error.value for error in page.error]
+    assert said == [
+        "Username or password is incorrect.",
+        "Username or password is incorrect (attempt 2).",
+        "Username or password is incorrect (attempt 3).",
+    ]
+
+
 @pytest.mark.parametrize(("name", "password"), [("", ""), ("alice", ""), ("", PASSWORD)])
 def test_an_empty_field_is_asked_for(visit: Visit, name: str, password: str) -> None:
     """It costs no attempt."""
@@ -252,6 +266,19 @@ def test_a_live_page_is_cleared_at_its_next_use(
         next(button for button in page.button if button.label == action).click().run()
     assert_only_the_form(page)
     assert imai.calls == calls
+
+
+def test_the_form_tells_that_a_session_has_ended(visit: Visit, tmp_path: Path) -> None:
+    """After Log out on this page it need not."""
+    session_id = signed_in()
+    page = visit(session_id)
+    _log_out(tmp_path, session_id)
+    page.run()
+    assert_only_the_form(page)
+    assert [info.value for info in page.info] == ["Your session has ended. Please log in again."]
+    page = visit(signed_in())
+    next(button for button in page.button if button.label == "Log out").click().run()
+    assert not page.info
 
 
 def test_log_out_ends_the_session_and_shows_the_form(visit: Visit) -> None:

@@ -396,7 +396,8 @@ def test_without_https_there_is_no_hsts(monkeypatch: pytest.MonkeyPatch) -> None
 def test_what_the_panel_does_not_use_is_closed(server: Server, method: str, path: str) -> None:
     """Only listed addresses are answered; a misspelt one is a 404 and not the page."""
     answer = server.ask(path, method)
-    assert (answer.status, answer.body) == (404, b"")
+    assert answer.status == 404
+    assert answer.body == b"There is no such page. The panel's only page is /\n"
 
 
 CLOSED_ROUTES = {
