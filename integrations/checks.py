@@ -21,7 +21,7 @@ from integrations.files.yaml_model import did_you_mean
 from integrations.providers import PYTHON
 from integrations.quota.errors import SettingsError
 from integrations.settings import LOOPBACK_HOSTS, PanelSettings, ProviderSettings, panel_settings
-from integrations.state import StateError, StateFileError, file_of, state
+from integrations.state import StateError, UnusableStateError, file_of, state
 
 log = logging.getLogger("integrations")
 
@@ -237,7 +237,7 @@ def state_access() -> Iterator[Finding]:
     try:
         state().check()
     except StateError as error:
-        must_stop = isinstance(error, StateFileError)  # other errors may end without a repair
+        must_stop = isinstance(error, UnusableStateError)  # other errors may end without a repair
         severity = Severity.FATAL if must_stop else Severity.ERROR
         yield Finding("state", f"PANEL_STATE_URL: {error}", severity)
     else:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 import streamlit as st
 
 from integrations import accounts
@@ -62,7 +63,11 @@ def _as_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PANEL_AUTH_FILE", str(tmp_path / "auth.yaml"))
-    monkeypatch.setenv("PANEL_STATE_URL", os.environ.get("TEST_STATE_URL", "memory://"))
+    url = os.environ.get("TEST_STATE_URL", "memory://")
+    if url.startswith("redis"):  # a run on a Redis of its own, without xdist
+        with redis.Redis.from_url(url) as client:
+            client.flushdb()
+    monkeypatch.setenv("PANEL_STATE_URL", url)
     forget()
     yield
     _wait_for_threads()

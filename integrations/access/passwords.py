@@ -1,4 +1,4 @@
-"""Passwords: what is accepted, how it is hashed, and a check that takes the same time for everybody."""
+"""Passwords: the rules, the hash, and a check that takes the same time for every name."""
 
 import re
 import unicodedata
@@ -8,19 +8,19 @@ import bcrypt
 
 MIN_CHARACTERS: Final = 12
 MAX_BYTES: Final = 72
-"""bcrypt reads no further."""
+"""bcrypt ignores what follows."""
 
 MAX_CHARACTERS: Final = 1024
-"""No more are looked at: so many make more than 72 bytes in any normal form."""
+"""The rest is cut off before normalizing: 1,024 characters are over 72 bytes in any form."""
 
 BCRYPT_HASH: Final = re.compile(r"\$2[aby]\$(0[4-9]|1[0-6])\$[./A-Za-z0-9]{53}")
-"""With a work factor of up to 16: one check then takes seconds; more would keep a thread for minutes."""
+"""The work factor is at most 16: a check takes seconds, and with a higher one minutes."""
 
 COST: Final = 12
 
 
 class PasswordError(ValueError):
-    """The password cannot be taken; the text says why."""
+    """The password breaks a rule; the text names it."""
 
 
 def _bytes(password: str) -> bytes:
@@ -28,7 +28,7 @@ def _bytes(password: str) -> bytes:
 
 
 def hash_password(password: str) -> str:
-    """The bcrypt hash for the store.
+    """Return the bcrypt hash for the store.
 
     Raises:
         PasswordError: too short, too long, or with characters that a form would strip or cannot send.
@@ -49,15 +49,15 @@ def hash_password(password: str) -> str:
 
 
 def cost(hashed: str) -> int:
-    """The work factor of a bcrypt hash."""
+    """Return the work factor of a bcrypt hash."""
     return int(hashed[4:6])
 
 
 def check_password(password: str, hashed: str | None, *, highest_cost: int = COST) -> bool:
-    """Whether the password belongs to the hash. Takes as long as one bcrypt of `highest_cost` in every case.
+    """Return whether the password belongs to the hash. Takes as long as one bcrypt of `highest_cost` in every case.
 
     Args:
-        password: as it was typed.
+        password: as typed.
         hashed: the user's hash, or None for an unknown user.
         highest_cost: the highest work factor of the store's hashes.
     """
@@ -72,5 +72,5 @@ def check_password(password: str, hashed: str | None, *, highest_cost: int = COS
 
 
 def _dummy(work_factor: int) -> str:
-    """A well-formed hash that no password has."""
+    """Return a well-formed hash that no password has."""
     return f"$2b${work_factor:02d}$" + "." * 53

@@ -1,4 +1,4 @@
-"""Roles and permissions. Pure, and closed by default: what is not granted is refused."""
+"""Roles and permissions: whatever is not granted is refused."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,7 +12,7 @@ PERMISSION: Final = re.compile(r"\*|[a-z][a-z0-9_-]*:(?:\*|[A-Z][A-Za-z]*)")
 
 
 def permissions_of(roles: Iterable[str], granted: Mapping[str, Sequence[str]]) -> frozenset[str]:
-    """Everything that these roles grant together; a role that nobody defined grants nothing.
+    """Return the permissions that these roles grant together; an undefined role grants nothing.
 
     Args:
         roles: of a user or a token.
@@ -22,11 +22,11 @@ def permissions_of(roles: Iterable[str], granted: Mapping[str, Sequence[str]]) -
 
 
 def is_allowed(permission: str, held: frozenset[str]) -> bool:
-    """Whether somebody who holds these permissions may do this.
+    """Return whether these permissions include this one.
 
     Args:
         permission: `resource:Action`, both named; a pattern is never allowed.
-        held: permissions, `resource:*` and `*` among them.
+        held: permissions; `resource:*` and `*` are patterns.
     """
     if "*" in permission or PERMISSION.fullmatch(permission) is None:
         return False

@@ -1,4 +1,4 @@
-"""What a request tells about its sender: the session's cookie and the network address, read without trust."""
+"""The session cookie and the network address of a request, both read without trust."""
 
 from collections.abc import Iterable
 from ipaddress import IPv6Address, ip_address
@@ -8,14 +8,14 @@ UNKNOWN_CLIENT: Final = "unknown"
 
 
 def cookie_in(headers: Iterable[str], name: str) -> str | None:
-    r"""The value of the one cookie of exactly this name; None where there is none, or more than one.
+    r"""Return the value of the one cookie of exactly this name; None if there is none, or more than one.
 
-    Python's and Starlette's readers strip more than space and tab from a name. A page of a sibling subdomain can set
-    `\xa0__Host-…`, which the browser does not hold to the prefix's rules, and they would take it for ours.
+    Python's and Starlette's parsers strip more than space and tab from a name. A page of a sibling subdomain can set
+    `\xa0__Host-…`, for which browsers do not enforce the prefix's rules, and those parsers would take it for ours.
 
     Args:
         headers: the values of all `Cookie` headers.
-        name: of the cookie.
+        name: the name of the cookie.
     """
     found = []
     for header in headers:
@@ -27,15 +27,16 @@ def cookie_in(headers: Iterable[str], name: str) -> str | None:
 
 
 def client_address(host: str | None) -> str:
-    """An IP address for the log; what is none, such as a forged text in a proxy's header, is `unknown`."""
+    """Return an IP address for the log; `unknown` for any other text, such as a forged proxy header."""
     try:
-        return str(ip_address(host or ""))
+        address = ip_address(host or "")
     except ValueError:
         return UNKNOWN_CLIENT
+    return str(getattr(address, "ipv4_mapped", None) or address)  # ::ffff:192.0.2.7 is 192.0.2.7
 
 
 def client_network(host: str | None) -> str:
-    """What counts as one client: an IPv4 address, or the 64 bits of an IPv6 address that one line is given."""
+    """Return the network that counts as one client: an IPv4 address, or the /64 of an IPv6 address."""
     address = client_address(host)
     if ":" not in address:
         return address

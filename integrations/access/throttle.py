@@ -1,60 +1,56 @@
-"""A limit on guessing, for all processes together: attempts are reserved before a password is looked at."""
+"""A limit on guessing for all processes together: an attempt is counted before its password is checked."""
 
 import hashlib
 from typing import Final
 
 from integrations.state import State
 
-PER_NAME: Final = "5 per 15 minutes"
-IN_ALL: Final = "300 per 15 minutes"
-ONCE: Final = "1 per 15 minutes"
-
-
-def _digest(name: str) -> str:
-    """What is kept of a name: people type passwords in its place."""
-    return hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
+PER_NAME: Final = 5
+IN_ALL: Final = 300
+WINDOW_SECONDS: Final = 15 * 60
 
 
 class Throttle:
-    """At most 5 attempts a name and 300 in all in any 15 minutes. Safe from any thread and process.
+    """Allows 5 attempts a name and 300 in all in any 15 minutes. Safe from any thread and process.
 
-    Every method raises `StateError` where nothing can be counted.
+    Every method raises `StateError` if nothing can be counted.
 
     Args:
         state: where attempts are counted.
-        purpose: what they are attempts at; each purpose is counted by itself.
+        purpose: the kind of attempts; each kind has a count of its own.
     """
 
     def __init__(self, state: State, purpose: str) -> None:
-        import limits  # noqa: PLC0415 - heavy: the start does not wait for it
-        from limits.strategies import MovingWindowRateLimiter  # noqa: PLC0415
-
-        self._limiter = MovingWindowRateLimiter(state.attempts())
+        self._state = state
         self._purpose = purpose
-        self._per_name = limits.parse(PER_NAME)
-        self._in_all = limits.parse(IN_ALL)
-        self._once = limits.parse(ONCE)
+        self._all = f"{purpose}:all"
 
     def reserve(self, name: str) -> bool:
-        """Take one attempt for this name, if there is one left."""
-        # A locked name must not use up what is left for all, and a name costs memory only while some is left.
+        """Take one attempt of this name, if one is left."""
+        # Check the global limit first, so that neither a locked name nor an invented one adds rows.
         return (
-            self._limiter.test(self._in_all, self._purpose, "all")
-            and self._limiter.hit(self._per_name, self._purpose, "name", _digest(name))
-            and self._limiter.hit(self._in_all, self._purpose, "all")
+            self._state.count(self._all, WINDOW_SECONDS) < IN_ALL
+            and self._state.reserve(self._key("name", name), PER_NAME, WINDOW_SECONDS)
+            and self.reserve_unnamed()
         )
 
-    def reserve_for_all(self) -> bool:
+    def reserve_unnamed(self) -> bool:
         """Take one attempt that belongs to no name."""
-        return self._limiter.hit(self._in_all, self._purpose, "all")
+        return self._state.reserve(self._all, IN_ALL, WINDOW_SECONDS)
 
     def is_new_lock(self, name: str) -> bool:
-        """Whether a refusal is the first of its lock, of a name's or of everybody's: the one to be logged."""
-        # A name that is refused because of all the others must cost no memory.
-        own = not self._limiter.test(self._per_name, self._purpose, "name", _digest(name))
-        return self._limiter.hit(self._once, self._purpose, "lock", _digest(name) if own else "all")
+        """Return whether this refusal is the first of a name's lock, or of everybody's: the one to log."""
+        # A name that is refused because of the global limit must add no row.
+        own = self._state.count(self._key("name", name), WINDOW_SECONDS) >= PER_NAME
+        key = self._key("lock", name) if own else f"{self._purpose}:lock"
+        return self._state.reserve(key, 1, WINDOW_SECONDS)
 
     def clear(self, name: str) -> None:
-        """Give a name its attempts back, after the right password or by hand; what counts for all stays."""
-        self._limiter.clear(self._per_name, self._purpose, "name", _digest(name))
-        self._limiter.clear(self._once, self._purpose, "lock", _digest(name))
+        """Give a name its attempts back, after the right password or by command; the global count stays."""
+        self._state.forget(self._key("name", name))
+        self._state.forget(self._key("lock", name))
+
+    def _key(self, kind: str, name: str) -> str:
+        """Return a key with a digest of the name: people type passwords in its place."""
+        digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
+        return f"{self._purpose}:{kind}:{digest}"

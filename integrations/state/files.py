@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from integrations.files import private
-from integrations.state import StateFileError
+from integrations.state.base import UnusableStateError
 
 _INDEX_BYTES: Final = 32 * 1024
 """The size of a new `-shm` file."""
@@ -16,21 +16,13 @@ def refuse_others(path: Path) -> None:
     """Refuse a file of the state that other users may read or write."""
     with suppress(FileNotFoundError):
         if problem := private.access_by_others(path, path.stat()):
-            raise StateFileError(problem)
+            raise UnusableStateError(problem)
 
 
 def refuse_mounted_file(path: Path) -> None:
     """Refuse a file that is mounted without its folder: each side would have its own `-wal`, which damages it."""
     if private.is_mounted(path):
-        raise StateFileError(f"{path}: mounted by itself. Mount its folder, which holds more files of it")
-
-
-def inode(path: Path) -> int:
-    """Return the inode number of a file; 0 if there is none."""
-    try:
-        return path.stat().st_ino
-    except FileNotFoundError:
-        return 0
+        raise UnusableStateError(f"{path}: mounted by itself. Mount its folder, which holds more files of it")
 
 
 def is_full(folder: Path) -> bool:

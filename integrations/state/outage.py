@@ -1,13 +1,14 @@
-"""What happens when an engine fails: one kind of error, one line in the log, and no queue of people who wait."""
+"""How an engine's failures are handled: one kind of error, one line in the log, and no queue of waiting callers."""
 
 import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
-from integrations.state import StateError
+from integrations.state.base import StateError
 
 log = logging.getLogger(__name__)
 
@@ -16,22 +17,34 @@ SLOW_SECONDS: Final = 0.2
 
 PAUSE_SECONDS: Final = 1.0
 
-Doing = Literal["reading", "writing", "removing", "locking"]
-"""On a full disk one works and another fails, so each has its own beginning and end in the log."""
+Operation = Literal["reading", "writing", "removing", "locking"]
+"""Each has outages of its own in the log: on a full disk writing fails and reading works."""
 
-_ALL: Final[frozenset[Doing]] = frozenset(get_args(Doing))
+_ALL: Final[frozenset[Operation]] = frozenset(get_args(Operation))
+
+
+@dataclass
+class Call:
+    """One call of an engine.
+
+    Attributes:
+        worked: set it to False if the call succeeded and did nothing, so that a false end of an outage is not logged:
+            to remove nothing succeeds on a full disk, too.
+    """
+
+    worked: bool = True
 
 
 class Outages:
-    """Turns an engine's errors into `StateError` and logs when an outage begins and when it ends.
+    """Turns an engine's errors into `StateError`, and logs the begin and the end of an outage.
 
-    After an error that took longer than `SLOW_SECONDS`, all calls fail at once for `PAUSE_SECONDS`: something that
-    hangs is waited for once, and not by every call of every viewer.
+    After an error that took longer than `SLOW_SECONDS` all calls fail at once for `PAUSE_SECONDS`, so that not every
+    call of every viewer waits for an engine that hangs.
 
     Args:
         kinds: the engine's errors.
-        explain: says what one of them means.
-        apart: what goes on while something else hangs. Where it hangs itself, all calls wait.
+        explain: returns the meaning of such an error.
+        independent: operations that continue while another one hangs. If one of them hangs, all calls pause.
     """
 
     def __init__(
@@ -39,44 +52,50 @@ class Outages:
         kinds: tuple[type[Exception], ...],
         explain: Callable[[Exception], StateError],
         *,
-        apart: frozenset[Doing] = frozenset(),
+        independent: frozenset[Operation] = frozenset(),
     ) -> None:
         self._kinds = kinds
         self._explain = explain
-        self._apart = apart
-        self._failing: set[Doing] = set()
+        self._independent = independent
+        self._failing: set[Operation] = set()
         self._lock = threading.Lock()
-        self._paused_until: dict[Doing, float] = {}
+        self._paused_until: dict[Operation, float] = {}
 
     @contextmanager
-    def watch(self, doing: Doing, *, untold: type[StateError] | None = None) -> Iterator[None]:
+    def watch(self, operation: Operation, *, silent: type[StateError] | None = None) -> Iterator[Call]:
         """Run one call of the engine.
 
         Args:
-            doing: its kind.
-            untold: what the caller itself tells the operator, and the log need not.
+            operation: its kind.
+            silent: errors that are not logged here, because the caller reports them.
         """
         begun = time.monotonic()
-        if begun < self._paused_until.get(doing, 0.0):
+        if begun < self._paused_until.get(operation, 0.0):
             raise StateError("did not answer a moment ago; not tried again yet")
+        call = Call()
         try:
-            yield
+            yield call
         except self._kinds as error:
             if time.monotonic() - begun > SLOW_SECONDS:
-                spared = frozenset() if doing in self._apart else self._apart
+                spared = frozenset() if operation in self._independent else self._independent
                 self._paused_until |= dict.fromkeys(_ALL - spared, time.monotonic() + PAUSE_SECONDS)
             explained = self._explain(error)
-            if untold is not None and isinstance(explained, untold):
-                raise explained from None
-            with self._lock:
-                is_new = doing not in self._failing
-                self._failing.add(doing)
-            if is_new:
-                log.error("State: %s fails: %s", doing, explained)  # noqa: TRY400 - the text is the message
+            if silent is None or not isinstance(explained, silent):
+                self._begin(operation, explained)
             raise explained from None
-        if doing in self._failing:  # without the lock, which nearly every call is spared
-            with self._lock:
-                is_over = doing in self._failing
-                self._failing.discard(doing)
-            if is_over:
-                log.warning("State: %s works again", doing)
+        if call.worked and operation in self._failing:
+            self._end(operation)
+
+    def _begin(self, operation: Operation, error: StateError) -> None:
+        with self._lock:
+            is_new = operation not in self._failing
+            self._failing.add(operation)
+        if is_new:
+            log.error("State: %s fails: %s", operation, error)
+
+    def _end(self, operation: Operation) -> None:
+        with self._lock:
+            is_over = operation in self._failing
+            self._failing.discard(operation)
+        if is_over:
+            log.warning("State: %s works again", operation)

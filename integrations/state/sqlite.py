@@ -8,26 +8,22 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import filelock
+from typing_extensions import override
 
 from integrations.files import private
-from integrations.state import PREFIX, StateError, StateFileError, files
-from integrations.state.outage import Doing, Outages
-
-if TYPE_CHECKING:
-    from limits.storage import Storage
+from integrations.state import files
+from integrations.state.base import PREFIX, State, StateError, UnusableStateError
+from integrations.state.outage import Operation, Outages
 
 _BUSY_SECONDS: Final = 2.0
-"""How long to wait for another process's write: long enough for all of ours, short enough for a page."""
+"""How long to wait for another process: long enough for each of our writes, short enough for a page."""
 
 _SWEEP_SECONDS: Final = 60.0
-_LOOK_SECONDS: Final = 0.05
-"""Reading looks no more often whether the files beside the database are the same: that takes a third of its time."""
-
-_TRIES: Final = 3
 _LAYOUT: Final = 1
 """The version of the tables; the file carries it."""
 
@@ -37,81 +33,72 @@ _TABLES: Final = (
     "CREATE INDEX attempts_by_key ON attempts (key, ends)",
     f"PRAGMA user_version = {_LAYOUT}",
 )
+_COUNT: Final = "SELECT COUNT(*) FROM attempts WHERE key = ? AND ends > ? AND ends <= ?"
+_RESERVE: Final = f"INSERT INTO attempts SELECT ?, ? WHERE ({_COUNT}) < ?"
 _UNREADABLE: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _CLOSED: Final = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM})
 
 
-class SqliteState:
+class SqliteState(State):
     """One connection, used by one thread at a time for some microseconds a call.
 
-    Times are the machine's clock. Set back, it keeps texts longer by as much; what must end says so itself.
+    Expiry follows the machine's clock: if it is set back, texts stay longer by as much.
 
     Args:
-        path: of the file, made at the first use with mode 0600; None for memory.
+        path: the file, created at the first use with mode 0600; None for memory.
     """
 
     def __init__(self, path: Path | None) -> None:
         self._path = path.absolute() if path else None
         self._lock = threading.RLock()
-        # Reading and locking need not wait for whoever else writes.
         self._outages = Outages(
-            (sqlite3.Error, OSError, StateFileError),
+            (sqlite3.Error, OSError, UnusableStateError),
             self._explain,
-            apart=frozenset({"reading", "locking"}),
+            independent=frozenset({"reading", "locking"}),  # neither waits for another process's write
         )
         self._mutexes: dict[str, threading.Lock] = {}
         self._connection: sqlite3.Connection | None = None
         self._identity: tuple[int, ...] = ()
-        self._beside = [Path(f"{self._path}{end}") for end in ("-wal", "-shm")]
-        self._inodes_beside = (0, 0)
-        self._next_look = 0.0
         self._next_sweep = 0.0
 
-    def get(self, key: str) -> str | None:
-        """See `State`."""
-        rows, _ = self.run(
-            "reading", "SELECT text FROM texts WHERE key = ? AND ends > ?", PREFIX + key, time.time()
-        )
-        return rows[0][0] if rows else None
-
+    @override
     def get_many(self, keys: Sequence[str]) -> dict[str, str]:
-        """See `State`."""
-        places = ", ".join("?" * len(keys))
-        rows, _ = self.run(
+        marks = ", ".join("?" * len(keys))
+        rows, _ = self._run(
             "reading",
-            f"SELECT key, text FROM texts WHERE key IN ({places}) AND ends > ?",  # noqa: S608 - question marks alone
+            f"SELECT key, text FROM texts WHERE key IN ({marks}) AND ends > ?",  # noqa: S608 - only question marks
             *(PREFIX + key for key in keys),
             time.time(),
         )
         return {key.removeprefix(PREFIX): text for key, text in rows}
 
+    @override
     def put(self, key: str, text: str, seconds: float) -> None:
-        """See `State`."""
         now = time.time()
         if time.monotonic() >= self._next_sweep:
             self._next_sweep = time.monotonic() + _SWEEP_SECONDS
-            self.run("removing", "DELETE FROM texts WHERE ends <= ?", now)
-            self.run("removing", "DELETE FROM attempts WHERE ends <= ?", now)
-        self.run(
+            self._run("removing", "DELETE FROM texts WHERE ends <= ?", now)
+            self._run("removing", "DELETE FROM attempts WHERE ends <= ?", now)
+        self._run(
             "writing", "INSERT OR REPLACE INTO texts VALUES (?, ?, ?)", PREFIX + key, text, now + seconds
         )
 
+    @override
     def replace(self, key: str, text: str) -> None:
-        """See `State`."""
-        self.run("writing", "UPDATE texts SET text = ? WHERE key = ?", text, PREFIX + key)
+        self._run("writing", "UPDATE texts SET text = ? WHERE key = ?", text, PREFIX + key)
 
+    @override
     def take(self, key: str) -> str | None:
-        """See `State`."""
         text = self.get(key)
         if text is None:
             return None
-        _, deleted = self.run("removing", "DELETE FROM texts WHERE key = ?", PREFIX + key)
-        return text if deleted else None
+        _, removed = self._run("removing", "DELETE FROM texts WHERE key = ?", PREFIX + key)
+        return text if removed else None
 
+    @override
     def items(self, prefix: str) -> dict[str, str]:
-        """See `State`."""
         start = PREFIX + prefix
-        rows, _ = self.run(
+        rows, _ = self._run(
             "reading",
             "SELECT key, text FROM texts WHERE substr(key, 1, ?) = ? AND ends > ? ORDER BY key",
             len(start),
@@ -120,126 +107,129 @@ class SqliteState:
         )
         return {key.removeprefix(PREFIX): text for key, text in rows}
 
+    @override
     @contextmanager
     def lock(self, name: str, *, wait: float) -> Iterator[bool]:
-        """See `State`. The kernel frees the lock of a process that dies."""
         held: threading.Lock | filelock.BaseFileLock
         if self._path is None:
             held = self._mutexes.setdefault(name, threading.Lock())
-            got = held.acquire(timeout=wait)
+            acquired = held.acquire(timeout=wait)
         else:
-            path = f"{self._path}.{hashlib.sha256(name.encode()).hexdigest()[:16]}.lock"
-            held = filelock.FileLock(path, mode=0o600, poll_interval=0.02)
+            digest = hashlib.sha256(name.encode()).hexdigest()[:16]
             with self._outages.watch("locking"):
-                private.make_file(Path(path))
-                files.refuse_others(Path(path))
+                held = _file_lock(Path(f"{self._path}.{digest}.lock"))
                 try:
                     held.acquire(timeout=wait)
-                    got = True
+                    acquired = True
                 except filelock.Timeout:
-                    got = False
+                    acquired = False
         try:
-            yield got
+            yield acquired
         finally:
-            if got:
+            if acquired:
                 held.release()
 
-    def attempts(self) -> "Storage":
-        """See `State`."""
-        from integrations.state.attempts import SqliteAttempts  # noqa: PLC0415 - `limits` is slow to import
+    @override
+    def reserve(self, key: str, limit: int, seconds: float) -> bool:
+        _, inserted = self._run(
+            "writing", _RESERVE, PREFIX + key, time.time() + seconds, *_window(key, seconds), limit
+        )
+        return inserted > 0
 
-        return SqliteAttempts(self)
+    @override
+    def count(self, key: str, seconds: float) -> int:
+        rows, _ = self._run("reading", _COUNT, *_window(key, seconds))
+        return int(rows[0][0])
 
+    @override
+    def forget(self, key: str) -> None:
+        self._run("removing", "DELETE FROM attempts WHERE key = ?", PREFIX + key)
+
+    @override
     def check(self) -> None:
-        """See `State`. A file that a person must mend is not logged here: whoever starts the panel tells it."""
-        with self._lock, self._outages.watch("writing", untold=StateFileError):
+        # The caller reports a file that a person must repair.
+        with self._lock, self._outages.watch("writing", silent=UnusableStateError):
             connection = self._open()
-            connection.execute("BEGIN IMMEDIATE")
-            connection.execute("ROLLBACK")
+            connection.execute("INSERT OR REPLACE INTO texts VALUES (?, '', 0)", (f"{PREFIX}check",))
+            (damage,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+            if damage != "ok":
+                raise self._damaged(" ".join(damage.split()))
 
+    @override
     def close(self) -> None:
-        """See `State`."""
         with self._lock:
-            if self._connection is not None and self._identity[0] == os.getpid():
+            if self._connection is not None:
                 self._connection.close()
             self._connection = None
 
-    def run(self, doing: Doing, statement: str, *values: object) -> tuple[list[Any], int]:
-        """Execute one statement; gives its rows, and how many rows it changed."""
-        with self._lock, self._outages.watch(doing):
-            cursor = self._open(look=doing != "reading").execute(statement, values)
-            return cursor.fetchall(), cursor.rowcount
+    def _run(self, operation: Operation, statement: str, *values: object) -> tuple[list[Any], int]:
+        """Execute one statement; return its rows and the number of rows that it changed."""
+        with self._lock, self._outages.watch(operation) as call:
+            cursor = self._open().execute(statement, values)
+            rows = cursor.fetchall()
+            call.worked = cursor.rowcount != 0  # -1 for a SELECT
+            return rows, cursor.rowcount
 
-    def _open(self, *, look: bool = True) -> sqlite3.Connection:
-        """The connection; a new one where a path is no longer the same file, or the process was forked.
-
-        Args:
-            look: at the files beside the database, too, however short a time ago that was done.
-        """
-        if self._connection is not None and self._identify(look=look) == self._identity:
+    def _open(self) -> sqlite3.Connection:
+        """Return the connection; a new one if the file was removed, replaced or given another mode."""
+        if self._connection is not None and self._identify() == self._identity:
             return self._connection
         self.close()
-        until = time.monotonic() + _BUSY_SECONDS  # for whoever opens it, too, and for whoever has locked it
-        for _ in range(_TRIES):
-            opened = self._make()
+        until = (
+            time.monotonic() + _BUSY_SECONDS
+        )  # one budget for the opening process and for SQLite's own lock
+        with self._opening(until):
+            self._prepare_file()
+            self._identity = (
+                self._identify()
+            )  # if the file is replaced from now on, the next call opens it again
             connection = sqlite3.connect(
-                self._path or ":memory:", isolation_level=None, check_same_thread=False
+                f"{self._path.as_uri()}?mode=rw" if self._path else ":memory:",
+                uri=True,
+                timeout=_left(until),
+                isolation_level=None,
+                check_same_thread=False,
             )
+            # Of a damaged text make some text, which is no record: SQLite's error would quote it.
+            connection.text_factory = partial(str, encoding="utf-8", errors="replace")
             try:
-                with self._alone(until):
-                    _wait_for_others(connection, _left(until))
-                    self._prepare(connection)
-                    identity = self._identify(look=True)
-                _wait_for_others(connection, _BUSY_SECONDS)
+                self._prepare_tables(connection)
             except BaseException:
                 connection.close()
                 raise
-            if identity[: len(opened)] == opened:
-                self._connection, self._identity = connection, identity
-                return connection
-            connection.close()  # of a file that is there no more
-        raise StateError(f"{self._path}: removed or replaced again and again while it was opened")
+        connection.execute(f"PRAGMA busy_timeout = {_BUSY_SECONDS * 1000:.0f}")
+        self._connection = connection
+        return connection
 
-    def _make(self) -> tuple[int, ...]:
-        """See that there is a file that may be used; gives what identifies it."""
-        if self._path is None:
-            return _identity()
-        files.refuse_mounted_file(self._path)
-        private.make_file(self._path)  # SQLite gives the files beside it the same owner
-        descriptor = os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        try:
-            opened = _identity(os.fstat(descriptor))
-        finally:
-            os.close(descriptor)
-        for path in (self._path, *self._beside):
-            files.refuse_others(path)
-        return opened
-
-    def _alone(self, until: float) -> AbstractContextManager[object]:
-        """No other process prepares the file: SQLite does not wait where two turn the same file to WAL."""
+    def _opening(self, until: float) -> AbstractContextManager[object]:
+        """Let one process at a time prepare the file: SQLite does not wait if two switch one file to WAL."""
         if self._path is None:
             return nullcontext()
-        path = Path(f"{self._path}.lock")
-        private.make_file(path)
-        files.refuse_others(path)
-        return filelock.FileLock(path, mode=0o600, timeout=_left(until), poll_interval=0.02)
+        return _file_lock(Path(f"{self._path}.lock")).acquire(timeout=_left(until))
 
-    def _identify(self, *, look: bool) -> tuple[int, ...]:
-        """What identifies the files that are there now."""
+    def _identify(self) -> tuple[int, ...]:
         if self._path is None:
-            return _identity()
+            return ()
         try:
             status = self._path.stat()
         except FileNotFoundError:
             return ()
-        now = time.monotonic()
-        if look or now >= self._next_look:
-            self._next_look = now + _LOOK_SECONDS
-            wal, shm = self._beside
-            self._inodes_beside = files.inode(wal), files.inode(shm)
-        return (*_identity(status), *self._inodes_beside)
+        return status.st_mode, status.st_dev, status.st_ino
 
-    def _prepare(self, connection: sqlite3.Connection) -> None:
+    def _prepare_file(self) -> None:
+        if self._path is None:
+            return
+        files.refuse_mounted_file(self._path)
+        beside = [Path(f"{self._path}{end}") for end in ("-wal", "-shm")]
+        if not self._path.exists():
+            for path in beside:
+                path.unlink(missing_ok=True)  # of a removed file: SQLite would take it for the new file's
+        private.make_file(self._path)  # SQLite gives the files beside it the same owner
+        os.close(os.open(self._path, os.O_RDWR | os.O_CLOEXEC))  # a clearer error than SQLite's
+        for path in (self._path, *beside):
+            files.refuse_others(path)
+
+    def _prepare_tables(self, connection: sqlite3.Connection) -> None:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         if _layout(connection) == _LAYOUT:
@@ -248,7 +238,7 @@ class SqliteState:
         with connection:
             found = _layout(connection)
             if found > _LAYOUT:
-                raise StateFileError(
+                raise UnusableStateError(
                     f"{self._path}: made by a newer version of the panel. Run that version, or remove the file"
                 )
             if found < _LAYOUT:
@@ -256,7 +246,7 @@ class SqliteState:
                     connection.execute(statement)
 
     def _is_full(self, error: Exception, code: int) -> bool:
-        """Whether room is what is missing. SQLite says so in several ways when it opens the file."""
+        """Return whether the disk is full. SQLite reports it in several ways when it opens the file."""
         if isinstance(error, OSError):
             return error.errno in {errno.ENOSPC, errno.EDQUOT}
         if code in {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN}:
@@ -264,7 +254,7 @@ class SqliteState:
         return code == sqlite3.SQLITE_FULL
 
     def _explain(self, error: Exception) -> StateError:
-        """What an error means, with the file's name and what to do."""
+        """Return the meaning of an error, with the file's name and the fix."""
         if isinstance(error, StateError):
             return error
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
@@ -272,33 +262,40 @@ class SqliteState:
             return StateError(f"{self._path}: the disk is full. Make room; the panel goes on by itself")
         if isinstance(error, sqlite3.Error) and code != sqlite3.SQLITE_BUSY and self._path is not None:
             with suppress(sqlite3.Error):
-                self.close()  # the next call opens what is there then
+                self.close()  # the connection itself may be broken
         if code in _UNREADABLE:
-            return StateFileError(
-                f"{self._path}: damaged, or not a state ({error}). Stop the panel, remove the file and what begins "
-                "with its name, and start again; everybody has to sign in anew"
-            )
+            return self._damaged(str(error))
         if code == sqlite3.SQLITE_BUSY or isinstance(error, filelock.Timeout):
             return StateError(f"{self._path}: another program has kept it locked for {_BUSY_SECONDS:.0f} s")
         if code in _CLOSED or isinstance(error, OSError):
             reason = error.strerror if isinstance(error, OSError) else error
-            return StateFileError(f"{self._path}: {reason}. {private.repair_hint(self._path)}")
+            return UnusableStateError(f"{self._path}: {reason}. {private.repair_hint(self._path)}")
         return StateError(f"{self._path}: {error}")
+
+    def _damaged(self, problem: str) -> UnusableStateError:
+        return UnusableStateError(
+            f"{self._path}: damaged, or not a state ({problem}). Stop the panel, remove the file and what begins "
+            "with its name, and start again; everybody has to sign in anew"
+        )
 
 
 def _layout(connection: sqlite3.Connection) -> int:
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
-def _wait_for_others(connection: sqlite3.Connection, seconds: float) -> None:
-    """Set how long each statement waits for what others do in the file."""
-    connection.execute(f"PRAGMA busy_timeout = {round(seconds * 1000)}")
+def _window(key: str, seconds: float) -> tuple[str, float, float]:
+    """Return the values of `_COUNT`. An attempt that ends later was made before the clock was set back."""
+    now = time.time()
+    return PREFIX + key, now, now + 2 * seconds
+
+
+def _file_lock(path: Path) -> filelock.BaseFileLock:
+    """Return a lock that the kernel frees if its process dies."""
+    private.make_file(path)
+    files.refuse_others(path)
+    return filelock.FileLock(path, mode=0o600, poll_interval=0.02)
 
 
 def _left(until: float) -> float:
-    """Seconds until a monotonic time; 0 where it has passed."""
+    """Return the seconds until a monotonic time; 0 if it has passed."""
     return max(until - time.monotonic(), 0.0)
-
-
-def _identity(status: os.stat_result | None = None) -> tuple[int, ...]:
-    return (os.getpid(), status.st_mode, status.st_dev, status.st_ino) if status else (os.getpid(),)

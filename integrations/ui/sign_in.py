@@ -96,7 +96,7 @@ def draw() -> None:
     if ticket := st.session_state.get(_TICKET):
         _draw_exchange(ticket)
         return
-    if (obstacle := auth().obstacle()) is not None:
+    if (obstacle := auth().sign_in_blocker()) is not None:
         draw_unavailable(obstacle)
         return
     with st.container(key="sign-in", horizontal_alignment="center"):
@@ -124,7 +124,7 @@ def draw_unavailable(obstacle: SignInRefused = SignInRefused.UNAVAILABLE) -> Non
 @st.fragment(run_every=_RETRY_SECONDS)
 def _look_again(obstacle: SignInRefused) -> None:
     # Not in the run that has just found it: where only something else fails, that would go on and on.
-    if not viewer.is_full_run() and auth().obstacle() is not obstacle:
+    if not viewer.is_full_run() and auth().sign_in_blocker() is not obstacle:
         st.rerun()
 
 

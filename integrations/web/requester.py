@@ -40,7 +40,11 @@ def client_of(request: HTTPConnection) -> str:
 def authenticate_token(request: HTTPConnection) -> Principal | Denial | None:
     """Return the machine of a bearer token (RFC 6750); None if no token was sent."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    return auth().bearer(token.strip(), client=client_of(request)) if scheme.lower() == "bearer" else None
+    return (
+        auth().authenticate_token(token.strip(), client=client_of(request))
+        if scheme.lower() == "bearer"
+        else None
+    )
 
 
 def authenticate(request: HTTPConnection) -> Principal | Denial:

@@ -61,7 +61,6 @@ def refused(path: Path, caplog: pytest.LogCaptureFixture) -> str:
     authenticator = Authenticator(panel_settings())
     for _ in range(3):
         assert authenticator.sign_in("alice", PASSWORD) is SignInRefused.UNAVAILABLE
-        assert not authenticator.available()
     (record,) = caplog.records
     line = record.getMessage()
     assert record.levelno == logging.ERROR

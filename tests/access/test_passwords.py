@@ -1,8 +1,6 @@
-"""Passwords: what is accepted, and a check that costs everybody the same."""
+"""Passwords: the rules, and a check that costs the same for every name."""
 
-import time
 import unicodedata
-from statistics import median
 
 import bcrypt
 import pytest
@@ -17,7 +15,7 @@ CHEAP = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()
 
 @pytest.fixture
 def spent(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The rounds of each bcrypt that is run."""
+    """The rounds of each bcrypt."""
     rounds: list[int] = []
     real = bcrypt.checkpw
 
@@ -31,12 +29,12 @@ def spent(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hashes of little work, where the work is not the matter."""
+    """Cheap hashes, if the cost does not matter."""
     monkeypatch.setattr(passwords, "COST", 4)
 
 
 def test_a_password_belongs_to_its_hash_and_no_other_does() -> None:
-    """The right password matches; another, an empty one and none at all do not."""
+    """Nor does an empty one, nor any password of an unknown user."""
     assert check_password(PASSWORD, HASHED)
     assert not check_password(PASSWORD + "x", HASHED)
     assert not check_password("", HASHED)
@@ -44,7 +42,7 @@ def test_a_password_belongs_to_its_hash_and_no_other_does() -> None:
 
 
 def test_hashes_are_salted_bcrypt_of_factor_12() -> None:
-    """Two hashes of one password differ, and both have the shape that the store demands."""
+    """Two hashes of one password differ, and the store accepts both."""
     again = hash_password(PASSWORD)
     assert again != HASHED
     assert BCRYPT_HASH.fullmatch(again)
@@ -57,7 +55,7 @@ def test_hashes_are_salted_bcrypt_of_factor_12() -> None:
     ["x" * 12, "x" * 72, "é" * 12, "é" * 36, "密码" * 6, "🔑" * 12, "correct horse battery staple"],
 )
 def test_12_characters_to_72_bytes_are_accepted(password: str) -> None:
-    """The most is counted in bytes of UTF-8, since that is what bcrypt reads."""
+    """The maximum is in bytes of UTF-8, because bcrypt reads bytes."""
     assert check_password(password, hash_password(password))
 
 
@@ -77,16 +75,10 @@ def test_12_characters_to_72_bytes_are_accepted(password: str) -> None:
     ],
 )
 def test_other_passwords_are_refused_with_the_reason(complaint: str, password: str) -> None:
-    """What bcrypt would cut off, or a form would strip, is refused when it is set."""
-    with pytest.raises(PasswordError, match=complaint):
+    """Which does not quote the password: it may end up in a log."""
+    with pytest.raises(PasswordError, match=complaint) as refused:
         hash_password(password)
-
-
-def test_a_refusal_does_not_quote_the_password() -> None:
-    """The reason may end in a terminal's history or a log."""
-    with pytest.raises(PasswordError) as refused:
-        hash_password("hunter2")
-    assert "hunter2" not in str(refused.value)
+    assert not password or password not in str(refused.value)
 
 
 @pytest.mark.usefixtures("quick")
@@ -100,64 +92,21 @@ def test_the_same_characters_match_however_they_are_composed() -> None:
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("tail", ["x", "\0", "x" * 2_000_000])
 def test_nothing_is_cut_off_before_the_comparison(tail: str) -> None:
-    """By itself, bcrypt would take a password that continues after 72 bytes, or after a NUL, for the right one."""
+    """Bcrypt alone would accept a password that continues after 72 bytes or after a NUL."""
     longest = "x" * 72
     assert not check_password(longest + tail, hash_password(longest))
 
 
 @pytest.mark.parametrize("password", ["x" * 73, "-\0", "\0-"])
-def test_what_stands_in_for_an_impossible_password_opens_nothing(password: str) -> None:
-    """For a password that bcrypt cannot take it is given "-"; a store whose hash is of "-" lets nobody in by it."""
-    of_the_stand_in = bcrypt.hashpw(b"-", bcrypt.gensalt(4)).decode()
-    assert not check_password(password, of_the_stand_in)
+def test_the_substitute_for_an_impossible_password_opens_nothing(password: str) -> None:
+    """Bcrypt checks "-" in its place; a hash of "-" lets nobody in by it."""
+    of_the_substitute = bcrypt.hashpw(b"-", bcrypt.gensalt(4)).decode()
+    assert not check_password(password, of_the_substitute)
 
 
-@pytest.mark.parametrize(
-    ("password", "hashed"),
-    [
-        (PASSWORD, USUAL),
-        ("wrong", USUAL),
-        ("wrong", None),
-        ("x" * 73, USUAL),
-        ("x" * 73, None),
-        ("a\0b", USUAL),
-        ("\ud800", USUAL),
-        ("wrong", CHEAP),
-        (PASSWORD, CHEAP),
-    ],
-    ids=[
-        "right",
-        "wrong",
-        "unknown",
-        "over-long",
-        "over-long and unknown",
-        "NUL",
-        "surrogate",
-        "cheap",
-        "cheap and right",
-    ],
-)
+@pytest.mark.parametrize("hashed", [USUAL, CHEAP, None], ids=["usual", "cheap", "unknown"])
+@pytest.mark.parametrize("password", [PASSWORD, "wrong", "x" * 73, "a\0b", "\ud800"])
 def test_every_check_costs_the_same_work(spent: list[int], password: str, hashed: str | None) -> None:
-    """Known or unknown, right or over-long, with a hash of the usual cost or a cheaper one: the same rounds."""
+    """Known or unknown, right or too long, with a hash of the usual cost or a cheaper one."""
     check_password(password, hashed, highest_cost=8)
     assert sum(spent) == 2**8
-
-
-def test_every_check_takes_the_same_time() -> None:
-    """By the clock, too: known, unknown, over-long and cheaply hashed are within 20 % of each other."""
-    usual = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(10)).decode()
-    cases = {
-        "known": ("wrong", usual),
-        "right": (PASSWORD, usual),
-        "unknown": ("wrong", None),
-        "over-long": ("x" * 5000, usual),
-        "cheap": ("wrong", CHEAP),
-    }
-    taken: dict[str, list[float]] = {case: [] for case in cases}
-    for _ in range(7):  # in turns, so that a busy machine is busy for all of them
-        for case, (password, hashed) in cases.items():
-            begun = time.thread_time()
-            check_password(password, hashed, highest_cost=10)
-            taken[case].append(time.thread_time() - begun)
-    times = [median(samples) for samples in taken.values()]
-    assert max(times) < 1.2 * min(times)

@@ -1,4 +1,4 @@
-"""From roles to a decision: what nobody granted is refused."""
+"""Roles and permissions: whatever is not granted is refused."""
 
 import pytest
 from hypothesis import given
@@ -35,12 +35,8 @@ def test_reading_is_for_those_whose_role_grants_it(allowed: bool, role: str) -> 
 
 
 def test_one_granting_role_of_several_is_enough() -> None:
-    """Roles add up, and an unknown one takes nothing away."""
+    """Roles add up, an unknown one takes nothing away, and no role grants nothing."""
     assert is_allowed(INTEGRATION_READ, permissions_of(["viewer", "gone", "reader"], GRANTED))
-
-
-def test_without_roles_nothing_is_allowed() -> None:
-    """An empty list of roles grants nothing."""
     assert not is_allowed(INTEGRATION_READ, permissions_of([], GRANTED))
 
 
@@ -57,7 +53,7 @@ def test_what_names_no_single_permission_is_refused_even_to_an_admin(asked: str)
     grants=st.dictionaries(st.text(), st.lists(st.text().filter(lambda grant: grant != "*"))),
 )
 def test_only_the_three_known_grants_grant_anything(roles: list[str], grants: dict[str, list[str]]) -> None:
-    """Whatever else stands in a store grants nothing."""
+    """No other text in a store grants anything."""
     granting = {"*", "integration:*", "integration:Read"}
     expected = any(granting & set(grants.get(role, ())) for role in roles)
     assert is_allowed(INTEGRATION_READ, permissions_of(roles, grants)) is expected

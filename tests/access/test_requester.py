@@ -1,4 +1,4 @@
-"""What a request tells about its sender, read without trust."""
+"""The cookie and the address of a request, read without trust."""
 
 import pytest
 
@@ -20,7 +20,7 @@ NAME = "__Host-integrations-session"
     ],
 )
 def test_the_cookie_of_exactly_our_name_is_read(headers: list[str]) -> None:
-    """Wherever it stands, and whatever look-alike stands beside it."""
+    """Wherever it is, and whatever look-alike is next to it."""
     assert cookie_in(headers, NAME) == "ours"
 
 
@@ -43,7 +43,7 @@ def test_the_cookie_of_exactly_our_name_is_read(headers: list[str]) -> None:
     ],
 )
 def test_a_cookie_that_is_not_ours_beyond_doubt_counts_as_none(headers: list[str]) -> None:
-    """A look-alike of another subdomain, or two of one name, of which nobody knows which is ours."""
+    """A look-alike of another subdomain, or two of one name."""
     assert cookie_in(headers, NAME) is None
 
 
@@ -52,21 +52,28 @@ def test_a_cookie_that_is_not_ours_beyond_doubt_counts_as_none(headers: list[str
     [
         ("192.0.2.7", "192.0.2.7"),
         ("2001:DB8::1", "2001:db8::1"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
         (None, "unknown"),
         ("", "unknown"),
         ("192.0.2.7 user='alice'", "unknown"),
         ("192.0.2.7\nforged", "unknown"),
     ],
 )
-def test_an_address_for_the_log_is_one(host: str | None, address: str) -> None:
-    """A text that is none, as from a forged header, never gets into the log."""
+def test_only_an_address_gets_into_the_log(host: str | None, address: str) -> None:
+    """No other text, as from a forged header; an IPv4 address in one form."""
     assert client_address(host) == address
 
 
-def test_an_ipv6_line_counts_as_one_client() -> None:
-    """Whoever has one has 2^64 addresses."""
-    assert (
-        client_network("2001:db8:1:2:aaaa::1") == client_network("2001:db8:1:2:bbbb::2") == "2001:db8:1:2::"
-    )
-    assert client_network("2001:db8:1:3::1") == "2001:db8:1:3::"
-    assert client_network("192.0.2.7") == "192.0.2.7"
+@pytest.mark.parametrize(
+    ("host", "network"),
+    [
+        ("2001:db8:1:2:aaaa::1", "2001:db8:1:2::"),
+        ("2001:db8:1:2:bbbb::2", "2001:db8:1:2::"),
+        ("2001:db8:1:3::1", "2001:db8:1:3::"),
+        ("192.0.2.7", "192.0.2.7"),
+        ("::ffff:192.0.2.8", "192.0.2.8"),
+    ],
+)
+def test_an_ipv6_line_counts_as_one_client(host: str, network: str) -> None:
+    """It has 2^64 addresses; an IPv4 client behind an IPv6 proxy counts by its own address."""
+    assert client_network(host) == network

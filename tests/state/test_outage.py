@@ -1,39 +1,44 @@
-"""What an outage does to the log and to those who come meanwhile."""
+"""What an outage does to the log and to the calls that follow."""
 
-import logging
 from typing import Final, get_args
 
 import pytest
 
 from integrations.state import StateError
-from integrations.state.outage import Doing, Outages
+from integrations.state.outage import Operation, Outages
 from tests.support.races import races
+
+NOT_YET: Final = "did not answer a moment ago; not tried again yet"
 
 
 class Engine:
-    """Fails when told to; each call takes as long as told."""
+    """Raises `error`, if it is set; each call takes `seconds`."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, apart: frozenset[Doing] = frozenset()) -> None:
+    def __init__(
+        self, monkeypatch: pytest.MonkeyPatch, *, independent: frozenset[Operation] = frozenset()
+    ) -> None:
         self.now = 1000.0
         self.calls = 0
         self.error: Exception | None = None
         self.seconds = 0.0
-        self._outages = Outages((OSError,), lambda error: StateError(f"the place: {error}"), apart=apart)
+        self._outages = Outages(
+            (OSError,), lambda error: StateError(f"the place: {error}"), independent=independent
+        )
         monkeypatch.setattr("integrations.state.outage.time.monotonic", lambda: self.now)
 
-    def call(self, doing: Doing = "reading") -> None:
-        """One call."""
-        with self._outages.watch(doing):
+    def call(self, operation: Operation = "reading", *, worked: bool = True) -> None:
+        """Make one call."""
+        with self._outages.watch(operation) as call:
             self.calls += 1
             self.now += self.seconds
             if self.error is not None:
                 raise self.error
+            call.worked = worked
 
-    def fails(self, doing: Doing = "reading") -> str:
-        """One call that fails; its text."""
+    def fails(self, operation: Operation = "reading") -> str:
+        """Make one call that fails; return its error."""
         with pytest.raises(StateError) as caught:
-            self.call(doing)
-        assert caught.value.__cause__ is None
+            self.call(operation)
         return str(caught.value)
 
 
@@ -41,11 +46,6 @@ class Engine:
 def engine(monkeypatch: pytest.MonkeyPatch) -> Engine:
     """An engine that works."""
     return Engine(monkeypatch)
-
-
-def lines(caplog: pytest.LogCaptureFixture) -> list[tuple[int, str]]:
-    """What the log says."""
-    return [(record.levelno, record.getMessage()) for record in caplog.records]
 
 
 def test_an_outage_is_logged_when_it_begins_and_when_it_ends(
@@ -60,35 +60,34 @@ def test_an_outage_is_logged_when_it_begins_and_when_it_ends(
     engine.call()
     engine.error = OSError("down again")
     engine.fails()
-    assert lines(caplog) == [
-        (logging.ERROR, "State: reading fails: the place: down"),
-        (logging.WARNING, "State: reading works again"),
-        (logging.ERROR, "State: reading fails: the place: down again"),
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
+        ("ERROR", "State: reading fails: the place: down"),
+        ("WARNING", "State: reading works again"),
+        ("ERROR", "State: reading fails: the place: down again"),
     ]
 
 
-def test_reading_and_writing_have_outages_of_their_own(
+def test_an_outage_ends_only_after_its_operation_worked(
     engine: Engine, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """On a full disk reading works: that is not the end of the outage, nor the beginning of another."""
-    for _ in range(3):
-        engine.error = OSError("full")
-        engine.fails("writing")
-        engine.error = None
-        engine.call("reading")
-    assert lines(caplog) == [(logging.ERROR, "State: writing fails: the place: full")]
+    """On a full disk reading works, and so does a write that changes nothing: neither ends the outage of writing."""
+    engine.error = OSError("full")
+    engine.fails("writing")
+    engine.error = None
+    engine.call("reading")
+    engine.call("writing", worked=False)
+    assert caplog.messages == ["State: writing fails: the place: full"]
+    engine.call("writing")
+    assert caplog.messages[1:] == ["State: writing works again"]
 
 
-NOT_YET: Final = "did not answer a moment ago; not tried again yet"
-
-
-@pytest.mark.parametrize("doing", get_args(Doing))
-def test_what_hangs_is_waited_for_once(engine: Engine, doing: Doing) -> None:
-    """After a slow error every call fails at once for a second, of whatever kind; then one tries again."""
+@pytest.mark.parametrize("operation", get_args(Operation))
+def test_only_the_first_call_waits_for_an_engine_that_hangs(engine: Engine, operation: Operation) -> None:
+    """After a slow error every call fails at once for a second, whatever its kind; then one tries again."""
     engine.error, engine.seconds = OSError("time-out"), 0.5
-    engine.fails(doing)
+    engine.fails(operation)
     engine.seconds = 0.0
-    assert {engine.fails(other) for other in get_args(Doing)} == {NOT_YET}
+    assert {engine.fails(other) for other in get_args(Operation)} == {NOT_YET}
     assert engine.calls == 1
     engine.now += 1.0
     engine.error = None
@@ -97,43 +96,37 @@ def test_what_hangs_is_waited_for_once(engine: Engine, doing: Doing) -> None:
 
 
 @pytest.mark.parametrize(
-    ("slow", "goes_on"),
+    ("slow", "continuing"),
     [("writing", ["reading", "locking"]), ("removing", ["reading", "locking"]), ("reading", [])],
 )
-def test_what_is_apart_goes_on_unless_it_hangs_itself(
-    monkeypatch: pytest.MonkeyPatch, slow: Doing, goes_on: list[Doing]
+def test_independent_operations_continue_unless_they_hang_themselves(
+    monkeypatch: pytest.MonkeyPatch, slow: Operation, continuing: list[Operation]
 ) -> None:
-    """A file can be read while somebody else keeps it from being written."""
-    engine = Engine(monkeypatch, apart=frozenset({"reading", "locking"}))
+    """A file can be read while another program keeps it from being written."""
+    engine = Engine(monkeypatch, independent=frozenset({"reading", "locking"}))
     engine.error, engine.seconds = OSError("time-out"), 2.0
     engine.fails(slow)
     engine.seconds = 0.0
-    assert [doing for doing in get_args(Doing) if engine.fails(doing) != NOT_YET] == goes_on
+    assert [other for other in get_args(Operation) if engine.fails(other) != NOT_YET] == continuing
 
 
-def test_a_quick_error_makes_nobody_wait(engine: Engine) -> None:
-    """What is refused at once may be tried at once: it may be over."""
+def test_a_quick_error_or_a_slow_success_pauses_nothing(engine: Engine) -> None:
+    """A refusal may be over at once, and under load every call is slow."""
     engine.error, engine.seconds = OSError("refused"), 0.1
     engine.fails()
-    engine.error = None
-    engine.call()
-
-
-def test_a_slow_success_makes_nobody_wait(engine: Engine) -> None:
-    """Under load every call is slow, and none of them fails."""
-    engine.seconds = 2.0
+    engine.error, engine.seconds = None, 2.0
     engine.call()
     engine.call("writing")
 
 
 def test_other_errors_pass(engine: Engine) -> None:
-    """A mistake in the program is none of the state's."""
+    """A mistake in the program is no outage."""
     engine.error = ZeroDivisionError()
     with pytest.raises(ZeroDivisionError):
         engine.call()
 
 
-def test_an_end_is_logged_once_whoever_comes_between(
+def test_concurrent_calls_log_one_end(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """At whatever line of the first call that works another one works, too."""
@@ -144,4 +137,4 @@ def test_an_end_is_logged_once_whoever_comes_between(
         engine.error = None
         caplog.clear()
         race(engine.call, engine.call)
-        assert lines(caplog) == [(logging.WARNING, "State: reading works again")]
+        assert caplog.messages == ["State: reading works again"]
