@@ -24,8 +24,7 @@ _BUSY_SECONDS: Final = 2.0
 """How long to wait for another process: long enough for each of our writes, short enough for a page."""
 
 _SWEEP_SECONDS: Final = 60.0
-_LAYOUT: Final = 1
-"""The version of the tables; the file carries it."""
+_LAYOUT: Final = 1  # the version of the tables, which is in the file
 
 _TABLES: Final = (
     "CREATE TABLE texts (key TEXT PRIMARY KEY, text TEXT NOT NULL, ends REAL NOT NULL) WITHOUT ROWID",
@@ -33,6 +32,7 @@ _TABLES: Final = (
     "CREATE INDEX attempts_by_key ON attempts (key, ends)",
     f"PRAGMA user_version = {_LAYOUT}",
 )
+_PUT: Final = "INSERT OR REPLACE INTO texts VALUES (?, ?, ?)"
 _COUNT: Final = "SELECT COUNT(*) FROM attempts WHERE key = ? AND ends > ? AND ends <= ?"
 _RESERVE: Final = f"INSERT INTO attempts SELECT ?, ? WHERE ({_COUNT}) < ?"
 _UNREADABLE: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
@@ -79,9 +79,7 @@ class SqliteState(State):
             self._next_sweep = time.monotonic() + _SWEEP_SECONDS
             self._run("removing", "DELETE FROM texts WHERE ends <= ?", now)
             self._run("removing", "DELETE FROM attempts WHERE ends <= ?", now)
-        self._run(
-            "writing", "INSERT OR REPLACE INTO texts VALUES (?, ?, ?)", PREFIX + key, text, now + seconds
-        )
+        self._run("writing", _PUT, PREFIX + key, text, now + seconds)
 
     @override
     def replace(self, key: str, text: str) -> None:
@@ -150,7 +148,7 @@ class SqliteState(State):
         # The caller reports a file that a person must repair.
         with self._lock, self._outages.watch("writing", silent=UnusableStateError):
             connection = self._open()
-            connection.execute("INSERT OR REPLACE INTO texts VALUES (?, '', 0)", (f"{PREFIX}check",))
+            connection.execute(_PUT, (f"{PREFIX}check", "", 0))  # expired at once
             (damage,) = connection.execute("PRAGMA quick_check(1)").fetchone()
             if damage != "ok":
                 raise self._damaged(" ".join(damage.split()))
