@@ -7,7 +7,6 @@ import shlex
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -20,9 +19,9 @@ from cryptography.hazmat.primitives import serialization
 from integrations import command
 from integrations.cli.main import main
 from integrations.cli.serve import listen
-from tests.conftest import PASSWORD, AddUser
+from tests.conftest import PASSWORD
 from tests.support.certificate import self_signed
-from tests.support.processes import COMMAND, clean_environment
+from tests.support.processes import COMMAND, Process, clean_environment, process
 from tests.support.terminal import at_a_terminal
 
 
@@ -39,73 +38,42 @@ def serve(*arguments: str) -> Result:
 
 
 @contextmanager
-def serving(
-    folder: Path, *arguments: str, before: tuple[str, ...] = ()
-) -> Iterator[tuple["subprocess.Popen[bytes]", Path]]:
-    """Run the command as a process; yield it and its log, and kill it at the end.
+def serving(folder: Path, *arguments: str, before: tuple[str, ...] = ()) -> Iterator[Process]:
+    """Run the command as a process in this folder, with the test's variables.
 
     Args:
         folder: its working directory.
         arguments: of `serve`.
         before: arguments before `serve`.
     """
-    log = folder / "serve.log"
-    with log.open("wb") as output:
-        running = subprocess.Popen(
-            [sys.executable, "-m", "integrations.cli", *before, "serve", *arguments],
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stderr=output,
-        )
-        try:
-            yield running, log
-        finally:
-            running.kill()
-            running.wait()
+    command = [*COMMAND, *before, "serve", *arguments]
+    with process(command, folder / "serve.log", os.environ, cwd=folder) as running:
+        yield running
 
 
-def wait_for(log: Path, pattern: str) -> "re.Match[str]":
-    """Wait for this pattern in the log."""
-    end = time.monotonic() + 30
-    while not (found := re.search(pattern, log.read_text())):
-        assert time.monotonic() < end, log.read_text()
-        time.sleep(0.05)
-    return found
+def logged(running: Process, pattern: str) -> str:
+    """Wait for this pattern in the log; return its group."""
+    return running.wait_for(lambda: re.search(pattern, running.log))[1]
 
 
 def test_the_start_logs_the_address_and_the_command_for_the_first_user(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without users the last line has a command that works as it is."""
+    """The command works as it is: it names the file of settings, and uses its store from any folder."""
     monkeypatch.delenv("PANEL_AUTH_FILE")
-    with serving(tmp_path, "--port", "0") as (_, log):
-        hint = wait_for(log, r"Make the first user: (.+)\n")[1]
-        first, second, third = log.read_text().splitlines()
-    assert re.search(r" INFO integrations: Serving on http://127\.0\.0\.1:\d+$", first)
-    assert f"there is no {tmp_path}/.env; users from {tmp_path}/.streamlit/auth.yaml" in second
-    assert f"ERROR integrations: Nobody can sign in yet: {tmp_path}/.streamlit/auth.yaml: " in third
-    typed = [*shlex.split(hint.replace("NAME", "alice")), "--password-stdin"]
-    added = subprocess.run(typed, cwd=tmp_path, input=PASSWORD, capture_output=True, text=True, check=False)
-    assert (added.returncode, added.stdout) == (0, f"Added alice to {tmp_path}/.streamlit/auth.yaml.\n")
-    assert (tmp_path / ".streamlit" / "auth.yaml").is_file()
-
-
-def test_the_command_for_the_first_user_names_the_file_of_settings(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It uses the store of that file from any folder."""
-    monkeypatch.delenv("PANEL_AUTH_FILE")
-    elsewhere, settings = tmp_path / "else where", tmp_path / "the env"
+    elsewhere, settings, store = tmp_path / "else where", tmp_path / "the env", tmp_path / "srv" / "auth.yaml"
     elsewhere.mkdir()
-    settings.write_text(f"PANEL_AUTH_FILE={tmp_path}/srv/auth.yaml\n", encoding="utf-8")
-    (tmp_path / "srv").mkdir()
-    with serving(tmp_path, "--port", "0", before=("--env-file", "the env")) as (_, log):
-        hint = wait_for(log, r"Make the first user: (.+)\n")[1]
+    settings.touch(mode=0o600)
+    settings.write_text(f"PANEL_AUTH_FILE={store}\n", encoding="utf-8")
+    with serving(tmp_path, "--port", "0", before=("--env-file", "the env")) as running:
+        hint = logged(running, r"Make the first user: (.+)\n")
+        first, second, third = running.log.splitlines()
+    assert re.search(r" INFO integrations: Serving on http://127\.0\.0\.1:\d+$", first)
+    assert f"then from {settings}; users from {store}" in second
+    assert f"ERROR integrations: Nobody can sign in yet: {store}: " in third
     typed = [*shlex.split(hint.replace("NAME", "alice")), "--password-stdin"]
     added = subprocess.run(typed, cwd=elsewhere, input=PASSWORD, capture_output=True, text=True, check=False)
-    assert (added.returncode, added.stdout) == (0, f"Added alice to {tmp_path}/srv/auth.yaml.\n"), (
-        added.stderr
-    )
+    assert (added.returncode, added.stdout) == (0, f"Added alice to {store}.\n"), added.stderr
 
 
 def test_small_messages_are_sent_at_once() -> None:
@@ -129,16 +97,6 @@ def test_small_messages_are_sent_at_once() -> None:
         assert pool.submit(asyncio.run, no_delay()).result()
 
 
-def test_a_port_in_use_is_one_line(taken: int) -> None:
-    """The line names the port and the options."""
-    result = serve("--port", str(taken))
-    assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr == (
-        f"Error: Cannot listen on 127.0.0.1, port {taken}: Address already in use. "
-        "Choose another with --port (or PANEL_PORT) and --host (or PANEL_HOST).\n"
-    )
-
-
 def test_host_and_port_may_be_settings(taken: int, tmp_path: Path) -> None:
     """They may be in `.env`; an option overrides them."""
     (tmp_path / ".env").write_text(f"PANEL_PORT={taken}\nPANEL_HOST=127.0.0.1\n", encoding="utf-8")
@@ -146,7 +104,7 @@ def test_host_and_port_may_be_settings(taken: int, tmp_path: Path) -> None:
     assert "Cannot listen on 192.0.2.1, port " in serve("--host", "192.0.2.1").stderr
 
 
-@pytest.mark.parametrize("host", ["no host", "ü..b", "[::1]", "http://127.0.0.1", "127.0.0.1:80"])
+@pytest.mark.parametrize("host", ["no host", "ü..b", "[::1]", "127.0.0.1:80"])
 def test_an_unknown_host_is_one_line(host: str) -> None:
     """The reason is in words, without the resolver's traceback and number."""
     result = serve("--host", host)
@@ -195,25 +153,6 @@ def test_an_encrypted_key_is_refused_without_asking_for_its_password(tmp_path: P
                 f"Error: --ssl-certfile {both}: certificate and key cannot be used (the key is encrypted). "
                 "Take its password off: openssl pkey -in KEY -out PLAIN_KEY, then chmod 600 PLAIN_KEY.\n"
             )
-
-
-@pytest.mark.parametrize("mode", [0o644, 0o604])
-def test_a_store_that_others_may_read_stops_the_start(add_user: AddUser, tmp_path: Path, mode: int) -> None:
-    """Exit 1 and one line with the fix."""
-    add_user("alice", roles=["admin"])
-    (tmp_path / "auth.yaml").chmod(mode)
-    result = serve()
-    assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
-    assert f"Run: chmod 600 {tmp_path / 'auth.yaml'}" in result.stderr
-
-
-def test_plain_http_for_other_machines_logs_a_warning(tmp_path: Path, add_user: AddUser) -> None:
-    """Browsers of other machines keep no Secure cookie; the line names both fixes."""
-    add_user("alice", roles=["admin"])
-    with serving(tmp_path, "--host", "0.0.0.0", "--port", "0") as (_, log):  # noqa: S104 - what it warns of
-        line = wait_for(log, r"WARNING integrations: (Without HTTPS.+)\n")[1]
-    assert "--ssl-certfile" in line
-    assert "PANEL_COOKIE_SECURE=false" in line
 
 
 def test_hints_name_the_command_as_it_can_be_called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
