@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -49,8 +50,7 @@ def draw(
     # Few elements: each costs the server and the browser about as much as all of our own code for a card.
     key = f"{number} {provider.label}"
     badge = states.REFRESHING if is_fetching else states.badge(reading)
-    # The key is a class in the style sheet, by which the bar has its color.
-    with st.container(border=True, gap="xsmall", key=f"card-{states.tone(reading)}-{key}"):
+    with st.container(border=True, gap="xsmall", key=f"card-{key}"):
         title = f"{escape(reading.provider)} :{badge.color}-badge[{badge.icon} {badge.word}]"
         help_ = escape(provider.service_note) if provider.service_note else None
         st.header(title, icon=icons.drawable(provider.icon), anchor=anchor(reading), help=help_)
@@ -63,10 +63,11 @@ def draw(
             on_click=on_refresh,
         )
         with failure.render_errors_inline(reading.provider):
-            if reading.has_figures:
-                _draw_figures(provider, reading)
-            elif reading.error is not None:
-                st.text(reading.error.message)
+            with _toned(reading, key):
+                if reading.has_figures:
+                    _draw_figures(provider, reading)
+                elif reading.error is not None:
+                    st.text(reading.error.message)
             st.caption(_caption(provider, reading, tried_at, refresh_allowed_at, now, zone))
 
 
@@ -74,6 +75,16 @@ def anchor(reading: Reading) -> str:
     """Return the fragment of the card's address: its name, with other characters as numbers, so that it is unique."""
     name = re.sub(r"\W", lambda sign: "-" if sign[0] == " " else f"-{ord(sign[0]):x}-", reading.provider)
     return f"card-{name}"
+
+
+def _toned(reading: Reading, key: str) -> AbstractContextManager[object]:
+    """Return a container whose class gives the bar its color; a card in order needs none, and costs no more.
+
+    The card's own key must not hold the tone: with another key the browser makes a new card, and the button loses the
+    focus.
+    """
+    tone = states.tone(reading)
+    return nullcontext() if tone == "ok" else st.container(key=f"tone-{tone}-{key}")
 
 
 def _draw_figures(provider: Provider[Any], reading: Reading) -> None:

@@ -280,7 +280,7 @@ def test_a_failure_of_the_page_s_own_code_shows_one_sentence(
         "from integrations.cli.main import main\n"
         "def fail(*_):\n"
         "    raise RuntimeError('a secret of the inside')\n"
-        "shared.start_all = fail\n"
+        "shared.of_all = fail\n"
         "main()\n"
     )
     with run_panel(tmp_path, simulator_process, command=[sys.executable, str(launcher)]) as broken:

@@ -22,7 +22,7 @@ runpy.run_path({panel!r}, run_name="__main__")
 """
 
 
-@pytest.mark.parametrize("function", ["_draw_body", "Card"])
+@pytest.mark.parametrize("function", ["_draw_figures", "draw"])
 def test_a_card_that_cannot_be_drawn_is_the_only_one_that_fails(
     page: Page, tmp_path: Path, function: str
 ) -> None:

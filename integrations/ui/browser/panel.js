@@ -53,21 +53,21 @@ window.__streamlit = { HOST_CONFIG: { blockErrorDialogs: true } };
     for (const [card, isRefreshing] of refreshing) if (isRefreshing && now.get(card) === false) finished.add(card);
     refreshing = now;
     if ([...now.values()].includes(true)) return;
-    if (click && finished.size) announcer.textContent = outcomeOf([...finished]);
+    if (click && finished.size) announcer.textContent = outcomeOf(click.card ? [...finished] : [...now.keys()], "Refreshed.");
     else if (click && Date.now() - click.at >= CLICK_MS && isIdle()) announcer.textContent = whyNothing(click.card);
     else if (click) return;
     click = null;
     finished.clear();
   }
 
-  function outcomeOf(cards) {
+  function outcomeOf(cards, good) {
     const failed = cards.filter((card) => card.querySelector("button")?.textContent.includes("Retry"));
-    return failed.length ? `No new reading: ${failed.map(nameIn).join(", ")}.` : "Refreshed.";
+    return failed.length ? `No new reading: ${failed.map(nameIn).join(", ")}.` : good;
   }
 
   // A click calls nobody if the last call was just now, or if the provider may be called only so often.
   function whyNothing(card) {
-    if (!card?.isConnected) return "Nothing to refresh yet.";
+    if (!card?.isConnected) return outcomeOf([...refreshing.keys()], "Up to date.");
     const parts = [...card.querySelectorAll('[data-testid="stCaptionContainer"] p > span')];
     const told = parts.map((part) => part.textContent).filter((text) => /^(Refresh|Retry|Updated|Last)/.test(text));
     return `${nameIn(card)}: ${told.join(", ")}.`;
