@@ -6,8 +6,7 @@ import pytest
 import time_machine
 from click.testing import CliRunner, Result
 
-from integrations.access import Denial, Principal, auth, passwords
-from integrations.access.passwords import hash_password
+from integrations.access import Denial, Principal, auth
 from integrations.cli.main import main
 from tests.conftest import PASSWORD, AddUser
 
@@ -17,10 +16,8 @@ NOW = 1_800_000_000
 @pytest.fixture(autouse=True)
 def _panel(add_user: AddUser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PANEL_STATE_URL", f"sqlite:///{tmp_path}/state.sqlite3")
-    monkeypatch.setattr(passwords, "COST", 4)
-    quick = hash_password(PASSWORD)
-    add_user("alice", roles=["admin"], password=quick)
-    add_user("bo", roles=["viewer"], password=quick)
+    add_user("alice", roles=["admin"])
+    add_user("bo", roles=["viewer"])
 
 
 def sessions(*arguments: str) -> Result:

@@ -8,7 +8,7 @@ from click.testing import CliRunner, Result
 
 from integrations import command
 from integrations.access import SignInRefused, auth, credentials, passwords
-from integrations.access.passwords import check_password, hash_password
+from integrations.access.passwords import check_password
 from integrations.cli.main import main
 from tests.conftest import HASHED, PASSWORD, AddUser
 
@@ -141,7 +141,7 @@ def test_unlock_lets_a_locked_user_in_and_is_in_the_audit_log(
     """Only that user is unlocked; a later lock is logged again; an unknown name is an error."""
     monkeypatch.setenv("PANEL_STATE_URL", f"sqlite:///{tmp_path}/state.sqlite3")
     for name in ("alice", "bob"):
-        add_user(name, roles=["admin"], password=hash_password(PASSWORD))
+        add_user(name, roles=["admin"])
         for _ in range(6):
             auth().sign_in(name, NEW)
     assert auth().sign_in("alice", PASSWORD) is SignInRefused.THROTTLED
