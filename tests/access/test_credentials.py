@@ -79,7 +79,7 @@ def test_a_good_store_is_read(path: Path) -> None:
     assert content.roles == {"admin": ["*"], "viewer": []}
     assert list(content.users) == ["alice"]
     assert content.users["alice"].password == HASHED
-    assert content.highest_cost == 12
+    assert content.highest_cost == 4
 
 
 @pytest.mark.parametrize(
