@@ -12,7 +12,7 @@ from integrations import log
 from integrations.web import server
 from tests.support.clock import Clock
 
-HOSTILE = "eve\r\n2026-11-24 INFO integrations.audit: sign-in: user='alice'\x1b[2K\x85\u2028\u202e\x00\ud800"
+HOSTILE = "eve\r\n2026-11-24 INFO integrations.audit: sign-in: user='alice'\x1b[2K\x85\u2028\u202e\x00"
 
 
 class FakeTimer:
@@ -88,7 +88,7 @@ def test_text_from_a_client_makes_no_line_of_its_own(capsys: pytest.CaptureFixtu
     written = capsys.readouterr().err
     first, *trace = written.splitlines()
     assert r"eve\r\n2026" in first
-    assert r"user='alice'\x1b[2K\x85\u2028\u202e\x00\ud800" in first
+    assert r"user='alice'\x1b[2K\x85\u2028\u202e\x00" in first
     assert all(line.startswith("  | ") for line in trace)
     assert all(character.isprintable() or character == "\n" for character in written)
 
@@ -112,6 +112,11 @@ def test_the_time_is_utc() -> None:
     """The server's time zone does not matter."""
     record = logging.makeLogRecord({"created": 1_800_000_000.5, "msecs": 500.0, "msg": "x"})
     assert log.TextFormatter().format(record).startswith("2027-01-15T08:00:00.500Z ")
+
+
+def test_half_a_character_is_escaped_too() -> None:
+    """A single surrogate cannot be written as UTF-8."""
+    assert log.escape("a\ud800") == r"a\ud800"
 
 
 def test_a_long_message_is_cut() -> None:
