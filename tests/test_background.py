@@ -1,4 +1,4 @@
-"""Work in a thread of its own."""
+"""Functions in a thread of their own."""
 
 import threading
 
@@ -7,7 +7,7 @@ import pytest
 from integrations.background import in_thread
 
 
-def test_what_it_returns_is_given_and_who_began_it_goes_on() -> None:
+def test_the_caller_continues_and_gets_the_result() -> None:
     """The future has no result before the work has one."""
     go_on = threading.Event()
     future = in_thread(lambda: go_on.wait(10), name="work")
@@ -17,14 +17,14 @@ def test_what_it_returns_is_given_and_who_began_it_goes_on() -> None:
 
 
 def test_it_does_not_keep_the_process() -> None:
-    """Its thread bears the name that it was given, and ends with the process."""
+    """Its thread is a daemon with the given name."""
     thread = in_thread(threading.current_thread, name="work").result(10)
     assert (thread.name, thread.daemon) == ("work", True)
 
 
 @pytest.mark.parametrize(("raised", "seen"), [(ValueError("no"), ValueError), (SystemExit(3), RuntimeError)])
-def test_what_it_raises_reaches_who_waits(raised: BaseException, seen: type[Exception]) -> None:
-    """Also what would end a process: who waits takes it for a failure of the work."""
+def test_an_exception_reaches_the_waiting_caller(raised: BaseException, seen: type[Exception]) -> None:
+    """An exception that would end a process becomes an error of the work."""
 
     def work() -> None:
         raise raised

@@ -27,13 +27,13 @@ USAGE = answer(200, b'{"used": 12.5, "limit": 50, "resets_in": 86400}')
 
 
 def test_the_example_in_python_is_the_one_that_is_linted_and_tried() -> None:
-    """Word for word."""
+    """The page has the file word for word."""
     block = re.findall(r"```python\n(.*?)```", DOCUMENT, re.DOTALL)[0]
     assert block == Path(acme.__file__).read_text(encoding="utf-8")
 
 
 def test_the_example_file_loads_word_for_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also next to the page's example in Python; its accounts are the cards that it names."""
+    """It has the accounts that the page names, also next to the example in Python."""
     monkeypatch.setattr(build, "PYTHON", {**PYTHON, "acme": Acme})
     path = tmp_path / "providers.yaml"
     path.write_text(FILE, encoding="utf-8")
@@ -70,7 +70,7 @@ def test_the_forms_in_the_tables_load_word_for_word() -> None:
 
 
 def test_the_sample_is_read_as_it_says(tmp_path: Path) -> None:
-    """By the definition of the example file."""
+    """The definition of the example file reads it."""
     content = yaml_file.text_at(FILE, "services", "globex")
     assert content is not None
     content = content.replace("/v1/usage", "/v1/{project}/usage").replace(
@@ -82,7 +82,7 @@ def test_the_sample_is_read_as_it_says(tmp_path: Path) -> None:
 
 
 def test_the_example_of_a_defect_is_the_real_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same sentence."""
+    """The page has the same sentence."""
     monkeypatch.chdir(tmp_path)
     path = Path(".streamlit/providers.yaml")
     path.parent.mkdir()
@@ -93,7 +93,7 @@ def test_the_example_of_a_defect_is_the_real_message(tmp_path: Path, monkeypatch
 
 
 def test_the_readmes_example_has_three_accounts(tmp_path: Path) -> None:
-    """And loads word for word."""
+    """It loads word for word."""
     (block,) = re.findall(r"```yaml\n(accounts:.*?)```", README, re.DOTALL)
     path = tmp_path / "providers.yaml"
     path.write_text(block, encoding="utf-8")
@@ -102,7 +102,7 @@ def test_the_readmes_example_has_three_accounts(tmp_path: Path) -> None:
 
 @pytest.fixture
 def acme_alone(monkeypatch: pytest.MonkeyPatch) -> Acme:
-    """The provider of the document as the only account."""
+    """Make the provider of the document the only account."""
     monkeypatch.setenv("ACME_API_KEY", "test-key")
     accounts.replace((Acme(),))
     return Acme()

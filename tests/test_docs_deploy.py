@@ -15,7 +15,6 @@ import yaml
 from click.testing import CliRunner
 
 from integrations.cli.main import main
-from integrations.settings import PanelSettings
 from integrations.web.server import ROUTES
 
 ROOT = Path(__file__).parents[1]
@@ -110,24 +109,18 @@ def test_the_health_addresses_are_routes() -> None:
 
 
 def test_the_image_runs_the_panel_as_its_own_user() -> None:
-    """It is not root, its variables are settings, and it copies no store and no key."""
+    """It is not root, and it copies no store and no key."""
     assert re.search(r"^USER \d+$", CONTAINERFILE, re.MULTILINE)
     (command,) = re.findall(r"^CMD (.+)$", CONTAINERFILE, re.MULTILINE)
     assert json.loads(command) == ["integrations", "serve"]
-    known = {PanelSettings.variable(name) for name in PanelSettings.model_fields}
-    assert set(re.findall(r"\b(PANEL_\w+)=", CONTAINERFILE)) <= known
     left_out = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
     assert left_out[:2] == [".*", "!.streamlit/config.toml"]
 
 
-def test_the_document_names_what_an_env_file_overrides_in_the_image() -> None:
-    """These are the variables that the image sets and `.env.example` sets differently."""
-    example = (ROOT / ".env.example").read_text(encoding="utf-8")
-    own = set(re.findall(r"\b(PANEL_\w+)=", CONTAINERFILE))
-    taken = own & set(re.findall(r"^(PANEL_\w+)=.", example, re.MULTILINE))
-    assert "PANEL_HOST" in taken
-    section = DOCUMENT.partition("\n## Containers\n")[2].partition("\n## ")[0]
-    assert [name for name in sorted(taken) if f"`{name}`" not in section] == []
+def test_the_document_warns_of_the_host_in_an_env_file() -> None:
+    """The image sets PANEL_HOST, and `.env.example` sets it differently."""
+    assert re.search(r"^PANEL_HOST=.", (ROOT / ".env.example").read_text(encoding="utf-8"), re.MULTILINE)
+    assert "`PANEL_HOST`" in DOCUMENT.partition("\n## Containers\n")[2].partition("\n## ")[0]
 
 
 def test_the_composition_keeps_the_root_read_only_and_listens_on_loopback() -> None:
@@ -149,10 +142,11 @@ def test_the_commands_can_be_followed_in_one_shell() -> None:
     assert [block for block in elsewhere if re.search(r" (deploy|docs)/|make |\.env\b", block)] == []
 
 
-@pytest.mark.parametrize("target", sorted(set(re.findall(r"(?:^|`)make ([a-z-]+)", DOCUMENT, re.MULTILINE))))
-def test_every_target_is_in_the_makefile(target: str) -> None:
+def test_every_target_is_in_the_makefile() -> None:
     """The document calls existing targets."""
-    assert re.search(rf"^{target}:.*##", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"(?:^|`)make ([a-z-]+)", DOCUMENT, re.MULTILINE))
+    assert [name for name in targets if not re.search(rf"^{name}:.*##", makefile, re.MULTILINE)] == []
 
 
 def test_a_server_gets_the_pins_of_the_developers() -> None:

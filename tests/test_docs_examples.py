@@ -1,4 +1,4 @@
-"""What the documents give to be copied: commands, a line for cron, blocks for other people's dashboards."""
+"""Examples of the documents that people copy: a line for cron, and blocks for dashboards."""
 
 import re
 import shlex
@@ -8,14 +8,12 @@ from pathlib import Path
 from types import NoneType
 from typing import get_args, get_type_hints
 
-import pytest
 import yaml
 
 from integrations.demo.server import Simulator
 from integrations.quota.models import Reading
 from tests.support.processes import ROOT, clean_environment
 
-DOCUMENTS = sorted(ROOT.glob("*.md")) + sorted((ROOT / "docs").glob("*.md"))
 USAGE_JSON = (ROOT / "docs" / "usage-json.md").read_text(encoding="utf-8")
 MAY_BE_NULL = {
     field.alias
@@ -24,15 +22,8 @@ MAY_BE_NULL = {
 }
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_a_command_is_written_as_it_can_be_called(document: Path) -> None:
-    """No `make` puts `integrations` on the PATH: its path stands before it, or it is deploy.md's `panel`."""
-    for block in re.findall(r"```sh\n(.*?)```", document.read_text(encoding="utf-8"), re.DOTALL):
-        assert re.findall(r"(?m)(?:^|[;|&(] *)integrations .*", block) == []
-
-
 def mails(folder: Path) -> list[str]:
-    """What the line for cron sends, as it stands in the document but for the places of a server."""
+    """Run the document's line for cron with other paths; return the lines of the mail that it sends."""
     (line,) = (line for line in USAGE_JSON.splitlines() if "| mail -s" in line)
     for stated, here in (
         ("/var/lib/integrations", str(folder)),
@@ -56,7 +47,7 @@ def mails(folder: Path) -> list[str]:
 def test_the_line_for_cron_sends_a_mail_when_something_needs_a_person(
     simulator: Simulator, tmp_path: Path
 ) -> None:
-    """From any folder and without a PATH of ours: nothing while all is well, the table at the level."""
+    """It works in any folder and without our PATH: no mail if all is well, the table from the level on."""
     settings = f"IMAI_API_BASE_URL={simulator.url}\nIMAI_API_KEY={simulator.key}\nIMAI_TOTAL_CREDITS=10000\n"
     (tmp_path / "env").write_text(settings, encoding="utf-8")
     (tmp_path / "env").chmod(0o600)

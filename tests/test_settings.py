@@ -61,7 +61,7 @@ def variables() -> dict[str, object]:
 
 
 def test_the_defaults_are_the_documented_ones(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The documents promise them."""
+    """The documents name the same values."""
     monkeypatch.delenv("PANEL_AUTH_FILE")
     monkeypatch.delenv("PANEL_STATE_URL")
     found = variables()
@@ -69,22 +69,17 @@ def test_the_defaults_are_the_documented_ones(monkeypatch: pytest.MonkeyPatch) -
     assert [found[name] for name in ("IMAI_API_KEY", "IMAI_TOTAL_CREDITS", "IMAI_RENEWAL_DAY")] == [None] * 3
 
 
-@pytest.mark.parametrize("name", sorted(variables()))
-def test_the_example_lists_every_setting_with_its_default_and_a_reason(name: str) -> None:
-    """A line `NAME=default`, with a comment above it or above its neighbors."""
-    lines = EXAMPLE.splitlines()
-    default = variables()[name]
-    index = lines.index(f"{name}={'' if default is None else text_of(default)}")
-    above = next(line for line in reversed(lines[:index]) if not line.startswith(("PANEL_", "IMAI_")))
-    assert above.startswith("# ")
-
-
-def test_the_example_lists_nothing_else() -> None:
-    """A removed setting is removed there, too."""
-    listed = {
-        line.partition("=")[0] for line in EXAMPLE.splitlines() if "=" in line and not line.startswith("#")
-    }
-    assert listed == set(variables())
+def test_the_example_lists_every_setting_with_its_default_and_a_reason() -> None:
+    """It has a line `NAME=default` for each, with a comment above it or above its neighbors, and no other line."""
+    reason, listed = "", {}
+    for line in EXAMPLE.splitlines():
+        if line.startswith(("PANEL_", "IMAI_")):
+            name, _, listed_default = line.partition("=")
+            listed[name] = listed_default
+            assert reason.startswith("# "), name
+        else:
+            reason = line
+    assert listed == {name: "" if value is None else text_of(value) for name, value in variables().items()}
 
 
 def test_the_example_is_a_good_env_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,8 +106,6 @@ def test_the_environment_goes_before_the_file(tmp_path: Path, monkeypatch: pytes
     [
         ("PANEL_CACHE_TTL_SECONDS", "0"),
         ("PANEL_CACHE_TTL_SECONDS", "1.5"),
-        ("PANEL_CACHE_TTL_SECONDS", "five minutes"),
-        ("PANEL_DEADLINE_SECONDS", "0"),
         ("PANEL_DEADLINE_SECONDS", "nan"),
         ("PANEL_DEADLINE_SECONDS", "inf"),
         ("PANEL_WARNING_PERCENT", "0"),
@@ -124,40 +117,11 @@ def test_the_environment_goes_before_the_file(tmp_path: Path, monkeypatch: pytes
         ("PANEL_PORT", "65536"),
         ("PANEL_CA_FILE", "absent.pem"),
         ("PANEL_CA_FILE", "."),
-        ("PANEL_HTTPS_PROXY", "proxy.example:3128"),
+        ("PANEL_HTTPS_PROXY", "panel:test-password@proxy.example:3128"),
         ("PANEL_HTTPS_PROXY", "https://proxy.example:3128"),
         ("PANEL_HTTPS_PROXY", "http://proxy.example"),
         ("PANEL_HTTPS_PROXY", "http://proxy.example:x"),
         ("PANEL_SESSION_HOURS", '"12"'),
-    ],
-)
-def test_a_wrong_value_is_one_line_with_variable_problem_and_fix(
-    monkeypatch: pytest.MonkeyPatch, name: str, value: str
-) -> None:
-    """It can be corrected without the documentation."""
-    monkeypatch.setenv(name, value)
-    with pytest.raises(SettingsError) as caught:
-        PanelSettings.load()
-    line = str(caught.value)
-    assert line.startswith(f"{name}: ")
-    assert ". Expected: " in line
-    assert "\n" not in line
-
-
-def test_proxies_and_hosts_are_lists_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of addresses, networks and names; `none` trusts no proxy."""
-    monkeypatch.setenv("PANEL_TRUSTED_PROXIES", "10.0.0.0/8, 2001:DB8::1")
-    monkeypatch.setenv("PANEL_ALLOWED_HOSTS", "Panel.example.com, *.example.org,[::1]")
-    settings = PanelSettings.load()
-    assert settings.trusted_proxies == ("10.0.0.0/8", "2001:db8::1")
-    assert settings.allowed_hosts == ("panel.example.com", "*.example.org", "[::1]")
-    monkeypatch.setenv("PANEL_TRUSTED_PROXIES", "none")
-    assert PanelSettings.load().trusted_proxies == ()
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
         ("PANEL_TRUSTED_PROXIES", "nginx"),
         ("PANEL_TRUSTED_PROXIES", "*"),
         ("PANEL_TRUSTED_PROXIES", "10.0.0.1/8"),
@@ -167,22 +131,29 @@ def test_proxies_and_hosts_are_lists_separated_by_commas(monkeypatch: pytest.Mon
         ("PANEL_ALLOWED_HOSTS", "*"),
     ],
 )
-def test_a_wrong_proxy_or_host_is_an_error(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
-    """A mistake would otherwise silently trust no proxy or answer no host."""
+def test_a_wrong_value_is_one_line_with_variable_problem_and_fix(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    """An operator needs no documentation to correct it; a password in it is not printed."""
     monkeypatch.setenv(name, value)
-    with pytest.raises(SettingsError, match=rf"^{name}: '.*' is no .*\. Expected: "):
+    with pytest.raises(SettingsError) as caught:
         PanelSettings.load()
+    line = str(caught.value)
+    assert line.startswith(f"{name}: ")
+    assert ". Expected: " in line
+    assert "\n" not in line
+    assert "test-password" not in line
 
 
-@pytest.mark.parametrize(
-    "url",
-    ["http://[::1]evil.test", "http://[::1]evil.test:80/x", "https://[::1].evil.test", "http://[::1]:8501x"],
-)
-def test_an_address_followed_by_other_text_is_no_url(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
-    """Programs disagree about the end of the host."""
-    monkeypatch.setenv("IMAI_API_BASE_URL", url)
-    with pytest.raises(SettingsError, match=r"^IMAI_API_BASE_URL: not a URL"):
-        ImaiSettings.load()
+def test_proxies_and_hosts_are_lists_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They hold addresses, networks and names; `none` trusts no proxy."""
+    monkeypatch.setenv("PANEL_TRUSTED_PROXIES", "10.0.0.0/8, 2001:DB8::1")
+    monkeypatch.setenv("PANEL_ALLOWED_HOSTS", "Panel.example.com, *.example.org,[::1]")
+    settings = PanelSettings.load()
+    assert settings.trusted_proxies == ("10.0.0.0/8", "2001:db8::1")
+    assert settings.allowed_hosts == ("panel.example.com", "*.example.org", "[::1]")
+    monkeypatch.setenv("PANEL_TRUSTED_PROXIES", "none")
+    assert PanelSettings.load().trusted_proxies == ()
 
 
 def test_the_levels_must_be_in_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -190,16 +161,6 @@ def test_the_levels_must_be_in_their_order(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("PANEL_WARNING_PERCENT", "95")
     with pytest.raises(SettingsError, match=r"^PANEL_CRITICAL_PERCENT: not above PANEL_WARNING_PERCENT\. "):
         PanelSettings.load()
-
-
-def test_every_wrong_variable_has_its_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One start reports all wrong variables."""
-    monkeypatch.setenv("PANEL_DEADLINE_SECONDS", "x")
-    monkeypatch.setenv("PANEL_LOG_LEVEL", "x")
-    with pytest.raises(SettingsError) as caught:
-        PanelSettings.load()
-    names = [line.partition(":")[0] for line in str(caught.value).splitlines()]
-    assert names == ["PANEL_DEADLINE_SECONDS", "PANEL_LOG_LEVEL"]
 
 
 def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
@@ -213,13 +174,6 @@ def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
         as_nobody_special(),
         pytest.raises(SettingsError, match=r"^\.env: cannot be read: Permission denied"),
     ):
-        PanelSettings.load()
-
-
-def test_a_directory_in_place_of_the_file_is_an_error(tmp_path: Path) -> None:
-    """Docker creates one if there is no file to mount."""
-    (tmp_path / ".env").mkdir()
-    with pytest.raises(SettingsError, match=r"^\.env: a directory\. "):
         PanelSettings.load()
 
 
@@ -251,26 +205,28 @@ def test_a_line_that_cannot_be_read_stops_the_start(
     assert caplog.text == ""
 
 
-def test_a_key_is_a_secret_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("kind", "name", "value"),
+    [
+        (ImaiSettings, "IMAI_API_KEY", "test-password"),
+        (PanelSettings, "PANEL_STATE_URL", "redis://:test-password@127.0.0.1:6379/0"),
+        (PanelSettings, "PANEL_HTTPS_PROXY", "http://panel:test-password@proxy.example:3128"),
+    ],
+)
+def test_no_secret_is_printed(
+    monkeypatch: pytest.MonkeyPatch, kind: type[PanelSettings | ProviderSettings], name: str, value: str
+) -> None:
     """Neither a repr nor a dump shows it."""
-    monkeypatch.setenv("IMAI_API_KEY", "test-key")
-    settings: BaseSettings = ImaiSettings.load()
-    assert "test-key" not in f"{settings!r} {settings} {settings.model_dump()} {settings.model_dump_json()}"
+    monkeypatch.setenv(name, value)
+    settings: BaseSettings = kind.load()
+    printed = f"{settings!r} {settings} {settings.model_dump()} {settings.model_dump_json()}"
+    assert "test-password" not in printed
 
 
 def test_the_log_level_may_be_in_lower_case(monkeypatch: pytest.MonkeyPatch) -> None:
     """`debug` is DEBUG."""
     monkeypatch.setenv("PANEL_LOG_LEVEL", "debug")
     assert PanelSettings.load().log_level == "DEBUG"
-
-
-def test_the_password_of_the_state_is_not_printed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither in a repr nor in a dump."""
-    monkeypatch.setenv("PANEL_STATE_URL", "redis://:test-password@127.0.0.1:6379/0")
-    settings = PanelSettings.load()
-    assert (
-        "test-password" not in f"{settings!r} {settings} {settings.model_dump()} {settings.model_dump_json()}"
-    )
 
 
 @pytest.mark.parametrize(
@@ -306,12 +262,15 @@ def test_the_usual_forms_of_a_file_are_read(tmp_path: Path, text: str) -> None:
         ("IMAI_API_KEY", "test key", "holds a space"),
         ("IMAI_API_BASE_URL", "http://imai.co/api", "must begin with https://"),
         ("IMAI_API_BASE_URL", "imai.co/api", "URL"),
+        ("IMAI_API_BASE_URL", "http://[::1]evil.test:80/x", "not a URL"),
+        ("IMAI_API_BASE_URL", "https://[::1].evil.test", "not a URL"),
+        ("IMAI_API_BASE_URL", "http://[::1]:8501x", "not a URL"),
     ],
 )
 def test_the_error_about_a_mistake_says_what_to_write(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str, expected: str
 ) -> None:
-    """On one line with the variable, but without a key."""
+    """One line names the variable, but no key."""
     monkeypatch.setenv(name, value)
     with pytest.raises(SettingsError) as caught:
         ImaiSettings.load()
@@ -347,7 +306,7 @@ def test_a_base_url_may_end_with_slashes(monkeypatch: pytest.MonkeyPatch, url: s
 
 
 def test_a_tilde_is_the_home_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not a folder named ~."""
+    """The path has no folder named `~`."""
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("PANEL_AUTH_FILE", "~/auth.yaml")
     assert PanelSettings.load().auth_file == tmp_path / "auth.yaml"
@@ -382,13 +341,3 @@ def test_a_named_pipe_may_be_the_env_file(tmp_path: Path) -> None:
     """Some password managers provide the file as one, again for each reader."""
     os.mkfifo(tmp_path / ".env")
     assert checks.settings_source() == f"Settings from the environment, then from {tmp_path}/.env"
-
-
-def test_the_proxys_password_is_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is neither printed nor part of an error."""
-    monkeypatch.setenv("PANEL_HTTPS_PROXY", "http://panel:test-password@proxy.example:3128")
-    assert "test-password" not in repr(PanelSettings.load())
-    monkeypatch.setenv("PANEL_HTTPS_PROXY", "panel:test-password@proxy.example:3128")
-    with pytest.raises(SettingsError) as caught:
-        PanelSettings.load()
-    assert "test-password" not in str(caught.value)

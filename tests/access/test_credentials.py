@@ -79,7 +79,7 @@ def test_a_good_store_is_read(path: Path) -> None:
     assert content.roles == {"admin": ["*"], "viewer": []}
     assert list(content.users) == ["alice"]
     assert content.users["alice"].password == HASHED
-    assert content.highest_cost == 12
+    assert content.highest_cost == 4
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ BROKEN: dict[str, tuple[str, str | bytes]] = {
     "plain-text password": (f"10: {ALICE}.password: {BCRYPT}", change(HASHED, PASSWORD)),
     "truncated hash": (f"10: {ALICE}.password: {BCRYPT}", change(HASHED, HASHED[:-1])),
     "hash and a line end": (f"10: {ALICE}.password: {BCRYPT}", change(HASHED, f'"{HASHED}\\n"')),
-    "a hash that takes days": (f"10: {ALICE}.password: {BCRYPT}", change("$2b$12$", "$2b$31$")),
+    "a hash that takes days": (f"10: {ALICE}.password: {BCRYPT}", change("$2b$04$", "$2b$31$")),
     "missing password": (f"6: {ALICE}.password: missing: {BCRYPT}", change("password: ", "# ")),
     "null password": (f"10: {ALICE}.password: {BCRYPT}", change(HASHED, "")),
     "hash in the wrong place": (f"10: {ALICE}.password: {BCRYPT}", change(HASHED, f"{{{HASHED}: 1}}")),

@@ -37,11 +37,8 @@ DOCUMENTED = [
 @pytest.mark.parametrize(
     ("balance", "text"),
     [
-        ("7500", "7500"),
-        ("7499.98", "7499.98"),
         ("7500.00", "7500"),
         ("1E+3", "1000"),
-        ("0", "0"),
         ("-3.5", "-3.5"),
         ("1234567890123456789.01", "1234567890123456789.01"),
     ],
@@ -67,8 +64,6 @@ def test_spending_is_exact_and_may_overdraw(simulator: Simulator) -> None:
     ("key", "status", "code"),
     [
         (None, 401, "not_authenticated"),
-        ("", 401, "not_authenticated"),
-        ("wrong", 403, "invalid_api_key"),
         (KEY + "x", 403, "invalid_api_key"),
         ("schlüssel", 403, "invalid_api_key"),
     ],
@@ -83,10 +78,11 @@ def test_a_missing_or_wrong_key_is_refused_in_every_mode(
 
 
 def test_the_rate_is_limited(simulator: Simulator, clock: Clock) -> None:
-    """Ten requests a second pass; the eleventh is refused until the first is a second old."""
+    """Ten requests a second pass; the eleventh waits until the first is a second old. Wrong keys do not count."""
     for tenth in range(10):
         clock.now = 1000 + tenth / 16
         assert call(simulator).status == 200
+        assert call(simulator, key="wrong").status == 403
     refused = call(simulator)
     assert_failure(refused, 429, "rate_limit_exceeded")
     assert refused.headers["Retry-After"] == "1"
@@ -94,27 +90,14 @@ def test_the_rate_is_limited(simulator: Simulator, clock: Clock) -> None:
     assert [call(simulator).status, call(simulator).status] == [200, 429]
 
 
-def test_refused_keys_take_nothing_from_the_rate_limit(simulator: Simulator) -> None:
-    """They still count as calls."""
-    for _ in range(20):
-        assert call(simulator, key="wrong").status == 403
-    assert call(simulator).status == 200
-    assert simulator.calls == 21
-
-
 def test_credits_drain_while_time_passes(clock: Clock) -> None:
-    """With drain_seconds the balance loses 0.02 each time and stops at zero."""
-    with Simulator(drain_seconds=2, clock=clock) as simulator:
-        simulator.credits = "0.05"
-        balances = []
-        for clock.now in (1001.5, 1002.0, 1003.9, 1004.0, 1010.0):
-            balances.append(str(call(simulator).json["credits"]))
+    """With drain_seconds the balance loses 0.02 each time and stops at zero; a debt does not change."""
+    simulator = Simulator(drain_seconds=2, clock=clock)
+    simulator.credits = "0.05"
+    balances = []
+    for clock.now in (1001.5, 1002.0, 1003.9, 1004.0, 1010.0):
+        balances.append(simulator.balance())
     assert balances == ["0.05", "0.03", "0.03", "0.01", "0"]
-
-
-def test_a_debt_does_not_drain(clock: Clock) -> None:
-    """A negative balance does not change."""
-    simulator = Simulator(drain_seconds=1, clock=clock)
     simulator.credits = -1
     clock.now += 60
     assert simulator.credits == -1
@@ -141,9 +124,8 @@ def test_retry_after_can_be_set(simulator: Simulator) -> None:
     """The default of the mode rate_limit_exceeded is 120 seconds."""
     simulator.mode = "rate_limit_exceeded"
     assert call(simulator).headers["Retry-After"] == "120"
-    for mode in ("rate_limit_exceeded", "http_503"):
-        simulator.mode, simulator.retry_after = mode, 0
-        assert call(simulator).headers["Retry-After"] == "0"
+    simulator.retry_after = 0
+    assert call(simulator).headers["Retry-After"] == "0"
 
 
 def test_flaky_fails_every_third_call(simulator: Simulator) -> None:
@@ -173,7 +155,7 @@ def test_the_control_returns_the_state_without_the_key(simulator: Simulator) -> 
     """The state has the balance as exact text."""
     call(simulator)
     simulator.spend("0.02")
-    assert call(simulator, path=CONTROL_PATH).json == {
+    state = {
         "mode": "ok",
         "credits": "7499.98",
         "latency_seconds": 0,
@@ -181,6 +163,7 @@ def test_the_control_returns_the_state_without_the_key(simulator: Simulator) -> 
         "rate_limit": 10,
         "calls": 1,
     }
+    assert call(simulator, path=CONTROL_PATH).json == state
 
 
 @pytest.mark.parametrize(
@@ -188,15 +171,11 @@ def test_the_control_returns_the_state_without_the_key(simulator: Simulator) -> 
     [
         ('{"mode": "http_500"}', {"mode": "http_500"}),
         ('{"credits": "7400.5"}', {"credits": "7400.5"}),
-        ('{"credits": 7400.10}', {"credits": "7400.1"}),
-        ('{"spend": "250"}', {"credits": "7250"}),
         ('{"spend": 0.02}', {"credits": "7499.98"}),
         ('{"spend": 1, "credits": 5}', {"credits": "4"}),
         ('{"latency_seconds": 0.3}', {"latency_seconds": 0.3}),
         ('{"retry_after": 30}', {"retry_after": 30}),
-        ('{"retry_after": null}', {"retry_after": None}),
         ('{"rate_limit": 1000}', {"rate_limit": 1000}),
-        ("{}", {}),
     ],
 )
 def test_a_put_changes_the_named_fields(
@@ -213,15 +192,10 @@ def test_a_put_changes_the_named_fields(
     ("document", "message"),
     [
         ("", "Invalid JSON"),
-        ("[]", "object"),
         ('{"speed": 1}', "speed: "),
         ('{"mode": "okay"}', "mode: Input should be 'ok', 'bad_request'"),
-        ('{"credits": "many"}', "credits: "),
         ('{"credits": NaN}', "credits: "),
-        ('{"credits": null}', "credits: "),
         ('{"spend": "Infinity"}', "spend: "),
-        ('{"latency_seconds": -1}', "latency_seconds: "),
-        ('{"latency_seconds": NaN}', "latency_seconds: "),
         ('{"mode": "hang", "credits": 1, "latency_seconds": 1e9}', "latency_seconds: "),
         ("[" * 50_000, ""),
     ],

@@ -17,19 +17,20 @@ from tests.demo.client import ask, assert_failure, call, connect, eventually, ra
 from tests.support.processes import free_port
 
 
-@pytest.mark.parametrize("path", ["/", "/api", "/api/account/info", "/api//account/info/", "/account/info/"])
+@pytest.mark.parametrize("path", ["/", "/api/account/info"])
 def test_another_path_is_not_found_and_is_not_counted(simulator: Simulator, path: str) -> None:
     """The path is exact, with its slash at the end."""
     assert_failure(call(simulator, path=path), 404, "not_found")
     assert simulator.calls == 0
 
 
-@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "BREW"])
-@pytest.mark.parametrize("path", [ACCOUNT_PATH, CONTROL_PATH])
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("POST", ACCOUNT_PATH), ("PUT", ACCOUNT_PATH), ("OPTIONS", CONTROL_PATH), ("BREW", CONTROL_PATH)],
+)
 def test_other_methods_are_refused(simulator: Simulator, method: str, path: str) -> None:
     """So is a browser's preflight, so that no page of another origin controls the simulator."""
-    if (method, path) != ("PUT", CONTROL_PATH):
-        assert_failure(call(simulator, method, path, body="{}"), 405, "method_not_allowed")
+    assert_failure(call(simulator, method, path, body="{}"), 405, "method_not_allowed")
 
 
 def test_a_connection_stays_open_for_the_next_request(simulator: Simulator) -> None:
@@ -41,12 +42,9 @@ def test_a_connection_stays_open_for_the_next_request(simulator: Simulator) -> N
         assert connection.sock is first
 
 
-@pytest.mark.parametrize(
-    "header", ["Content-Length: 99999999", "Content-Length: x", "Transfer-Encoding: chunked"]
-)
-def test_an_unread_body_ends_the_connection(simulator: Simulator, header: str) -> None:
+def test_an_unread_body_ends_the_connection(simulator: Simulator) -> None:
     """After the answer to a body of unknown or excessive size the connection is closed."""
-    with closing(raw(simulator, f"POST {ACCOUNT_PATH} HTTP/1.1\r\n{header}\r\n\r\n")) as peer:
+    with closing(raw(simulator, f"POST {ACCOUNT_PATH} HTTP/1.1\r\nContent-Length: 99999999\r\n\r\n")) as peer:
         answer = b"".join(iter(lambda: peer.recv(65_536), b""))
     assert answer.startswith(b"HTTP/1.1 405 ")
     assert b"Connection: close" in answer
@@ -76,26 +74,19 @@ def test_slow_and_hang_keep_their_client_waiting_and_let_it_leave(simulator: Sim
 
 def test_pages_of_other_services_are_served() -> None:
     """Each path has its status, headers and body; its calls are not counted."""
-    page = (202, {"Content-Type": "text/plain", "X-Left": "7"}, b"seven")
-    with Simulator(pages={"/other/quota": page}) as simulator:
+    with Simulator(pages={"/other/quota": (202, {"X-Left": "7"}, b"seven")}) as simulator:
         reply = call(simulator, path="/other/quota?of=me", key=None)
-        assert (reply.status, reply.headers["Content-Type"], reply.headers["X-Left"]) == (
-            202,
-            "text/plain",
-            "7",
-        )
-        assert reply.body == b"seven"
+        assert (reply.status, reply.headers["X-Left"], reply.body) == (202, "7", b"seven")
         assert call(simulator, "POST", "/other/quota").status == 405
         assert simulator.calls == 0
 
 
-@pytest.mark.parametrize("mode", ["slow", "hang"])
-def test_the_end_leaves_no_connection_and_no_thread(mode: str) -> None:
+def test_the_end_leaves_no_connection_and_no_thread() -> None:
     """Waiting answers, idle connections and incomplete requests end at once."""
     before = set(threading.enumerate())
     simulator = Simulator()
     with simulator:
-        simulator.mode = mode
+        simulator.mode = "hang"
         waiting, half, idle = raw(simulator), raw(simulator, "GET /a"), raw(simulator, "")
         assert eventually(lambda: len(set(threading.enumerate()) - before) == 4)
         began = time.monotonic()

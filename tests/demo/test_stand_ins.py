@@ -1,4 +1,4 @@
-"""The demo's services."""
+"""The services of the demo."""
 
 import os
 from decimal import Decimal
