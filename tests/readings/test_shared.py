@@ -57,16 +57,15 @@ def click() -> None:
 
 def test_a_good_reading_is_served_for_the_ttl_and_shown_after_it(imai: Simulator, clock: Clock) -> None:
     """A visit fetches after five minutes; a page that only redraws itself never does."""
-    cached = shared.of(IMAI)
-    assert (cached.is_due, cached.readings) == (True, ())
+    assert (shared.of(IMAI).is_due, shared.of(IMAI).readings) == (True, ())
     read()
     clock(290)
-    assert not cached.is_due
+    assert not shared.of(IMAI).is_due
     read()
     assert imai.calls == 1
     clock(100_000)
-    assert cached.is_due
-    assert cached.readings[0].remaining_quota == 7500
+    assert shared.of(IMAI).is_due
+    assert shared.of(IMAI).readings[0].remaining_quota == 7500
     assert imai.calls == 1
     read()
     assert imai.calls == 2
@@ -286,19 +285,18 @@ def test_a_provider_with_every_is_not_called_earlier(
     """Neither by a visit, a click, nor a cleared cache; a failure may have cost as much as a reading."""
     with hostile(answer(status, definitions.GOOD), answer(200, definitions.GOOD)) as server:
         provider = hourly(server.url)
-        cached = shared.of(provider)
-        assert cached.manual_refresh_allowed_at is None
+        assert shared.of(provider).manual_refresh_allowed_at is None
         before = shared.fresh_report([provider])
-        allowed_at = cached.manual_refresh_allowed_at
+        allowed_at = shared.of(provider).manual_refresh_allowed_at
         assert allowed_at is not None
         assert timedelta(minutes=59) < allowed_at - datetime.now(UTC) <= timedelta(hours=1)
         clock(3590)
         st.cache_data.clear()
-        cached.request_refresh()
+        shared.of(provider).request_refresh()
         assert shared.fresh_report([provider]) == before
         assert len(server.requests) == 1
         clock(400)
-        assert cached.manual_refresh_allowed_at is None
+        assert shared.of(provider).manual_refresh_allowed_at is None
         assert shared.fresh_report([provider]).all_active
         assert len(server.requests) == 2
 
