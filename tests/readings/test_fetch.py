@@ -1,4 +1,4 @@
-"""The service: one attempt at each provider, and nothing one does touches another."""
+"""One fetch of each provider; no provider affects another."""
 
 import logging
 import socket
@@ -39,9 +39,9 @@ Act = Callable[[Client], Any]
 
 
 def provider(name: str, act: Act) -> Provider[Any]:
-    """A provider that does as it is told."""
+    """Return a provider whose fetch is this function."""
 
-    class Told(Provider[ProviderSettings]):
+    class Scripted(Provider[ProviderSettings]):
         label = name
         settings_class = ProviderSettings
 
@@ -49,14 +49,14 @@ def provider(name: str, act: Act) -> Provider[Any]:
             given: Quota | Sequence[Quota | FailedQuota] = act(http)
             return given
 
-    return Told()
+    return Scripted()
 
 
 GOOD = Quota(remaining=Decimal(1), total=Decimal(4))
 
 
 def raising(error: BaseException) -> Act:
-    """Raises it."""
+    """Return an act that raises the error."""
 
     def act(_: Client) -> NoReturn:
         raise error
@@ -65,7 +65,7 @@ def raising(error: BaseException) -> Act:
 
 
 def test_imais_answer_becomes_the_documented_reading(imai: Simulator) -> None:
-    """What IMAI says remains, what the operator says is the total, and the rest is computed."""
+    """IMAI reports the remaining credits, the settings the total, and the panel computes the rest."""
     reading = fetch.get_imai_usage().model_dump(mode="json")
     assert reading.pop("fetchedAt").endswith("Z")
     assert reading == {
@@ -90,18 +90,18 @@ def test_imais_answer_becomes_the_documented_reading(imai: Simulator) -> None:
     ("warning", "critical", "level"),
     [("25.1", "40", "ok"), ("25", "40", "warning"), ("10", "25.1", "warning"), ("10", "25", "critical")],
 )
-def test_the_settings_say_from_which_use_on_a_reading_warns(
+def test_the_settings_set_the_use_from_which_a_reading_warns(
     imai: Simulator, monkeypatch: pytest.MonkeyPatch, warning: str, critical: str, level: str
 ) -> None:
-    """A quarter is used: as much as the percentage named counts, a tenth less does not."""
+    """A quarter is used: a threshold of 25 is reached, and one of 25.1 is not."""
     imai.credits = 7500
     monkeypatch.setenv("PANEL_WARNING_PERCENT", warning)
     monkeypatch.setenv("PANEL_CRITICAL_PERCENT", critical)
     assert fetch.get_imai_usage().level == level
 
 
-def test_without_a_key_imai_is_an_error_and_not_asked() -> None:
-    """The reading says which variable to set."""
+def test_without_a_key_imai_is_an_error() -> None:
+    """The reading names the variable to set."""
     reading = fetch.get_imai_usage()
     assert reading.status is Status.ERROR
     assert reading.error is not None
@@ -130,7 +130,7 @@ def test_without_a_key_imai_is_an_error_and_not_asked() -> None:
 def test_a_provider_that_crashes_or_returns_nonsense_is_an_error_and_touches_no_other(
     act: Act, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It becomes a reading in status error, and its one line in the log holds nothing of what it raised."""
+    """Its one line in the log holds nothing of what it raised."""
     usage = fetch.get_all_integrations_usage(
         [provider("Bad", act), provider("Good", lambda _: GOOD)]
     ).integrations
@@ -144,114 +144,93 @@ def test_a_provider_that_crashes_or_returns_nonsense_is_an_error_and_touches_no_
     assert "test-key" not in caplog.text
 
 
-def test_a_provider_that_hangs_by_itself_is_left_at_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Even code that never looks at the clock takes no longer than the deadline."""
+@pytest.fixture
+def deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A deadline of 0.3 seconds."""
     monkeypatch.setenv("PANEL_DEADLINE_SECONDS", "0.3")
-    over = threading.Event()
+
+
+def assert_timeout(act: Act) -> None:
+    """Fetch, and expect the deadline's timeout."""
     began = time.monotonic()
-    ended = fetch.fetch(provider("Stuck", lambda _: over.wait(10)))
-    over.set()
+    outcome = fetch.fetch(provider("Stuck", act))
     assert time.monotonic() - began < 3
-    assert ended.failure is not None
-    assert ended.failure.code is ErrorCode.TIMEOUT
+    assert outcome.failure is not None
+    assert outcome.failure.code is ErrorCode.TIMEOUT
 
 
+@pytest.mark.usefixtures("deadline")
+def test_a_provider_whose_code_hangs_is_left_at_the_deadline() -> None:
+    """The code itself checks no clock."""
+    over = threading.Event()
+    assert_timeout(lambda _: over.wait(10))
+    over.set()
+
+
+@pytest.mark.usefixtures("deadline")
 def test_a_resolver_that_hangs_is_left_at_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A name that does not resolve cannot be cut off; nobody waits for it, and nothing is sent when it is there."""
-    monkeypatch.setenv("PANEL_DEADLINE_SECONDS", "0.3")
+    """The lookup cannot be interrupted; nobody waits for it, and nothing is sent after it."""
     over, resolve = threading.Event(), socket.getaddrinfo
 
     def slow(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - the resolver's own
         over.wait(10)
         return resolve(*arguments, **options)
 
-    with hostile(answer(200)) as server:
-        with monkeypatch.context() as patch:
-            patch.setattr(socket, "getaddrinfo", slow)
-            began = time.monotonic()
-            ended = fetch.fetch(provider("Nowhere", lambda http: http.get(server.url, headers={})))
-            assert time.monotonic() - began < 3
-            over.set()
-            wait_until_no_fetch_is_left()
+    with hostile(answer(200)) as server, monkeypatch.context() as patch:
+        patch.setattr(socket, "getaddrinfo", slow)
+        assert_timeout(lambda http: http.get(server.url, headers={}))
+        over.set()
+        wait_until_no_fetch_is_left()
         assert server.requests == []
-    assert ended.failure is not None
-    assert ended.failure.code is ErrorCode.TIMEOUT
 
 
 def wait_until_no_fetch_is_left() -> None:
-    """The threads that fetch end by themselves, soon."""
+    """Wait for the threads of fetches, which end soon."""
     for thread in threading.enumerate():
         if thread.name.startswith("fetch "):
             thread.join(2)
             assert not thread.is_alive()
 
 
+@pytest.mark.usefixtures("deadline")
 @pytest.mark.parametrize(
-    "behaviour",
-    [silent, stalled, dripping_body, dripping_chunks, dripping_headers],
-    ids=lambda does: does.__name__,
+    ("scheme", "behaviour"),
+    [("http", does) for does in (silent, stalled, dripping_body, dripping_chunks, dripping_headers)]
+    + [("https", silent), ("https", dripping_handshake)],
+    ids=lambda part: getattr(part, "__name__", part),
 )
-def test_a_provider_that_does_not_come_to_an_end_leaves_no_thread(
-    behaviour: Behaviour, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """After the deadline nothing of the fetch is left, however slowly the provider goes on."""
-    monkeypatch.setenv("PANEL_DEADLINE_SECONDS", "0.3")
+def test_an_endless_answer_leaves_no_thread_after_the_deadline(scheme: str, behaviour: Behaviour) -> None:
+    """A byte now and then prolongs neither the answer nor the TLS handshake."""
     with hostile(behaviour) as server:
-        ended = fetch.fetch(provider("Endless", lambda http: http.get(server.url, headers={})))
+        url = server.url.replace("http", scheme, 1)
+        assert_timeout(lambda http: http.get(url, headers={}))
         wait_until_no_fetch_is_left()
-    assert ended.failure is not None
-    assert ended.failure.code is ErrorCode.TIMEOUT
-
-
-@pytest.mark.parametrize("behaviour", [silent, dripping_handshake])
-def test_tls_that_does_not_come_about_is_cut_off_at_the_deadline(
-    behaviour: Behaviour, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A byte now and then does not prolong the handshake, and neither thread nor connection is left."""
-    monkeypatch.setenv("PANEL_DEADLINE_SECONDS", "0.3")
-    with hostile(behaviour) as server:
-        url = server.url.replace("http://", "https://")
-        began = time.monotonic()
-        ended = fetch.fetch(provider("Secure", lambda http: http.get(url, headers={})))
-        assert time.monotonic() - began < 3
-        wait_until_no_fetch_is_left()
-        assert server.left.wait(2)
-    assert ended.failure is not None
-    assert ended.failure.code is ErrorCode.TIMEOUT
+        if scheme == "https":
+            assert server.left.wait(2)
 
 
 @pytest.mark.parametrize(
-    ("asked", "seconds", "words"),
+    ("asked", "later", "seconds", "words"),
     [
-        (45, 45, "in 45 seconds"),
-        (60, 60, "in a minute"),
-        (61, 61, "in 2 minutes"),
-        (119.5, 120, "in 2 minutes"),
-        (10**300, 900, "in 15 minutes"),
-        (float("inf"), 900, "in 15 minutes"),
-        (float("nan"), None, "later"),
-        (-5, None, "later"),
-        (0, None, "later"),
+        (45, 0, 45, "in 45 seconds"),
+        (60, 0, 60, "in a minute"),
+        (61, 0, 61, "in 2 minutes"),
+        (119.5, 0, 120, "in 2 minutes"),
+        (10**300, 0, 900, "in 15 minutes"),
+        (float("inf"), 0, 900, "in 15 minutes"),
+        (float("nan"), 0, None, "later"),
+        (-5, 0, None, "later"),
+        (0, 0, None, "later"),
+        (1, 0.5, 1, "in a second"),
+        (1, 1, 0, "now"),
+        (1, 60, 0, "now"),
     ],
 )
-def test_the_time_to_wait_is_never_told_too_short_and_never_over_15_minutes(
-    asked: float, seconds: int | None, words: str
+def test_the_time_to_wait_is_rounded_up_and_runs_out(
+    asked: float, later: float, seconds: int | None, words: str
 ) -> None:
-    """It is rounded up to minutes, and a time that is negative, 0 or no number is left out."""
+    """It is at most 15 minutes; a time that is negative, 0 or no number is left out."""
     limited = provider("Limited", raising(ProviderError(ErrorCode.RATE_LIMITED, retry_after=asked)))
-    with time_machine.travel(datetime(2026, 11, 23, tzinfo=UTC), tick=False):
-        error = fetch.visible_readings(limited, fetch.fetch(limited))[0].error
-    assert error is not None
-    assert error.retry_after == seconds
-    assert error.message == f"Unable to fetch quota. Limited is limiting requests: try again {words}."
-
-
-@pytest.mark.parametrize(
-    ("later", "seconds", "words"), [(0.5, 1, "in a second"), (1, 0, "now"), (60, 0, "now")]
-)
-def test_the_time_to_wait_runs_out(later: float, seconds: int, words: str) -> None:
-    """Whoever looks at a failure once it is over reads that asking is possible now."""
-    limited = provider("Limited", raising(ProviderError(ErrorCode.RATE_LIMITED, retry_after=1)))
     with time_machine.travel(datetime(2026, 11, 23, tzinfo=UTC), tick=False) as clock:
         outcome = fetch.fetch(limited)
         clock.shift(later)
@@ -261,8 +240,8 @@ def test_the_time_to_wait_runs_out(later: float, seconds: int, words: str) -> No
     assert error.message == f"Unable to fetch quota. Limited is limiting requests: try again {words}."
 
 
-def test_providers_are_asked_side_by_side() -> None:
-    """Each of forty is being asked while all the others are, and they keep their order."""
+def test_providers_are_fetched_in_parallel() -> None:
+    """Forty fetches run at the same time; the readings keep their order."""
     all_of_them = threading.Barrier(40)
 
     def meet(_: Client) -> Quota:
@@ -275,7 +254,7 @@ def test_providers_are_asked_side_by_side() -> None:
 
 
 def test_several_quotas_are_several_readings() -> None:
-    """An account with searches and exports gives two readings, each with its quota's name."""
+    """Each has the name of its quota."""
     quotas = [Quota(remaining=Decimal(1), name="Searches"), Quota(remaining=Decimal(2), name="Exports")]
     ended = fetch.fetch(provider("Two", lambda _: quotas))
     assert [reading.provider for reading in ended.readings] == ["Two Searches", "Two Exports"]
@@ -286,8 +265,8 @@ FAILED = FailedQuota(
 )
 
 
-def test_a_quota_that_cannot_be_read_does_not_cost_the_others() -> None:
-    """It is a reading of its own name, without figures and with the reason."""
+def test_a_quota_that_cannot_be_read_leaves_the_others() -> None:
+    """It has its own name and error, and no figures."""
     two = provider("Two", lambda _: [Quota(remaining=Decimal(1), name="Searches"), FAILED])
     searches, exports = fetch.fetch_readings(two)
     assert (searches.provider, searches.status) == ("Two Searches", Status.ACTIVE)
@@ -310,23 +289,8 @@ def test_an_answer_without_any_readable_quota_is_a_failure_of_the_provider(quota
     assert outcome.readings == ()
 
 
-def test_the_outage_of_a_quota_is_logged_once_at_each_end(caplog: pytest.LogCaptureFixture) -> None:
-    """Under its own name, while the provider's other quotas are read."""
-    searches, exports = (Quota(remaining=Decimal(1), name=name) for name in ("Searches", "Exports"))
-    answers = [FAILED, FAILED, FAILED, exports, exports]
-    two = provider("Two", lambda _: [searches, answers.pop(0)])
-    with time_machine.travel(datetime(2026, 11, 23, tzinfo=UTC), tick=False) as clock:
-        for _ in range(5):
-            clock.shift(60)
-            fetch.fetch(two)
-    assert caplog.messages == [
-        "Two Exports: no reading: code=invalid_response (used: it is null)",
-        "Two Exports: reading again after 3 minutes",
-    ]
-
-
 def test_an_accounts_floors_rate_its_quotas() -> None:
-    """Those of a quota's name for that quota, those without a name for any."""
+    """A floor with a name counts for that quota, a floor without a name for all."""
     quotas = [Quota(remaining=Decimal(5), name="Searches"), Quota(remaining=Decimal(5), name="Exports")]
     two = provider("Two", lambda _: quotas)
     two.floors = {"Searches": Floors(low=Decimal(10))}
@@ -335,57 +299,64 @@ def test_an_accounts_floors_rate_its_quotas() -> None:
     assert [reading.level for reading in fetch.fetch_readings(two)] == ["critical", "critical"]
 
 
-def test_an_outage_is_logged_once_when_it_begins_and_once_when_it_ends(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    """The first line has the code, the HTTP status and the provider's own code, the last one how long it took."""
-    failing = [True]
+DENIED = ProviderError(ErrorCode.PERMISSION_DENIED, http_status=403, vendor_code="permission_denied")
+DOWN, UNREADABLE = ProviderError(ErrorCode.PROVIDER_UNAVAILABLE), ProviderError(ErrorCode.INVALID_RESPONSE)
+SEARCHES, EXPORTS = (Quota(remaining=Decimal(1), name=name) for name in ("Searches", "Exports"))
 
-    def act(_: Client) -> Quota:
-        if failing[0]:
-            raise ProviderError(ErrorCode.PERMISSION_DENIED, http_status=403, vendor_code="permission_denied")
-        return GOOD
 
-    flaky = provider("Flaky", act)
-    with time_machine.travel(datetime(2026, 11, 23, tzinfo=UTC), tick=False) as clock:
-        for _ in range(3):
-            fetch.fetch(flaky)
-        failing[0] = False
-        clock.shift(300)
-        for _ in range(3):
-            fetch.fetch(flaky)
-    assert [(record.levelno, record.getMessage()) for record in caplog.records] == [
-        (
-            logging.WARNING,
-            "Flaky: no reading: code=permission_denied http_status=403 vendor_code=permission_denied",
+@pytest.mark.parametrize(
+    ("answers", "lines"),
+    [
+        pytest.param(
+            [DENIED, DENIED, DENIED, GOOD, GOOD],
+            [
+                "P: no reading: code=permission_denied http_status=403 vendor_code=permission_denied",
+                "P: reading again after 3 minutes",
+            ],
+            id="one code",
         ),
-        (logging.WARNING, "Flaky: reading again after 5 minutes"),
-    ]
+        pytest.param(
+            [DOWN, UNREADABLE, DOWN, UNREADABLE, GOOD],
+            [
+                "P: no reading: code=provider_unavailable",
+                "P: no reading: code=invalid_response",
+                "P: reading again after 4 minutes",
+            ],
+            id="two codes in turn",
+        ),
+        pytest.param(
+            [[SEARCHES, FAILED]] * 3 + [[SEARCHES, EXPORTS]] * 2,
+            [
+                "P Exports: no reading: code=invalid_response (used: it is null)",
+                "P Exports: reading again after 3 minutes",
+            ],
+            id="one quota",
+        ),
+    ],
+)
+def test_an_outage_is_logged_at_its_begin_at_each_new_code_and_at_its_end(
+    caplog: pytest.LogCaptureFixture, answers: list[Any], lines: list[str]
+) -> None:
+    """Each line is a warning and is written once."""
 
+    def act(_: Client) -> Any:  # noqa: ANN401 - a quota or several
+        given = remaining.pop(0)
+        if isinstance(given, ProviderError):
+            raise given
+        return given
 
-def test_an_outage_that_changes_its_kind_is_logged_once_for_each(caplog: pytest.LogCaptureFixture) -> None:
-    """The card may point to the log for each; one that goes to and fro does not fill it."""
-    codes = [ErrorCode.PROVIDER_UNAVAILABLE, ErrorCode.INVALID_RESPONSE] * 3
-
-    def act(_: Client) -> Quota:
-        if codes:
-            raise ProviderError(codes.pop(0))
-        return GOOD
-
-    changing = provider("Changing", act)
+    remaining = list(answers)
+    failing = provider("P", act)
     with time_machine.travel(datetime(2026, 11, 23, tzinfo=UTC), tick=False) as clock:
-        for _ in range(7):
+        for _ in answers:
             clock.shift(60)
-            fetch.fetch(changing)
-    assert caplog.messages == [
-        "Changing: no reading: code=provider_unavailable",
-        "Changing: no reading: code=invalid_response",
-        "Changing: reading again after 6 minutes",
-    ]
+            fetch.fetch(failing)
+    assert caplog.messages == lines
+    assert {record.levelno for record in caplog.records} == {logging.WARNING}
 
 
 def test_two_that_fail_or_recover_together_log_it_once(caplog: pytest.LogCaptureFixture) -> None:
-    """At whatever line another thread reads the same provider, an outage has one line at each end."""
+    """A second fetch at each line of the first one adds no line."""
     broken = provider("Twice", raising(ProviderError(ErrorCode.NETWORK)))
     mended = provider("Twice", lambda _: GOOD)
     for act in (broken, mended):
@@ -396,8 +367,8 @@ def test_two_that_fail_or_recover_together_log_it_once(caplog: pytest.LogCapture
             assert len(caplog.records) == 1
 
 
-def test_the_log_tells_a_crash_by_its_kind_and_innermost_place(caplog: pytest.LogCaptureFixture) -> None:
-    """It names the provider's own line and not ours that called it, or that the provider gave no quota."""
+def test_the_log_names_the_kind_and_place_of_a_crash(caplog: pytest.LogCaptureFixture) -> None:
+    """It names the provider's own line, or that the provider returned no quota."""
     crash = raising(RuntimeError("test-key"))
     fetch.fetch(provider("Bad", crash))
     line = crash.__code__.co_firstlineno + 1
@@ -411,7 +382,7 @@ def test_the_log_tells_a_crash_by_its_kind_and_innermost_place(caplog: pytest.Lo
 @pytest.mark.parametrize(
     ("path", "mode", "hint"), [("", "ok", True), ("/api", "not_found", True), ("/api", "http_500", False)]
 )
-def test_an_address_that_is_not_there_names_the_setting(
+def test_a_404_names_the_setting_of_the_address(
     hint: bool,  # noqa: FBT001 - pytest's way
     path: str,
     mode: str,
@@ -419,7 +390,7 @@ def test_an_address_that_is_not_there_names_the_setting(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """A base URL without its path answers 404: the log says which setting to look at, and for 404 alone."""
+    """A base URL without its path causes a 404; no other status gets the hint."""
     imai.mode = mode
     monkeypatch.setenv("IMAI_API_BASE_URL", imai.url.removesuffix("/api") + path)
     fetch.get_imai_usage()

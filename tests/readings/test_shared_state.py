@@ -1,4 +1,4 @@
-"""The cache and the state: what a restart and other processes see, and what holds without a state."""
+"""Shared readings and the state: after a restart, in other processes, and without a state."""
 
 import json
 import socket
@@ -38,13 +38,13 @@ def _file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def clock() -> Iterator[time_machine.Traveller]:
-    """Moved by hand."""
+    """A clock that a test moves."""
     with time_machine.travel(datetime.now(UTC), tick=True) as moved:
         yield moved
 
 
 def another_process() -> None:
-    """From here on, be another one: nothing known but what the state has."""
+    """Continue as another process, which knows only the state."""
     st.cache_data.clear()
     shared.reset()
     panel_settings.cache_clear()
@@ -54,7 +54,7 @@ def another_process() -> None:
 
 @contextmanager
 def in_another_process() -> Iterator[None]:
-    """Be another one within the block, and after it the one of before, which knows what it knew."""
+    """Run the block as another process, and then continue as the first one."""
     mine = dict(shared._by_label)
     another_process()
     yield
@@ -63,7 +63,7 @@ def in_another_process() -> Iterator[None]:
 
 
 def read() -> Reading:
-    """IMAI's reading, as the page gets it."""
+    """Return IMAI's reading, as the page gets it."""
     return shared.fresh_report([IMAI]).integrations[0]
 
 
@@ -74,13 +74,13 @@ def click() -> None:
 
 
 def key() -> str:
-    """Where the state has the record."""
+    """Return the key of the record in the state."""
     (found,) = state().items("reading")
     return found
 
 
-def test_a_restart_asks_nobody_within_the_ttl(imai: Simulator, clock: time_machine.Traveller) -> None:
-    """And a failure's pause outlives it, too: restarting in circles hammers no provider."""
+def test_a_restart_fetches_nothing_within_the_ttl(imai: Simulator, clock: time_machine.Traveller) -> None:
+    """Neither after a good reading nor in the pause after a failure."""
     first = read()
     another_process()
     assert read() == first
@@ -93,10 +93,8 @@ def test_a_restart_asks_nobody_within_the_ttl(imai: Simulator, clock: time_machi
     assert imai.calls == 2
 
 
-def test_after_a_restart_with_the_provider_down_the_last_good_figures_stand(
-    imai: Simulator, clock: time_machine.Traveller
-) -> None:
-    """At once, marked, with their own time; and what a page draws by itself costs no call."""
+def test_the_last_good_figures_outlive_a_restart(imai: Simulator, clock: time_machine.Traveller) -> None:
+    """They are shown at once, without a call; after a failure they are stale and keep their own time."""
     good = read()
     imai.mode = "internal_server_error"
     clock.shift(7200)
@@ -140,7 +138,7 @@ class Two(Provider[ProviderSettings]):
 
 
 def answering(content: list[bytes]) -> Behaviour:
-    """Answer with the content at that time; with 500 if it is empty."""
+    """Answer with the content at that time, or with 500 if it is empty."""
 
     def behave(server: Hostile, peer: socket.socket) -> None:
         answer(200 if content[0] else 500, content[0])(server, peer)
@@ -157,11 +155,22 @@ def shown(provider: Provider[Any]) -> list[tuple[int | None, str, bool]]:
     ]
 
 
+def test_a_failed_quota_that_was_never_read_has_no_figures(clock: time_machine.Traveller) -> None:
+    """It is not stale either, also after a failure of the whole provider."""
+    content = [ONE]
+    with hostile(answering(content)) as server:
+        two = Two(server.url)
+        assert shown(two) == [(3, "active", False), (None, "error", False)]
+        content[0] = b""
+        clock.shift(301)
+        assert shown(two) == [(3, "unavailable", True), (None, "unavailable", False)]
+
+
 @pytest.mark.parametrize("is_restarted", [False, True])
 def test_the_last_good_figures_of_a_failed_quota_stay(
     clock: time_machine.Traveller, *, is_restarted: bool
 ) -> None:
-    """Stale, also after further failures, after a failure of the whole provider, and in another process."""
+    """They are stale through further failures, a failure of the whole provider, and a restart."""
     content = [BOTH]
     with hostile(answering(content)) as server:
         two = Two(server.url)
@@ -182,41 +191,21 @@ def test_the_last_good_figures_of_a_failed_quota_stay(
                 assert shown(two) == expected
 
 
-def test_a_failed_quota_that_was_never_read_has_no_figures(clock: time_machine.Traveller) -> None:
-    """Also after a failure of the whole provider, and it is not stale then."""
-    content = [ONE]
-    with hostile(answering(content)) as server:
-        two = Two(server.url)
-        assert shown(two) == [(3, "active", False), (None, "error", False)]
-        content[0] = b""
-        clock.shift(301)
-        assert shown(two) == [(3, "unavailable", True), (None, "unavailable", False)]
-
-
-def test_a_refresh_is_seen_by_every_process(imai: Simulator, clock: time_machine.Traveller) -> None:
-    """One asks, and one call later all have what it gave."""
-    read()
-    imai.spend(100)
-    clock.shift(3)
-    another_process()
-    click()
-    assert read().remaining_quota == 7400
-    another_process()
-    assert read().remaining_quota == 7400
-    assert imai.calls == 2
-
-
-def test_a_refresh_in_another_process_reaches_one_that_knows_a_record(
-    imai: Simulator, clock: time_machine.Traveller
+@pytest.mark.parametrize("is_clicked", [False, True])
+def test_a_refresh_in_one_process_reaches_the_others(
+    imai: Simulator, clock: time_machine.Traveller, *, is_clicked: bool
 ) -> None:
-    """What it knows itself, and has read from the state, does not hide it."""
-    read()
+    """A process that knows an older record, and one that knows none; a click there shares the new reading."""
     read()
     clock.shift(3)
     imai.spend(100)
     with in_another_process():
         click()
         read()
+    if is_clicked:
+        shared.of(IMAI).request_refresh()
+    assert read().remaining_quota == 7400
+    another_process()
     assert read().remaining_quota == 7400
     assert imai.calls == 2
 
@@ -224,7 +213,7 @@ def test_a_refresh_in_another_process_reaches_one_that_knows_a_record(
 def test_a_reading_of_another_process_ends_an_outage(
     imai: Simulator, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The log says so once, as soon as this process learns of the reading."""
+    """The log has one line, as soon as this process reads the state."""
     imai.mode = "internal_server_error"
     read()
     record = json.loads(state().get(key()) or "")
@@ -241,13 +230,13 @@ def test_a_reading_of_another_process_ends_an_outage(
 
 
 class Killed(BaseException):
-    """As far as the state can tell, the process is there no more."""
+    """Ends a fetch as the end of its process does."""
 
 
-def test_a_click_is_done_by_another_process_where_its_own_ends_before_the_answer(
+def test_if_a_process_is_killed_during_a_refresh_another_one_fetches(
     imai: Simulator, clock: time_machine.Traveller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And meanwhile it is seen by all: whoever knows the record of before learns that its rest is over."""
+    """A process that knows the record from before finds it due."""
 
     def killed(_provider: object) -> NoReturn:
         raise Killed
@@ -266,21 +255,6 @@ def test_a_click_is_done_by_another_process_where_its_own_ends_before_the_answer
     assert imai.calls == 2
 
 
-def test_a_click_shares_what_another_process_fetched_a_moment_ago(
-    imai: Simulator, clock: time_machine.Traveller, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Though this one took its own record for recent, and so the click for one that may ask."""
-    read()
-    clock.shift(3)
-    imai.spend(100)
-    with in_another_process():
-        click()
-        read()
-    shared.of(IMAI).request_refresh()
-    assert read().remaining_quota == 7400
-    assert imai.calls == 2
-
-
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -293,7 +267,7 @@ def test_a_click_shares_what_another_process_fetched_a_moment_ago(
 def test_a_reading_of_other_settings_is_not_shown(
     imai: Simulator, monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
-    """After a change of key, address, total or threshold the old account's figures are nobody's."""
+    """A changed key, address, total or threshold makes another account."""
     assert read().remaining_quota == 7500
     monkeypatch.setenv(name, value)
     another_process()
@@ -302,10 +276,10 @@ def test_a_reading_of_other_settings_is_not_shown(
     assert changed.total_quota != 10000 or name == "PANEL_CRITICAL_PERCENT"
 
 
-def test_a_key_that_is_added_to_the_file_is_found_at_the_next_attempt(
+def test_a_key_that_is_added_to_the_env_file_is_used_at_the_next_attempt(
     imai: Simulator, clock: time_machine.Traveller, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """A Retry is enough; and once the key is taken away and the panel restarted, what it brought is not shown."""
+    """A Retry is enough. After a restart without the key its figures are not shown."""
     monkeypatch.delenv("IMAI_API_KEY")
     assert (read().remaining_quota, imai.calls) == (None, 0)
     (tmp_path / ".env").write_text(f"IMAI_API_KEY={imai.key}\n", encoding="utf-8")
@@ -317,10 +291,10 @@ def test_a_key_that_is_added_to_the_file_is_found_at_the_next_attempt(
     assert (read().remaining_quota, read().stale) == (None, False)
 
 
-def test_a_key_that_is_added_for_a_service_of_the_catalogue_is_found_too(
+def test_a_key_that_is_added_for_a_declared_service_is_used(
     clock: time_machine.Traveller, tmp_path: Path
 ) -> None:
-    """Without a click, once its failure's time is over."""
+    """Without a click, 15 seconds after the failure."""
     with hostile(answer(200, definitions.GOOD)) as server:
         acme = definitions.acme(server.url)
         assert shared.fresh_report([acme]).integrations[0].remaining_quota is None
@@ -330,8 +304,8 @@ def test_a_key_that_is_added_for_a_service_of_the_catalogue_is_found_too(
         assert shared.fresh_report([acme]).integrations[0].remaining_quota == Decimal("37.5")
 
 
-def test_nothing_secret_is_in_the_file(imai: Simulator, tmp_path: Path) -> None:
-    """Neither the key nor a part of it."""
+def test_the_state_holds_no_key(imai: Simulator, tmp_path: Path) -> None:
+    """The file has the provider's name and not its key."""
     read()
     content = b"".join(file.read_bytes() for file in tmp_path.glob("state.sqlite3*"))
     assert b"IMAI" in content
@@ -340,7 +314,7 @@ def test_nothing_secret_is_in_the_file(imai: Simulator, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("figure", ["7499.98", "0", "-0.5", "1E+3", "0.1000", "123456789012.123456789"])
 def test_figures_are_kept_exactly(figure: str) -> None:
-    """To the last digit, as are times: what comes back is what was read."""
+    """Amounts keep their last digit, and times their microseconds."""
     now = datetime(2026, 11, 23, 7, 25, 21, 123456, tzinfo=UTC)
     quota = Quota(
         remaining=Decimal(figure), total=Decimal("1e12"), renews_at=now + timedelta(days=1), name="Äpfel"
@@ -358,8 +332,8 @@ def test_figures_are_kept_exactly(figure: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "null", "[]", "{}", '{"number": 1}', "\ufffd"])
-def test_a_record_of_another_shape_is_not_read(imai: Simulator, text: str) -> None:
-    """It is written anew."""
+def test_a_record_of_another_shape_is_replaced(imai: Simulator, text: str) -> None:
+    """The panel fetches once and writes a new one."""
     read()
     state().put(key(), text, 60)
     another_process()
@@ -374,7 +348,7 @@ def test_a_record_of_another_shape_is_not_read(imai: Simulator, text: str) -> No
 def test_clocks_may_be_some_seconds_apart(
     imai: Simulator, clock: time_machine.Traveller, seconds: float, calls: int
 ) -> None:
-    """What a machine with a fast clock read is good; what lies a minute ahead was read before a clock was set back."""
+    """A record from a minute in the future means that a clock was set back."""
     read()
     another_process()
     clock.shift(seconds)
@@ -384,13 +358,13 @@ def test_clocks_may_be_some_seconds_apart(
 
 
 def broken(*_: object, **__: object) -> Any:  # noqa: ANN401 - stands for any call
-    """A call of a state that is gone."""
+    """Fail as a state that is gone."""
     raise StateError("gone")
 
 
 @pytest.fixture
 def lose(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Makes calls of the state fail."""
+    """Make calls of the state fail."""
 
     def lose_(*names: str) -> None:
         for name in names:
@@ -399,10 +373,10 @@ def lose(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     return lose_
 
 
-def test_without_a_state_a_process_goes_on_with_what_it_knows(
+def test_without_a_state_a_process_continues_with_its_own_readings(
     imai: Simulator, clock: time_machine.Traveller, lose: Callable[..., None]
 ) -> None:
-    """Known figures stay for their TTL; then one call for all of its viewers; Refresh and pauses work as ever."""
+    """The TTL, Refresh and its pause hold, and all viewers share one call."""
     assert read().remaining_quota == 7500
     lose("get_many", "put", "lock")
     st.cache_data.clear()
@@ -421,8 +395,8 @@ def test_without_a_state_a_process_goes_on_with_what_it_knows(
     assert imai.calls == 3
 
 
-def test_without_a_state_a_new_process_asks_once(imai: Simulator, lose: Callable[..., None]) -> None:
-    """A failure is shared by all who wait, as ever; emptying Streamlit's cache gains nothing."""
+def test_without_a_state_a_new_process_fetches_once(imai: Simulator, lose: Callable[..., None]) -> None:
+    """Fifty viewers share a failure, and clearing Streamlit's cache changes nothing."""
     lose("get_many", "put", "lock")
     imai.mode = "internal_server_error"
     for _ in range(3):
@@ -432,10 +406,10 @@ def test_without_a_state_a_new_process_asks_once(imai: Simulator, lose: Callable
     assert imai.calls == 1
 
 
-def test_without_a_state_a_call_is_not_joined_by_a_second_one(
+def test_without_a_state_there_is_one_fetch_at_a_time(
     imai: Simulator, lose: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """At whatever line another viewer comes who has emptied Streamlit's cache."""
+    """Another viewer clears Streamlit's cache and reads, at each line of the first one's read."""
     lose("get_many", "put", "lock")
     fetched: list[object] = []
     good = fetch.fetch(IMAI)
@@ -446,26 +420,30 @@ def test_without_a_state_a_call_is_not_joined_by_a_second_one(
 
     monkeypatch.setattr(fetch, "fetch", record_call)
 
-    def empty_and_read() -> Reading:
+    def clear_and_read() -> Reading:
         st.cache_data.clear()
         return read()
 
     for number, race in enumerate(races("integrations.readings.shared"), start=1):
         another_process()
-        race(read, empty_and_read)
+        race(read, clear_and_read)
         assert len(fetched) == number
 
 
-def test_on_a_full_disk_readings_go_on(
+def test_on_a_full_disk_readings_continue(
     imai: Simulator, clock: time_machine.Traveller, lose: Callable[..., None]
 ) -> None:
-    """Reading works and writing does not: what the process read last counts, not what the state still has."""
+    """The last fetch of the process counts, and not the older record in the state, even if it is written again."""
     read()
+    state_key, before = key(), state().get(key())
+    put = state().put
     lose("put")
     imai.spend(100)
     clock.shift(301)
-    assert read().remaining_quota == 7400
-    assert read().remaining_quota == 7400
+    for text in (before, f"{before} "):
+        put(state_key, str(text), 60)
+        st.cache_data.clear()
+        assert read().remaining_quota == 7400
     assert imai.calls == 2
     clock.shift(3)
     imai.spend(100)
@@ -473,27 +451,10 @@ def test_on_a_full_disk_readings_go_on(
     assert read().remaining_quota == 7300
 
 
-def test_what_the_state_says_later_of_an_earlier_fetch_is_passed_over(
-    imai: Simulator, clock: time_machine.Traveller, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Where its last fetch could not be kept, a process does not go back to the one before."""
-    read()
-    before = state().get(key())
-    imai.spend(100)
-    clock.shift(301)
-    with monkeypatch.context() as patch:
-        patch.setattr(state(), "put", broken)
-        assert read().remaining_quota == 7400
-    state().put(key(), f"{before} ", 60)
-    st.cache_data.clear()
-    assert read().remaining_quota == 7400
-    assert imai.calls == 2
-
-
-def test_a_click_while_another_process_asks_causes_no_call(
+def test_a_click_during_a_fetch_of_another_process_starts_none(
     imai: Simulator, clock: time_machine.Traveller
 ) -> None:
-    """Whoever clicks sees what that call gives."""
+    """It waits for that fetch and shows its result."""
     read()
     clock.shift(3)
     other = open_state(f"sqlite:///{Path.cwd()}/state.sqlite3")
@@ -511,20 +472,10 @@ def test_a_click_while_another_process_asks_causes_no_call(
     other.close()
 
 
-def test_a_click_while_this_process_asks_waits_for_nothing(
-    imai: Simulator, clock: time_machine.Traveller
-) -> None:
-    """It is done at once, however long the call takes."""
-    read()
-    clock.shift(3)
-    with ThreadPoolExecutor(1) as pool, shared.of(IMAI)._fetching:
-        pool.submit(shared.of(IMAI).request_refresh).result(timeout=5)
-
-
 def test_after_the_clock_was_set_back_one_call_is_enough(
     imai: Simulator, clock: time_machine.Traveller
 ) -> None:
-    """What it gives counts as later than what the wrong clock saw, for who empties Streamlit's cache, too."""
+    """Its reading replaces the one from the future, also in another process."""
     clock.shift(86_400)
     read()
     clock.shift(-86_400)
@@ -536,13 +487,15 @@ def test_after_the_clock_was_set_back_one_call_is_enough(
     assert imai.calls == 2
 
 
-def test_after_the_state_was_emptied_the_latest_fetch_counts(
+def test_a_process_keeps_its_reading_if_the_state_is_emptied(
     imai: Simulator, clock: time_machine.Traveller, tmp_path: Path
 ) -> None:
-    """Also in a process that knows one from before."""
+    """Until another process fetches a later one."""
     read()
     for file in tmp_path.glob("state.sqlite3*"):
         file.unlink()
+    assert read().remaining_quota == 7500
+    assert imai.calls == 1
     imai.spend(100)
     clock.shift(10)
     with in_another_process():
@@ -552,19 +505,10 @@ def test_after_the_state_was_emptied_the_latest_fetch_counts(
     assert imai.calls == 2
 
 
-def test_a_state_that_was_emptied_costs_no_call(imai: Simulator, tmp_path: Path) -> None:
-    """What the process knows is still true."""
-    read()
-    for file in tmp_path.glob("state.sqlite3*"):
-        file.unlink()
-    assert read().remaining_quota == 7500
-    assert imai.calls == 1
-
-
-def test_who_waits_too_long_for_another_process_says_so(
+def test_waiting_for_another_process_ends_in_a_timeout(
     imai: Simulator, clock: time_machine.Traveller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It neither hangs nor asks beside it, and the state keeps what the other one writes."""
+    """The process neither hangs nor fetches, and the state is unchanged."""
     good = read()
     clock.shift(301)
     monkeypatch.setenv("PANEL_DEADLINE_SECONDS", "0.1")

@@ -1,4 +1,4 @@
-"""The panel's ASGI app under uvicorn in this process, asked over a real socket."""
+"""The panel's ASGI app under uvicorn in this process."""
 
 import http.client
 import json
@@ -24,7 +24,7 @@ APP = Path(__file__).parents[2] / "app.py"
 
 @dataclass
 class Answer:
-    """What came back."""
+    """The answer to a request."""
 
     status: int
     headers: dict[str, str]
@@ -32,7 +32,7 @@ class Answer:
 
     @property
     def cookie(self) -> Morsel[str]:
-        """The session's cookie that it sets."""
+        """Return the session's cookie that it sets."""
         return SimpleCookie(self.headers["set-cookie"])[auth().cookie_name]
 
 
@@ -53,21 +53,21 @@ class Server:
         self._thread = threading.Thread(target=self._server.run, args=([self._listener],))
 
     def __enter__(self) -> Self:
-        """Start it and wait until it answers."""
+        """Start the server and wait until it answers."""
         self._thread.start()
         while not self._server.started:
             assert self._thread.is_alive()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop it."""
+        """Stop the server."""
         self._server.should_exit = True
         self._thread.join()
         self._listener.close()
-        Runtime._instance = None  # Streamlit's, one a process: another test may want its own
+        Runtime._instance = None  # Streamlit allows one a process, and another test may start its own
 
     def ask(self, path: str, method: str = "GET", body: bytes | None = None, **headers: str) -> Answer:
-        """One request; `sec_fetch_site="none"` is the header Sec-Fetch-Site."""
+        """Send a request; `sec_fetch_site="none"` is the header Sec-Fetch-Site."""
         connection = http.client.HTTPConnection(self.host, timeout=10)
         try:
             connection.request(
@@ -80,7 +80,7 @@ class Server:
             connection.close()
 
     def exchange(self, ticket: object, **headers: str) -> Answer:
-        """The exchange as our page does it, but for these headers."""
+        """Exchange a ticket as our page does, except for these headers."""
         own = {
             "Origin": f"http://{self.host}",
             "Sec_Fetch_Site": "same-origin",

@@ -1,4 +1,4 @@
-"""What the tests of the server's answers share."""
+"""The server of the tests of this folder."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""`GET /metrics`, asked over a real socket and read by Prometheus' own tools."""
+"""`GET /metrics`, over a real socket and read by Prometheus' own tools."""
 
 import os
 import re
@@ -7,7 +7,6 @@ import subprocess
 import time
 from datetime import UTC, datetime
 from decimal import Decimal
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -17,18 +16,17 @@ from prometheus_client.parser import text_string_to_metric_families
 from websockets.sync.client import connect
 
 from integrations import accounts
-from integrations.access import auth
 from integrations.demo.server import Simulator
 from integrations.quota.models import Quota, Reading
 from integrations.quota.rules import Thresholds
 from integrations.readings import shared
 from integrations.web import metrics
 from tests.conftest import IMAI, AddUser, forget
+from tests.support.processes import wait_for
 from tests.ui import gallery
 from tests.web.asgi_server import Server
 from tests.web.test_usage import cookie_of, problem, token
 
-ROOT = Path(__file__).parents[2]
 PROMTOOL = shutil.which("promtool") or "/usr/bin/promtool"
 OPENMETRICS = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5"
 Sample = tuple[str, tuple[tuple[str, str], ...]]
@@ -41,12 +39,12 @@ def _people(add_user: AddUser) -> None:
 
 @pytest.fixture
 def bearer() -> str:
-    """A token with the right to read."""
+    """Return the header of a token with the right to read."""
     return f"Bearer {token()}"
 
 
 def scrape(server: Server, bearer: str) -> str:
-    """The text of a scrape."""
+    """Scrape; return the text."""
     answer = server.ask("/metrics", authorization=bearer)
     assert answer.status == 200
     assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
@@ -55,7 +53,7 @@ def scrape(server: Server, bearer: str) -> str:
 
 
 def samples(text: str) -> dict[str, float]:
-    """Every sample: `integration_up{integration="IMAI"}` and its value."""
+    """Return the value of each sample, such as `integration_up{integration=IMAI}`."""
     found = {}
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
@@ -65,7 +63,7 @@ def samples(text: str) -> dict[str, float]:
 
 
 def check_metrics(text: str) -> None:
-    """Let promtool read it, and find nothing to complain of."""
+    """Check that promtool reads the text without a complaint."""
     run = subprocess.run(
         [PROMTOOL, "check", "metrics"], input=text, capture_output=True, text=True, check=False
     )
@@ -99,8 +97,8 @@ def test_every_figure_is_a_metric(
     assert not [name for name in found if name.startswith("integration_error")]
 
 
-def test_the_panel_tells_of_itself(server: Server, imai: Simulator, bearer: str) -> None:
-    """Sessions; and of this process, by its number: open pages, requests sent and how long they took."""
+def test_the_panel_has_metrics_of_its_own(server: Server, imai: Simulator, bearer: str) -> None:
+    """Sessions without the expired ones; and for this process open pages, requests and their duration."""
     imai.mode = "flaky"
     assert cookie_of("alice")
     with connect(f"ws://{server.host}/_stcore/stream", subprotocols=["streamlit"]):  # type: ignore[list-item]
@@ -111,13 +109,16 @@ def test_the_panel_tells_of_itself(server: Server, imai: Simulator, bearer: str)
     assert found[f"integration_requests_total{{integration=IMAI,{own}}}"] == imai.calls
     assert found[f"integration_fetch_duration_seconds_count{{integration=IMAI,{own}}}"] == 1
     assert 0 < found[f"integration_fetch_duration_seconds_sum{{integration=IMAI,{own}}}"] < 30
-    end = time.monotonic() + 5
-    while samples(scrape(server, bearer))[f"integration_panel_websockets{{{own}}}"]:
-        assert time.monotonic() < end
+    wait_for(
+        lambda: not samples(scrape(server, bearer))[f"integration_panel_websockets{{{own}}}"],
+        "the websocket is closed",
+    )
+    with time_machine.travel(time.time() + 13 * 3600):
+        assert samples(scrape(server, bearer))["integration_panel_sessions{}"] == 0
 
 
 def test_unknown_is_absent(server: Server, bearer: str) -> None:
-    """Without a key there is no figure: no 0, no NaN, and the reason is told by its code."""
+    """Without a key there is no figure, neither 0 nor NaN, and the code of the error."""
     text = scrape(server, bearer)
     check_metrics(text)
     found = samples(text)
@@ -129,7 +130,7 @@ def test_unknown_is_absent(server: Server, bearer: str) -> None:
 
 
 def test_a_measured_0_is_0(server: Server, imai: Simulator, bearer: str) -> None:
-    """And a negative balance is negative, its ratio above 1."""
+    """A negative balance is negative, with a ratio above 1."""
     imai.credits = "0"
     assert samples(scrape(server, bearer))["integration_quota_remaining{integration=IMAI,unit=credits}"] == 0
     imai.credits = "-12.5"
@@ -139,8 +140,8 @@ def test_a_measured_0_is_0(server: Server, imai: Simulator, bearer: str) -> None
     assert found["integration_quota_used_ratio{integration=IMAI,unit=credits}"] == 1.001
 
 
-def test_stale_figures_stay_beside_their_time(server: Server, imai: Simulator, bearer: str) -> None:
-    """`integration_up` is 0, the figures and their timestamp are the last good ones, the code says why."""
+def test_stale_figures_keep_their_time(server: Server, imai: Simulator, bearer: str) -> None:
+    """`integration_up` is 0; the figures and their time are the last good ones; the error has its code."""
     before = samples(scrape(server, bearer))
     imai.mode = "http_500"
     shared.of(IMAI).request_refresh()
@@ -158,7 +159,7 @@ def test_stale_figures_stay_beside_their_time(server: Server, imai: Simulator, b
 def test_a_projection_is_a_metric(
     server: Server, imai: Simulator, bearer: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The JSON's moment, and the level of what is left now."""
+    """The time is that of the JSON, and the level that of the present balance."""
     monkeypatch.setenv("IMAI_RENEWAL_DAY", "1")
     imai.credits = "1000"
     with time_machine.travel(datetime(2026, 11, 16, tzinfo=UTC)):
@@ -171,18 +172,22 @@ def test_a_projection_is_a_metric(
     assert found[f"integration_quota_level{quota}"] == 1
 
 
-def test_a_scrape_asks_no_more_than_the_page(server: Server, imai: Simulator, bearer: str) -> None:
-    """Page, endpoint and ten scrapes: one call."""
+def test_a_scrape_causes_no_further_call_and_holds_no_secret(
+    server: Server, imai: Simulator, bearer: str
+) -> None:
+    """Page, endpoint and ten scrapes share one call; key, token, address and user name are in no label."""
     shared.fresh_report([IMAI])
     assert server.ask("/integrations/usage", authorization=bearer).status == 200
     for _ in range(10):
-        scrape(server, bearer)
+        text = scrape(server, bearer)
     assert imai.calls == 1
+    for secret in (imai.key, bearer.partition(" ")[2], imai.url, "alice"):
+        assert secret not in text
 
 
 @pytest.mark.usefixtures("imai")
-def test_openmetrics_for_those_who_accept_it(server: Server, bearer: str) -> None:
-    """The same samples in the other format, with its end mark."""
+def test_openmetrics_has_the_same_samples(server: Server, bearer: str) -> None:
+    """The other format has its end mark."""
     answer = server.ask("/metrics", authorization=bearer, accept=OPENMETRICS)
     assert answer.headers["content-type"].startswith("application/openmetrics-text; version=1.0.0")
     text = answer.body.decode()
@@ -195,7 +200,7 @@ def test_openmetrics_for_those_who_accept_it(server: Server, bearer: str) -> Non
 
 @pytest.mark.usefixtures("imai")
 @pytest.mark.parametrize(
-    ("accept", "openmetrics"),
+    ("accept", "is_openmetrics"),
     [
         ("application/openmetrics-text", True),
         ("Application/OpenMetrics-Text; version=1.0.0 ; q=0.5, text/plain;q=0.5", True),
@@ -209,24 +214,21 @@ def test_openmetrics_for_those_who_accept_it(server: Server, bearer: str) -> Non
         ("application/openmetrics-text;q=nan", False),
         ("application/openmetrics-text;q=0" + "9" * 5000, False),
         ("application/openmetrics-textual", False),
+        ("text/plain;version=" + "9" * 5000, False),
+        ("application/json", False),
+        ("\xff", False),
+        (",;=,", False),
+        ("*/*", False),
     ],
 )
-def test_the_format_is_the_one_that_the_client_wants(
-    server: Server, bearer: str, accept: str, *, openmetrics: bool
+def test_the_accept_header_chooses_the_format(
+    server: Server, bearer: str, accept: str, *, is_openmetrics: bool
 ) -> None:
-    """A weight of 0 is a refusal, and the greater weight goes first; Prometheus gets what it asks for first."""
-    media_type = server.ask("/metrics", authorization=bearer, accept=accept).headers["content-type"]
-    assert media_type.startswith("application/openmetrics-text" if openmetrics else "text/plain")
-
-
-@pytest.mark.usefixtures("imai")
-@pytest.mark.parametrize(
-    "accept", ["text/plain;version=" + "9" * 5000, "application/json", "\xff", ",;=,", "*/*"]
-)
-def test_a_hostile_accept_header_gets_the_plain_format(server: Server, bearer: str, accept: str) -> None:
-    """Whatever it says."""
+    """The greater weight wins, and a weight of 0 is a refusal; anything unreadable gets the plain format."""
     answer = server.ask("/metrics", authorization=bearer, accept=accept)
-    assert (answer.status, answer.headers["content-type"][:10]) == (200, "text/plain")
+    assert answer.status == 200
+    media_type = "application/openmetrics-text" if is_openmetrics else "text/plain"
+    assert answer.headers["content-type"].startswith(media_type)
 
 
 def test_only_a_machine_with_the_right_reads(server: Server, imai: Simulator) -> None:
@@ -250,15 +252,8 @@ def test_only_a_machine_with_the_right_reads(server: Server, imai: Simulator) ->
     assert imai.calls == 0
 
 
-def test_no_secret_is_a_label(server: Server, imai: Simulator, bearer: str) -> None:
-    """Neither key nor token, nor the address that was asked."""
-    text = scrape(server, bearer)
-    for secret in (imai.key, bearer.partition(" ")[2], imai.url, "alice"):
-        assert secret not in text
-
-
 def test_every_state_is_read_by_promtool(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One account for each, all at once, and no figure where the reading has none."""
+    """A reading without figures has no sample of them."""
 
     class Account:
         def __init__(self, label: str) -> None:
@@ -275,8 +270,8 @@ def test_every_state_is_read_by_promtool(monkeypatch: pytest.MonkeyPatch) -> Non
     assert remaining == [name for name, (state,) in readings.items() if state.remaining_quota is not None]
 
 
-def test_labels_are_escaped_and_quotas_kept_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A name with quotes, a backslash and a line break stays one label; each quota of an account has its own."""
+def test_labels_are_escaped_and_each_quota_has_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name with quotes, a backslash and a line break stays one label."""
     label = 'Odd "name" \\ here'
 
     class Account:
@@ -301,11 +296,3 @@ def test_labels_are_escaped_and_quotas_kept_apart(monkeypatch: pytest.MonkeyPatc
         ({"integration": label, "quota": "Searches", "unit": "searches"}, 1),
         ({"integration": label, "quota": "Exports\nto", "unit": "exports"}, 2),
     ]
-
-
-def test_expired_sessions_are_not_counted(server: Server, bearer: str) -> None:
-    """What is over by time is nobody's session, though nothing has looked at it."""
-    assert cookie_of("alice")
-    assert len(auth().sessions.all()) == 1
-    with time_machine.travel(time.time() + 13 * 3600):
-        assert samples(scrape(server, bearer))["integration_panel_sessions{}"] == 0

@@ -1,4 +1,4 @@
-"""What `GET /integrations/usage` really answers in every state, against docs/usage.schema.json and its formats."""
+"""The answers of `GET /integrations/usage` in every state match docs/usage.schema.json and its formats."""
 
 import json
 import re
@@ -23,7 +23,7 @@ from tests.web.test_usage import USAGE, token
 
 
 def _is_a_date_time(value: object) -> bool:
-    """RFC 3339, in UTC with a Z, as the document says; jsonschema's own check is a package more."""
+    """Check for RFC 3339 in UTC with a Z, as documented; jsonschema's own check needs another package."""
     if not isinstance(value, str):
         return True
     datetime.fromisoformat(value)
@@ -44,7 +44,7 @@ def _people(add_user: AddUser) -> None:
 
 @dataclass
 class Stage:
-    """What a state is made of."""
+    """The parts of which a test prepares a state."""
 
     imai: Simulator
     monkeypatch: pytest.MonkeyPatch
@@ -52,12 +52,12 @@ class Stage:
     bearer: str
 
     def set(self, name: str, value: str) -> None:
-        """One variable of the panel, read anew."""
+        """Set a variable of the panel."""
         self.monkeypatch.setenv(name, value)
         forget()
 
     def serve_without_limit(self) -> None:
-        """A service that says that its plan has none."""
+        """Configure a service whose plan has no limit."""
         self.imai.pages["/limitless"] = (200, {}, b'{"limit": null, "used": 3}')
         url = self.imai.url.removesuffix("/api") + "/limitless"
         quota = "{unit: USD, used: used, total: {path: limit, unlimited: [null]}}"
@@ -74,13 +74,13 @@ class Stage:
 
 @pytest.fixture
 def stage(imai: Simulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Stage:
-    """An account that answers well, and renews on a day that is known."""
+    """Prepare an account that answers well and has a renewal day."""
     monkeypatch.setenv("IMAI_RENEWAL_DAY", "27")
     return Stage(imai, monkeypatch, tmp_path, f"Bearer {token()}")
 
 
 def answer(server: Server, stage: Stage) -> dict[str, Any]:
-    """The one reading of the endpoint's answer, which is valid."""
+    """Return the only reading of the endpoint's answer, after its validation."""
     body = json.loads(server.ask(USAGE, authorization=stage.bearer).body)
     VALIDATOR.validate(body)
     (reading,) = body["integrations"]
@@ -88,12 +88,12 @@ def answer(server: Server, stage: Stage) -> dict[str, Any]:
 
 
 def credits_left(amount: str) -> Callable[[Stage], None]:
-    """So much of 10,000."""
+    """Set the remaining credits, of 10,000."""
     return lambda stage: setattr(stage.imai, "credits", amount)
 
 
 def failing(mode: str) -> Callable[[Stage], None]:
-    """The provider answers so."""
+    """Set the mode of the provider."""
     return lambda stage: setattr(stage.imai, "mode", mode)
 
 
@@ -125,7 +125,7 @@ def failing(mode: str) -> Callable[[Stage], None]:
 def test_an_answer_is_valid_in_every_state(
     server: Server, stage: Stage, prepare: Callable[[Stage], None], expected: tuple[object, ...]
 ) -> None:
-    """And it is the state that was meant: status, level, what remains and the code."""
+    """Its status, level, figure and code are those of the state."""
     prepare(stage)
     reading = answer(server, stage)
     code = reading["error"] and reading["error"]["code"]
@@ -134,7 +134,7 @@ def test_an_answer_is_valid_in_every_state(
 
 
 def test_an_answer_is_valid_when_it_is_stale(server: Server, stage: Stage) -> None:
-    """The last good figures with their time, beside the error and the seconds to wait."""
+    """It has the last good figures with their time, the error, and the seconds to wait."""
     good = answer(server, stage)
     stage.imai.mode, stage.imai.retry_after = "http_503", 60
     with time_machine.travel(time.time() + 60):
@@ -148,14 +148,14 @@ def test_an_answer_is_valid_when_it_is_stale(server: Server, stage: Stage) -> No
 def test_an_answer_is_valid_after_each_refusal_of_the_provider(
     server: Server, stage: Stage, mode: Mode
 ) -> None:
-    """Whatever it refuses for, the answer has an error with a code and a sentence."""
+    """The error has a code and a sentence."""
     stage.imai.mode = mode
     assert answer(server, stage)["error"]["message"]
 
 
 @pytest.mark.parametrize("defect", ["2026-11-23", "2026-11-23T07:25:21", "2026-13-23T07:25:21Z", "soon"])
-def test_a_time_that_is_none_is_noticed(server: Server, stage: Stage, defect: str) -> None:
-    """So that the tests above hold the times, too."""
+def test_the_validation_notices_a_wrong_time(server: Server, stage: Stage, defect: str) -> None:
+    """Otherwise the tests above would not check times."""
     assert stage.imai.calls == 0
     reading = answer(server, stage)
     assert reading["renewsAt"] is not None
