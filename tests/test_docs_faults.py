@@ -49,8 +49,8 @@ def row(name: str, code: ErrorCode, *, retried: bool = False, wait: str | None =
 def test_the_table_is_the_list_of_faults() -> None:
     """Every fault that is tried stands there with what becomes of it, and no other."""
     table = [line for line in PROVIDERS.splitlines() if line.startswith("| ")][1:]
-    expected = [row("nobody answers at the address", ErrorCode.NETWORK, retried=True)]
-    expected += [row("nobody takes the connection", ErrorCode.TIMEOUT)]
+    expected = [row("no server at the address", ErrorCode.NETWORK, retried=True)]
+    expected += [row("no connection accepted", ErrorCode.TIMEOUT)]
     expected += [row(fault.name, fault.code, retried=fault.retried, wait=fault.wait) for fault in FAULTS]
     expected += [row("no API key is set", ErrorCode.NOT_CONFIGURED)]
     assert table == expected

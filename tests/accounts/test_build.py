@@ -288,11 +288,11 @@ DEFECTS = {
         'accounts:\n  - {service: deepl, note: "a\\nb"}',
     ),
     "a note without a word": (
-        "2: accounts[0].note: expected a sentence such as whose account it is, up to 300 characters",
+        "2: accounts[0].note: expected a sentence such as the account's owner, up to 300 characters",
         'accounts:\n  - {service: deepl, note: ""}',
     ),
     "a console without TLS": (
-        "2: accounts[0].console: expected the address of the page where a person tops up, https",
+        "2: accounts[0].console: expected the address of the page for top-ups, https",
         "accounts:\n  - {service: deepl, console: http://deepl.com/}",
     ),
     "a key for IMAI": (

@@ -237,12 +237,12 @@ CASES = {
     "a key in a header": (
         "every: 1h",
         'headers: {Authorization: "Bearer {key}"}',
-        "8: request.headers.Authorization: expected no {key}: request.key says where the key goes",
+        "8: request.headers.Authorization: expected no {key}: request.key is the place of the key",
     ),
     "a key in a body": (
         "every: 1h",
         'method: POST\n  json: {a: [{b: "{key}"}]}',
-        "9: request.json: expected no {key}: request.key says where the key goes",
+        "9: request.json: expected no {key}: request.key is the place of the key",
     ),
     "a source without https": (
         "by: documentation",
