@@ -173,7 +173,9 @@ def test_the_settings_state_the_total_and_the_renewal(
     monkeypatch.setenv("IMAI_RENEWAL_DAY", "27")
     monkeypatch.setenv("IMAI_RENEWAL_TIME", "03:00")
     quota = fetch.fetch(Imai()).readings[0]
-    assert (quota.total_quota, quota.used_quota, quota.usage_percentage) == (10000, 2500, 25)
+    assert quota.total_quota == 10000
+    assert quota.used_quota == 2500
+    assert quota.usage_percentage == 25
     assert quota.renews_at is not None
     assert (quota.renews_at.day, quota.renews_at.hour) == (27, 3)
     assert imai.calls == 1
