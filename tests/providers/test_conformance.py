@@ -32,7 +32,7 @@ from integrations.ui import icons
 from tests.providers import definitions, samples
 from tests.providers.examples.acme import Acme
 from tests.providers.faults import FAULTS, HTML, Fault
-from tests.providers.hostile import Behaviour, answer, hostile, never_accepting
+from tests.providers.hostile import Behavior, answer, hostile, never_accepting
 
 KEY = "test-key-0123456789"
 DEADLINE = 0.3
@@ -122,7 +122,7 @@ def test_a_fault_is_a_failure_of_its_kind_within_the_deadline_and_never_a_figure
     """There is one failure of the right kind, in time, and the key stays secret."""
     caplog.set_level(logging.DEBUG)
     deadline = DEADLINE if fault.code is ErrorCode.TIMEOUT else 5
-    with hostile(fault.behaviour) as server:
+    with hostile(fault.behavior) as server:
         began = time.monotonic()
         ended = ask(server.url, deadline=deadline)
         took = time.monotonic() - began
@@ -201,7 +201,7 @@ def numbers_in(document: object) -> Iterator[tuple[Any, ...]]:
 def test_the_server_is_left_at_the_deadline(ask: Ask) -> None:
     """Nothing stays connected to a server that drips for ever."""
     dripping = next(fault for fault in FAULTS if fault.name == "dripping body")
-    with hostile(dripping.behaviour) as server:
+    with hostile(dripping.behavior) as server:
         ask(server.url, deadline=DEADLINE)
         assert server.left.wait(2)
 
@@ -274,17 +274,17 @@ def name(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str
     return found
 
 
-def fetched(name: str, *behaviours: Behaviour) -> list[fetch.Outcome]:
+def fetched(name: str, *behaviors: Behavior) -> list[fetch.Outcome]:
     """What a service's fetches give at a server that behaves like this, each for a fetch."""
-    with hostile(*behaviours) as server:
+    with hostile(*behaviors) as server:
         provider = samples.account_at(name, server.url)
-        outcomes = [fetch.fetch(provider) for _ in behaviours]
-        assert len(server.requests) == len(behaviours)
+        outcomes = [fetch.fetch(provider) for _ in behaviors]
+        assert len(server.requests) == len(behaviors)
         assert all(KEY.encode() in request or b"Basic " in request for request in server.requests)
     return outcomes
 
 
-def answering(sample: samples.Answer, body: str | bytes | None = None, **headers: str | None) -> Behaviour:
+def answering(sample: samples.Answer, body: str | bytes | None = None, **headers: str | None) -> Behavior:
     """A sample's answer, or another body in its place; None for a header takes it away."""
     named = {name.replace("-", "_"): text for name, text in sample.headers.items()} | headers
     kept = {name: text for name, text in named.items() if text is not None}

@@ -23,7 +23,7 @@ from integrations.readings import fetch
 from integrations.settings import ProviderSettings
 from integrations.transport.client import Client
 from tests.providers.hostile import (
-    Behaviour,
+    Behavior,
     answer,
     dripping_body,
     dripping_chunks,
@@ -187,29 +187,29 @@ def wait_until_no_fetch_is_left() -> None:
 
 
 @pytest.mark.parametrize(
-    "behaviour",
+    "behavior",
     [silent, stalled, dripping_body, dripping_chunks, dripping_headers],
     ids=lambda does: does.__name__,
 )
 def test_a_provider_that_does_not_come_to_an_end_leaves_no_thread(
-    behaviour: Behaviour, monkeypatch: pytest.MonkeyPatch
+    behavior: Behavior, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After the deadline nothing of the fetch is left, however slowly the provider goes on."""
     monkeypatch.setenv("PANEL_DEADLINE_SECONDS", "0.3")
-    with hostile(behaviour) as server:
+    with hostile(behavior) as server:
         ended = fetch.fetch(provider("Endless", lambda http: http.get(server.url, headers={})))
         wait_until_no_fetch_is_left()
     assert ended.failure is not None
     assert ended.failure.code is ErrorCode.TIMEOUT
 
 
-@pytest.mark.parametrize("behaviour", [silent, dripping_handshake])
+@pytest.mark.parametrize("behavior", [silent, dripping_handshake])
 def test_tls_that_does_not_come_about_is_cut_off_at_the_deadline(
-    behaviour: Behaviour, monkeypatch: pytest.MonkeyPatch
+    behavior: Behavior, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A byte now and then does not prolong the handshake, and neither thread nor connection is left."""
     monkeypatch.setenv("PANEL_DEADLINE_SECONDS", "0.3")
-    with hostile(behaviour) as server:
+    with hostile(behavior) as server:
         url = server.url.replace("http://", "https://")
         began = time.monotonic()
         ended = fetch.fetch(provider("Secure", lambda http: http.get(url, headers={})))

@@ -25,7 +25,7 @@ from integrations.state import StateError, open_state, state
 from integrations.transport.client import Client
 from tests.conftest import IMAI
 from tests.providers import definitions
-from tests.providers.hostile import Behaviour, Hostile, answer, hostile
+from tests.providers.hostile import Behavior, Hostile, answer, hostile
 from tests.support.races import races
 
 
@@ -139,7 +139,7 @@ class Two(Provider[ProviderSettings]):
         ]
 
 
-def answering(content: list[bytes]) -> Behaviour:
+def answering(content: list[bytes]) -> Behavior:
     """Answer with the content at that time; with 500 if it is empty."""
 
     def behave(server: Hostile, peer: socket.socket) -> None:
