@@ -1,1 +1,1 @@
-"""The benchmark: the panel beside an empty page of stock Streamlit, measured from outside."""
+"""The benchmark: the panel next to an empty page of stock Streamlit, measured from outside."""

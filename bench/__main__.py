@@ -1,4 +1,4 @@
-"""`python -m bench`: measure the panel beside an empty page of stock Streamlit; exit 1 if a ratio misses its bar.
+"""`python -m bench`: measure the panel next to an empty page of stock Streamlit; exit 1 if a ratio misses its bar.
 
 The servers take turns, so that the machine's other work affects all alike. Only ratios within one run mean anything on
 another machine.

@@ -53,7 +53,7 @@ async def panel(cards: int, *, mode: str = "ok", **settings: str) -> AsyncIterat
     Args:
         cards: accounts at the simulator, one card each.
         mode: how the simulator answers.
-        settings: of the panel, beside the usual ones.
+        settings: of the panel, in addition to the usual ones.
     """
     async with panels(1, cards, mode=mode, **settings) as (running,):
         yield running

@@ -52,7 +52,7 @@ class Finding:
 
 
 class StartError(Exception):
-    """The panel must not start; the text tells the operator why, one line for each reason."""
+    """The panel must not start; the text has one line for each reason."""
 
 
 def check_settings() -> PanelSettings:
@@ -140,7 +140,7 @@ def reload_accounts() -> None:
         log.error("The accounts stay as they were: %s: there is no such file", file)
         return
     accounts.replace(found)
-    log.info("Accounts read anew: %s", ", ".join(labels) or "none")
+    log.info("Accounts reloaded: %s", ", ".join(labels) or "none")
     _log(shown_accounts())
 
 
@@ -171,7 +171,7 @@ def _problems(load: Callable[[], object]) -> list[str]:
 
 
 def settings_source() -> str:
-    """Return where the settings come from, with the whole path."""
+    """Return the sources of the settings, with the whole path."""
     path = env_file.path().absolute()
     exists = path.exists()  # it may be a pipe
     return f"Settings from the environment{', then from' if exists else '; there is no'} {path}"
@@ -255,7 +255,7 @@ def state_place(found: PanelSettings) -> str:
 
 
 def sign_in(content: Callable[[], StoreContent] | None = None) -> Iterator[Finding]:
-    """Check that somebody can sign in and see the figures; without `content` the store's file is read."""
+    """Check that a user can sign in and see the figures; without `content` the store's file is read."""
     path = panel_settings().auth_file
     try:
         found = content() if content else credentials.read(path)
@@ -289,7 +289,7 @@ def session_cookie() -> Iterator[Finding]:
         yield Finding("cookie", text)
     else:
         text = "PANEL_COOKIE_SECURE=false is for a trusted network without HTTPS; behind a proxy take it out"
-        local = found.host in LOOPBACK_HOSTS  # so there is a proxy, or nobody else connects
+        local = found.host in LOOPBACK_HOSTS  # only a proxy or this machine connects
         yield Finding("cookie", text, Severity.WARNING if local else Severity.INFO)
 
 

@@ -22,7 +22,7 @@ MAX_CHARACTERS: Final = 4000
 """The length at which a message is cut; of a longer traceback only the end is written."""
 
 _ALREADY_RATE_LIMITED: Final = frozenset({"integrations.audit", "integrations.readings.fetch"})
-"""Loggers whose records name different users or providers and must not count as repeats of each other.
+"""Loggers of records that name different users or providers, and so are no repeats of each other.
 
 The sign-in throttle limits the first; the second writes once for each outage.
 """

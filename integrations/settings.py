@@ -243,7 +243,7 @@ class PanelSettings(_Settings):
     host: str = Field(default="127.0.0.1", min_length=1, description="the address to listen on")
     port: int = Field(default=8501, ge=0, le=65_535, description="the port to listen on, up to 65535")
     ca_file: Annotated[FilePath | None, AfterValidator(lambda path: path and _certificates(path))] = Field(
-        default=None, description="PEM certificates of authorities to trust beside the public ones"
+        default=None, description="PEM certificates of authorities to trust, in addition to the public ones"
     )
     https_proxy: Annotated[SecretStr | None, AfterValidator(lambda url: url and _proxy_url(url))] = Field(
         default=None, description="the proxy to the providers, as http://[user:password@]host:port; secret"

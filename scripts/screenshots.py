@@ -100,8 +100,8 @@ def panel_of_twenty(folder: Path) -> Iterator[Panel]:
     script = folder / "answers.json"
     script.write_text(json.dumps(TWENTY), encoding="utf-8")
     command = [sys.executable, str(ROOT / "tests" / "browser" / "many_providers.py"), str(script)]
-    nobody = SimulatorProcess("http://127.0.0.1:1/api", "unused")
-    with run_panel(folder, nobody, command=command, PANEL_COOKIE_SECURE="false") as panel:
+    unused = SimulatorProcess("http://127.0.0.1:1/api", "unused")
+    with run_panel(folder, unused, command=command, PANEL_COOKIE_SECURE="false") as panel:
         yield panel
 
 
@@ -113,7 +113,7 @@ def take_access(chromium: Browser, look: str, panel: Panel, folder: Path) -> Non
         page.get_by_role("button", name="Login").wait_for()
         take(page, folder / f"signed-out-{look}.png")
         for _ in range(6):
-            page.get_by_role("textbox", name="Username").fill(f"somebody-{look}")
+            page.get_by_role("textbox", name="Username").fill(f"unknown-{look}")
             page.get_by_role("textbox", name="Password").fill("wrong")
             page.get_by_role("button", name="Login").click()
             page.wait_for_timeout(800)
@@ -145,7 +145,7 @@ def page_of(chromium: Browser, look: str) -> Iterator[Page]:
 
 
 def take(page: Page, file: Path, *, height: int | None = None) -> None:
-    """The page as it stands once nothing moves any more."""
+    """Save the page once nothing moves any more."""
     if height is not None and page.viewport_size is not None:
         page.set_viewport_size({"width": page.viewport_size["width"], "height": height})
     page.wait_for_timeout(800)

@@ -27,7 +27,7 @@ accounts:
 where to read it; "one source" means that no second, independent source confirms it:
 
 - documentation: the service's own pages or specification;
-- recorded answer: an answer of the service that somebody else published;
+- recorded answer: an answer of the service that a third party published;
 - client code: a public program that reads the same figures.
 
 A figure that an answer does not state stays unknown. An answer that does not fit is an error, never a figure. Try an
@@ -39,7 +39,7 @@ IMAI itself is written in Python, from its published API reference.
 """
 
 LEFT_OUT_HEAD: Final = """
-## Looked at and left out
+## Examined and left out
 
 What needs Python can be added as [one file](adding-a-provider.md#in-python).
 

@@ -289,7 +289,7 @@ def test_a_providers_file_that_is_gone_removes_no_account(
 def test_without_a_providers_file_reading_again_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
     """IMAI alone is shown, as at the start."""
     checks.reload_accounts()
-    assert [record.getMessage() for record in caplog.records] == ["Accounts read anew: IMAI"]
+    assert [record.getMessage() for record in caplog.records] == ["Accounts reloaded: IMAI"]
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604])

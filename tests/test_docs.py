@@ -101,8 +101,8 @@ def row(name: str, code: ErrorCode, *, retried: bool = False, wait: str | None =
 def test_the_table_of_faults_is_the_tested_list() -> None:
     """It has every tested fault of a provider with its effect, and no other."""
     table = [line for line in PROVIDERS.splitlines() if line.startswith("| ")][1:]
-    expected = [row("nobody answers at the address", ErrorCode.NETWORK, retried=True)]
-    expected += [row("nobody takes the connection", ErrorCode.TIMEOUT)]
+    expected = [row("no server at the address", ErrorCode.NETWORK, retried=True)]
+    expected += [row("no connection accepted", ErrorCode.TIMEOUT)]
     expected += [row(fault.name, fault.code, retried=fault.retried, wait=fault.wait) for fault in FAULTS]
     expected += [row("no API key is set", ErrorCode.NOT_CONFIGURED)]
     assert table == expected

@@ -77,9 +77,9 @@ def write_settings(folder: Path, simulator: SimulatorProcess, *, total: int) -> 
 
 def reload(server: Server) -> None:
     """Let a process read its accounts again."""
-    before = server.process.log.count("Accounts read anew")
+    before = server.process.log.count("Accounts reloaded")
     server.process.running.send_signal(signal.SIGHUP)
-    server.process.wait_for(lambda: server.process.log.count("Accounts read anew") > before)
+    server.process.wait_for(lambda: server.process.log.count("Accounts reloaded") > before)
 
 
 @pytest.fixture(scope="module", params=["file", "redis"])

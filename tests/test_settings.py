@@ -200,7 +200,7 @@ def test_a_line_that_cannot_be_read_stops_the_start(
     (tmp_path / ".env").write_text(text, encoding="utf-8")
     with pytest.raises(checks.StartError) as stopped:
         checks.check_settings()
-    expected = "cannot be read: expected NAME=value, and a second quote where there is a first"
+    expected = "cannot be read: expected NAME=value, with quotes in pairs"
     assert str(stopped.value).splitlines() == [f".env:{line}: {expected}" for line in lines]
     assert caplog.text == ""
 

@@ -53,7 +53,7 @@ class SignInRefused(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """A person or a machine whose access was just checked; valid for this moment only."""
+    """A person or a machine after a check of its access; valid for this moment only."""
 
     name: str
     display_name: str
@@ -80,7 +80,7 @@ def _display_name(name: str, user: User) -> str:
 
 
 class Authenticator:
-    """Sign-in and sessions over one store and the state. If one of them cannot be used, nobody gets in."""
+    """Sign-in and sessions over one store and the state. If one of them cannot be used, no sign-in succeeds."""
 
     def __init__(self, settings: PanelSettings) -> None:
         self.store = CredentialStore(settings.auth_file)
@@ -235,7 +235,7 @@ class Authenticator:
         return Denial.SIGNED_OUT
 
     def sign_in_blocker(self) -> SignInRefused | None:
-        """Return why nobody can sign in; None if somebody can."""
+        """Return why no sign-in is possible, or None."""
         try:
             users = self.store.content().users
             self._state.get("available")  # no such key; only whether the state answers matters

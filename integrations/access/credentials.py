@@ -1,4 +1,4 @@
-"""The YAML credential/role store, read strictly: with any defect in it, nobody gets in."""
+"""The YAML credential/role store, read strictly: any defect in it blocks every sign-in."""
 
 import logging
 import os

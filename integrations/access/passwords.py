@@ -54,7 +54,7 @@ def cost(hashed: str) -> int:
 
 
 def check_password(password: str, hashed: str | None, *, highest_cost: int = COST) -> bool:
-    """Return whether the password belongs to the hash. Takes as long as one bcrypt of `highest_cost` in every case.
+    """Return whether the password belongs to the hash. Always takes the time of one bcrypt of `highest_cost`.
 
     Args:
         password: as typed.

@@ -56,7 +56,7 @@ class Sessions:
     Every method but `expiry` raises `StateError` if the state cannot be used.
 
     Args:
-        state: where they are kept.
+        state: keeps them.
         clock: returns seconds since 1970.
         longest: after how many seconds a sign-in ends.
         idle: after how many seconds without use it ends.

@@ -71,7 +71,7 @@ def _service_defects(content: ProvidersFile) -> Iterator[Defect]:
 
 
 def definition_of(service: str, content: ProvidersFile) -> Definition | None:
-    """Return a service's definition: the operator's own goes before the catalogue's."""
+    """Return a service's definition: the operator's own, or the catalogue's."""
     own = content.services.get(service)
     return catalogue.definition(service) if own is None and service in catalogue.names() else own
 

@@ -105,10 +105,10 @@ class Account(StrictModel):
     ] = Field(default={}, description="a time in UTC as HH:MM, or one for each quota's name")
     allow_http: bool = Field(default=False, description="true or false")
     note: Annotated[str, BeforeValidator(_line), Field(min_length=1, max_length=300)] | None = Field(
-        default=None, description="a sentence such as whose account it is, up to 300 characters"
+        default=None, description="a sentence such as the account's owner, up to 300 characters"
     )
     console: Annotated[str, Field(pattern=r"^https://[!-~]{1,500}$")] | None = Field(
-        default=None, description="the address of the page where a person tops up, https"
+        default=None, description="the address of the page for top-ups, https"
     )
 
     @property

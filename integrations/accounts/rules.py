@@ -18,7 +18,7 @@ _HOST: Final = re.compile(r"[A-Za-z0-9.-]{1,253}(?::[0-9]{1,5})?")
 
 
 def python_defects(account: Account) -> Iterator[Defect]:
-    """Yield the defects of an account whose provider is in Python, with settings of its own and one quota."""
+    """Yield the defects of an account at a provider in Python, which has its own settings and one quota."""
     for field in sorted(account.model_fields_set - set(_OF_ANY_SERVICE)):
         fields = ", ".join(_OF_ANY_SERVICE)
         yield (field,), f"expected only {fields} here: {account.service} is set by environment variables"

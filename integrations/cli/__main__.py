@@ -1,4 +1,4 @@
-"""`python -m integrations.cli`: the command, where it is not on the PATH."""
+"""`python -m integrations.cli`: the command, if it is not on the PATH."""
 
 from integrations.cli.main import main
 

@@ -83,7 +83,7 @@ def _reload(*_: object) -> None:
 
 def _check_certificate(certificate: str | None, key: str | None) -> None:
     if key is not None and certificate is None:
-        raise click.ClickException("--ssl-keyfile needs --ssl-certfile beside it.")
+        raise click.ClickException("--ssl-keyfile needs --ssl-certfile.")
     if certificate is None:
         return
     asked = False

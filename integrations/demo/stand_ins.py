@@ -32,7 +32,7 @@ def _sample(name: str) -> Page:
 
 
 def write_file(path: Path, origin: str) -> None:
-    """Write a providers' file with IMAI and the services, whose addresses are the stand-ins."""
+    """Write a providers' file with IMAI and the services, at the addresses of the stand-ins."""
     accounts = ["- service: imai", *_ACCOUNTS.values()]
     services = [f"{name}:\n{indent(_moved(name, origin), '  ')}" for name in _ACCOUNTS]
     parts = ("accounts:", indent("\n".join(accounts), "  "), "services:", indent("\n".join(services), "  "))

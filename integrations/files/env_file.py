@@ -17,7 +17,7 @@ from integrations.quota.errors import SettingsError
 VARIABLE: Final = "PANEL_ENV_FILE"
 """Passes the path of another file than `.env` to child processes; it is not a setting."""
 
-_EXPECTED: Final = "expected NAME=value, and a second quote where there is a first"
+_EXPECTED: Final = "expected NAME=value, with quotes in pairs"
 logging.getLogger("dotenv.main").disabled = True  # `check` reports the lines that it would warn of
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")

@@ -57,7 +57,7 @@ def copy_owner(descriptor: int, source: Path) -> None:
     """Run by root, give a new file the owner and the group of another file or folder.
 
     Args:
-        descriptor: of the new file. Its name would not do: somebody may have replaced the file meanwhile.
+        descriptor: of the new file; under its name there may be another file by now.
         source: the other file or folder.
     """
     if os.name == "posix" and os.geteuid() == 0:
@@ -91,7 +91,7 @@ def foreign_owner_hint(path: Path) -> str | None:
 
 
 def repair_hint(path: Path | None) -> str:
-    """Return the fix if a file, or one whose name begins with its name, cannot be opened."""
+    """Return the fix if a file, or another file with its name as a prefix, cannot be opened."""
     files = path.parent.glob(f"{path.name}*") if path else ()
     hints = filter(None, map(foreign_owner_hint, sorted(files)))
     return next(hints, "Its folder must be there and the panel's user must be able to write into it")

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def _plain_number(text: object) -> object:
-    """Refuse a number whose meaning depends on the country."""
+    """Refuse a number that means different amounts in different countries."""
     if isinstance(text, str) and re.fullmatch(r"\d{1,3}(\.\d{3})+", text.strip()):
         digits = text.strip().replace(".", "")
         raise ValueError(f"{text.strip()} is unclear: write {digits}, or fewer decimals")

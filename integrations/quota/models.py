@@ -82,7 +82,7 @@ class Quota:
         starts_at: when the current period began, if that is known.
         renews_at: when the allowance is filled again.
         unit: what is counted, in the plural: "credits", "searches", "USD", "%".
-        name: which allowance, where an account has several: "Searches".
+        name: of the allowance, if an account has several: "Searches".
     """
 
     remaining: Decimal | None = None

@@ -135,7 +135,7 @@ class Period:
 
 
 def has_pace(figures: Figures, period: Period) -> bool:
-    """Return whether one reading tells how fast the quota is used, and something is left to be used."""
+    """Return whether the pace of use follows from one reading, and something is left."""
     if figures.total == 0 or figures.remaining is None or figures.used is None:
         return False
     return figures.remaining > 0 and figures.used > 0 and period.is_representative

@@ -75,7 +75,7 @@ def known_state(reading: Reading) -> Badge:
 
 
 def needs_person(reading: Reading) -> bool:
-    """Whether somebody should act; a failure that passes without help needs nobody."""
+    """Return whether a person should act; a failure that passes by itself needs none."""
     return known_state(reading) not in {UNAVAILABLE, NOT_RATED, ACTIVE}
 
 

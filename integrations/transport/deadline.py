@@ -73,7 +73,7 @@ class _Watched(HTTPConnection):
         self._deadline = deadline
 
     def _new_conn(self) -> socket.socket:
-        with contextlib.suppress(OSError):  # told by the connection itself
+        with contextlib.suppress(OSError):  # the connection raises it
             addresses = socket.getaddrinfo(self._dns_host, self.port, type=socket.SOCK_STREAM)
             self.timeout = max(self._deadline.remaining() / len(addresses), _LEAST_SECONDS)
         return self._deadline.watch(super()._new_conn())
@@ -100,7 +100,7 @@ class DeadlineAdapter(HTTPAdapter):
 
     Args:
         deadline: of the fetch.
-        trusted: certificates of authorities to trust beside the public ones.
+        trusted: certificates of authorities to trust, in addition to the public ones.
     """
 
     def __init__(self, deadline: Deadline, *, trusted: Path | None = None) -> None:

@@ -31,7 +31,7 @@ def _page() -> Iterator[Finding]:
 
 
 CHECKS: Final = (checks.loaded_settings, _sign_in, checks.state_access, _page)
-"""The checks whose results can change while the panel runs; each takes two seconds at most."""
+"""The checks with results that change while the panel runs; each takes two seconds at most."""
 
 
 @dataclass

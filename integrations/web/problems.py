@@ -46,7 +46,7 @@ def forbidden() -> Response:
 
 
 def denied(denial: Denial) -> Response:
-    """Return why nobody was authenticated: 401, 429 or 503."""
+    """Return the reason of a failed authentication: 401, 429 or 503."""
     if denial is Denial.UNAVAILABLE:
         return problem(HTTPStatus.SERVICE_UNAVAILABLE, "Sign-in is unavailable.")
     if denial is Denial.THROTTLED:

@@ -20,7 +20,7 @@ class TrustedProxiesMiddleware(ProxyHeadersMiddleware):
 class AllowedHostsMiddleware(TrustedHostMiddleware):
     """Answers 400 if Host is not in `PANEL_ALLOWED_HOSTS`; an empty list allows every Host.
 
-    It prevents DNS rebinding: a foreign page whose name resolves to a loopback address sends its own name as Host.
+    It prevents DNS rebinding: a foreign page with a name that resolves to a loopback address sends this name as Host.
     """
 
     def __init__(self, app: ASGIApp) -> None:

@@ -32,7 +32,7 @@ OPEN_FOLDERS: Final = (
     "/static/",
     "/_stcore/bidi-components/integrations.browser/",  # the script that exchanges the sign-in ticket
 )
-"""Streamlit's own folders whose files the page needs."""
+"""Streamlit's own folders with files that the page needs."""
 
 
 class RouteGuardMiddleware:

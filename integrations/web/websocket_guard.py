@@ -71,7 +71,7 @@ def max_websockets() -> int:
 
 
 def limit_per_client(limit: int) -> int:
-    """Return how many of `limit` websockets one client may have open: half, so that nobody can take all."""
+    """Return how many of `limit` websockets one client may have open: half, so that no client can take all."""
     return max(limit // 2, 1)
 
 

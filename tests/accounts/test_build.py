@@ -35,7 +35,7 @@ def file(tmp_path: Path, text: str) -> Path:
 
 
 def test_without_a_file_there_is_imai_alone(tmp_path: Path) -> None:
-    """On its IMAI_* variables."""
+    """It reads the IMAI_* variables."""
     (provider,) = load(tmp_path / "none.yaml")
     assert isinstance(provider, Imai)
     assert (provider.label, provider.key_variable) == ("IMAI", "IMAI_API_KEY")
@@ -83,7 +83,7 @@ def test_a_definition_may_say_what_an_account_may_leave_out(
 
 
 def test_an_own_definition_goes_before_the_catalogues(tmp_path: Path) -> None:
-    """So that one can be copied and mended."""
+    """A definition can be copied and corrected."""
     own = ACME.replace("  acme:", "  deepl:")
     (provider,) = load(file(tmp_path, "accounts: [{service: deepl}]" + own))
     assert provider.label == "Acme"
@@ -145,14 +145,12 @@ EACH = "{each: list, name: {path: id}, unit: USD, remaining: left}"
 NO_VARIABLE = "expected the NAME of an environment variable (capital letters, digits, _), never a key itself"
 DEFECTS = {
     "empty": ("1: expected order, accounts, services", ""),
-    "a list": ("1: expected order, accounts, services", "- service: imai"),
     "no accounts": (
         "1: accounts: missing: expected a list of entries such as - service: deepl",
         "services: {}",
     ),
     "not YAML": ("2: ", "accounts:\n  - {service: imai"),
     "alias": ("3: an alias is not possible here", "accounts:\n  - &a {service: imai}\n  - *a"),
-    "a key twice": ("2: the key 'service' occurs twice", "accounts:\n  - {service: a, service: b}"),
     "an unknown order": (
         "1: order: expected urgency or file: the order of the cards on the page",
         "order: name\naccounts: []",
@@ -164,7 +162,6 @@ DEFECTS = {
         ),
         "accounts:\n  - {service: imai, nmae: x}",
     ),
-    "wrong type": ("2: accounts[0].service: expected a service's name", "accounts:\n  - service: 7"),
     "unknown service": (
         (
             "2: accounts[0].service: unknown service: expected one of your services, or one that "
@@ -176,39 +173,6 @@ DEFECTS = {
         f"3: accounts[0].key: {NO_VARIABLE}",
         f"accounts:\n  - service: deepl\n    key: {KEY}",
     ),
-    "a key in a list": (
-        f"2: accounts[0].key: {NO_VARIABLE}",
-        f"accounts:\n  - {{service: hypeauditor, key: [HYPEAUDITOR_KEY, {KEY}]}}",
-    ),
-    "one name for two keys": (
-        "2: accounts[0].key: expected 2 names of variables, as the service has keys",
-        "accounts:\n  - {service: hypeauditor, key: HYPEAUDITOR_KEY}",
-    ),
-    "the same name for two keys": (
-        "2: accounts[0].key: expected a variable of its own for each key",
-        "accounts:\n  - {service: hypeauditor, key: [HYPEAUDITOR_KEY, HYPEAUDITOR_KEY]}",
-    ),
-    "no value": ("2: accounts[0]: expected a value for account_sid", "accounts:\n  - service: twilio"),
-    "unknown placeholder": (
-        "2: accounts[0].values.sid: unknown placeholder: expected no values",
-        "accounts:\n  - {service: brave, values: {sid: x}}",
-    ),
-    "a value of two lines": (
-        "2: accounts[0].values.account_sid: expected a text of one line",
-        'accounts:\n  - {service: twilio, values: {account_sid: "a\\nb"}}',
-    ),
-    "a value that climbs": (
-        "2: accounts[0].values.account_sid: expected a text of one line",
-        "accounts:\n  - {service: twilio, values: {account_sid: ..}}",
-    ),
-    "no host": (
-        "2: accounts[0].values.host: expected a host such as proxy.example.com or 10.0.0.5:4000",
-        "accounts:\n  - {service: litellm, values: {host: x/y@z}}",
-    ),
-    "http for a fixed host": (
-        "2: accounts[0].allow_http: expected no such key: the service has a fixed address with https",
-        "accounts:\n  - {service: deepl, allow_http: true}",
-    ),
     "http unasked": (
         "2: accounts[0]: expected allow_http: true, since the definition's address begins with http://",
         "accounts:\n  - service: acme\n" + ACME.replace("https://api", "http://api"),
@@ -217,17 +181,13 @@ DEFECTS = {
         "3: accounts[1]: expected another name: there is a card 'DeepL' already",
         "accounts:\n  - service: deepl\n  - {service: deepl, key: DEEPL_B_API_KEY}",
     ),
-    "the same card by a quota's name": (
+    "the card of a quota's name twice": (
         "3: accounts[1].name: expected another name: there is a card 'Modash Credits' already",
         "accounts:\n  - service: modash\n  - {service: modash, name: Credits, key: MODASH_B_API_KEY}",
     ),
     "the very same account": (
         "3: accounts[1]: expected another key: an account above is the very same",
         "accounts:\n  - service: deepl\n  - {service: deepl, name: B}",
-    ),
-    "one total for two quotas": (
-        "2: accounts[0].total: expected a mapping by quota: {Credits: …, Raw requests: …}",
-        "accounts:\n  - {service: modash, total: 5}",
     ),
     "a plain total for a list": (
         "2: accounts[0].total: expected a mapping by quota: {NAME: …}",
@@ -239,61 +199,9 @@ DEFECTS = {
         "accounts:\n  - {service: acme, values: {org: Zürich}}\n"
         + ACME.replace("key:", 'headers: {X-Org: "{org}"}\n      key:'),
     ),
-    "an unknown quota": (
-        "2: accounts[0].total.Credit: unknown quota: expected Credits: …, Raw requests: …",
-        "accounts:\n  - {service: modash, total: {Credit: 5}}",
-    ),
-    "a total of nothing": (
-        "2: accounts[0].total: expected a positive number up to 10^12",
-        "accounts:\n  - {service: stability, total: 0}",
-    ),
-    "a day that no month has": (
-        "2: accounts[0].renewal_day: expected a day of the month, 1 to 31 (the last day)",
-        "accounts:\n  - {service: stability, renewal_day: 32}",
-    ),
-    "a time without a day": (
-        "2: accounts[0].renewal_time: expected a renewal_day with it",
-        "accounts:\n  - {service: stability, renewal_time: 10:30}",
-    ),
-    "no time": (
-        "2: accounts[0].renewal_time: expected a time in UTC, as HH:MM",
-        "accounts:\n  - {service: stability, renewal_day: 1, renewal_time: noon}",
-    ),
-    "a floor of nothing": (
-        "2: accounts[0].low: expected a positive number up to 10^12",
-        "accounts:\n  - {service: deepseek, low: 0}",
-    ),
     "a critical floor above the low one": (
         "4: accounts[0].critical: expected a number below low",
         "accounts:\n  - service: stability\n    low: 3\n    critical: 3.0",
-    ),
-    "a critical floor above the low one of IMAI": (
-        "2: accounts[0].critical: expected a number below low",
-        "accounts:\n  - {service: imai, low: 3, critical: 10}",
-    ),
-    "one floor for two quotas": (
-        "2: accounts[0].low: expected a mapping by quota: {Credits: …, Raw requests: …}",
-        "accounts:\n  - {service: modash, low: 5}",
-    ),
-    "a floor of an unknown quota": (
-        "2: accounts[0].critical.Credit: unknown quota: expected Credits: …, Raw requests: …",
-        "accounts:\n  - {service: modash, critical: {Credit: 5}}",
-    ),
-    "a floor of an unknown quota of IMAI": (
-        "2: accounts[0].low.Credits: unknown quota: expected a plain value, as there is one quota",
-        "accounts:\n  - {service: imai, low: {Credits: 5}}",
-    ),
-    "a note of two lines": (
-        "2: accounts[0].note: expected a sentence of one line",
-        'accounts:\n  - {service: deepl, note: "a\\nb"}',
-    ),
-    "a note without a word": (
-        "2: accounts[0].note: expected a sentence such as whose account it is, up to 300 characters",
-        'accounts:\n  - {service: deepl, note: ""}',
-    ),
-    "a console without TLS": (
-        "2: accounts[0].console: expected the address of the page where a person tops up, https",
-        "accounts:\n  - {service: deepl, console: http://deepl.com/}",
     ),
     "a key for IMAI": (
         (
@@ -301,10 +209,6 @@ DEFECTS = {
             "environment variables"
         ),
         "accounts:\n  - {service: imai, key: IMAI_2}",
-    ),
-    "a name without a letter": (
-        "2: accounts[0].name: expected a letter from A to Z or a digit: the account's variables are named after it",
-        "accounts:\n  - {service: imai, name: 東京}",
     ),
     "a path that does not parse": (
         "10: services.acme.quotas[0].used: expected a path such as data.credits; it breaks off at character 5",
@@ -318,6 +222,38 @@ DEFECTS = {
         "3: services.Acme: expected a name in lower case, with digits and hyphens",
         "accounts: []" + ACME.replace("acme:", "Acme:"),
     ),
+}
+ACCOUNT_DEFECTS = r"""
+{service: 7} => .service: expected a service's name
+{service: hypeauditor, key: [HYPEAUDITOR_KEY, sk-live-abc123]} => .key: expected the NAME of an environment
+{service: hypeauditor, key: HYPEAUDITOR_KEY} => .key: expected 2 names of variables, as the service has keys
+{service: hypeauditor, key: [HYPEAUDITOR_KEY, HYPEAUDITOR_KEY]} => .key: expected a variable of its own for
+{service: twilio} => : expected a value for account_sid
+{service: brave, values: {sid: x}} => .values.sid: unknown placeholder: expected no values
+{service: twilio, values: {account_sid: "a\nb"}} => .values.account_sid: expected a text of one line
+{service: twilio, values: {account_sid: ..}} => .values.account_sid: expected a text of one line
+{service: litellm, values: {host: x/y@z}} => .values.host: expected a host such as proxy.example.com or
+{service: deepl, allow_http: true} => .allow_http: expected no such key: the service has a fixed address with
+{service: modash, total: 5} => .total: expected a mapping by quota: {Credits: …, Raw requests: …}
+{service: modash, total: {Credit: 5}} => .total.Credit: unknown quota: expected Credits: …, Raw requests: …
+{service: stability, total: 0} => .total: expected a positive number up to 10^12
+{service: stability, renewal_day: 32} => .renewal_day: expected a day of the month, 1 to 31 (the last day)
+{service: stability, renewal_time: 10:30} => .renewal_time: expected a renewal_day with it
+{service: stability, renewal_day: 1, renewal_time: noon} => .renewal_time: expected a time in UTC, as HH:MM
+{service: deepseek, low: 0} => .low: expected a positive number up to 10^12
+{service: modash, low: 5} => .low: expected a mapping by quota: {Credits: …, Raw requests: …}
+{service: imai, low: 3, critical: 10} => .critical: expected a number below low
+{service: modash, critical: {Credit: 5}} => .critical.Credit: unknown quota: expected Credits: …, Raw requests:
+{service: imai, low: {Credits: 5}} => .low.Credits: unknown quota: expected a plain value, as there is one quota
+{service: deepl, note: "a\nb"} => .note: expected a sentence of one line
+{service: deepl, note: ""} => .note: expected a sentence such as the account's owner, up to 300 characters
+{service: deepl, console: http://deepl.com/} => .console: expected the address of the page for top-ups, https
+{service: imai, name: 東京} => .name: expected a letter from A to Z or a digit: the account's variables are named
+"""
+"""An account on line 2, and the place and the sentence of its defect."""
+DEFECTS |= {
+    account: (f"2: accounts[0]{sentence}", f"accounts:\n  - {account}")
+    for account, sentence in (case.split(" => ") for case in ACCOUNT_DEFECTS.strip().splitlines())
 }
 
 
@@ -334,7 +270,7 @@ def test_a_defect_is_file_line_place_and_what_was_expected(name: str, tmp_path: 
 
 
 def test_all_defects_are_shown_at_once_in_the_order_of_their_lines(tmp_path: Path) -> None:
-    """Those of several accounts, and several of one."""
+    """Several accounts and several keys of one account may have defects."""
     text = "accounts:\n  - {service: 7, nmae: x}\n  - service: deepl\n    total: many\n"
     path = file(tmp_path, text)
     with pytest.raises(DefectsError) as caught:

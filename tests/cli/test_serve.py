@@ -129,9 +129,7 @@ def test_a_certificate_without_its_key_is_one_line(tmp_path: Path) -> None:
         f"Error: --ssl-certfile {alone}: certificate and key cannot be used (no PEM certificate and key in it). "
         "Give its key with --ssl-keyfile.\n"
     )
-    assert (
-        serve("--ssl-keyfile", str(both)).stderr == "Error: --ssl-keyfile needs --ssl-certfile beside it.\n"
-    )
+    assert serve("--ssl-keyfile", str(both)).stderr == "Error: --ssl-keyfile needs --ssl-certfile.\n"
     assert "Cannot listen" in serve("--ssl-certfile", str(both), "--host", "192.0.2.1").stderr
 
 

@@ -103,7 +103,7 @@ def test_sighup_reads_the_accounts_again_and_keeps_them_if_the_file_is_wrong(
 
         assert shown() == ["IMAI"]
         for service, line in (
-            ("deepl", r"( INFO integrations: Accounts read anew: IMAI, DeepL\n)"),
+            ("deepl", r"( INFO integrations: Accounts reloaded: IMAI, DeepL\n)"),
             ("nobody", rf"( ERROR integrations: The accounts stay as they were: {file}:3)"),
         ):
             file.write_text(f"accounts:\n- service: imai\n- service: {service}\n", encoding="utf-8")
@@ -175,7 +175,7 @@ def test_a_sighup_during_the_start_ends_nothing(tmp_path: Path, own: dict[str, s
     with process(command, tmp_path / "serve.log", own, cwd=tmp_path) as running:
         running.wait_for(lambda: is_healthy(f"http://127.0.0.1:{port}"))
         if place == PLACES[-1]:
-            running.wait_for(lambda: "Accounts read anew: IMAI" in running.log)
+            running.wait_for(lambda: "Accounts reloaded: IMAI" in running.log)
 
 
 def test_a_terminal_that_is_closed_during_the_start_ends_it(tmp_path: Path, own: dict[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""A server for any provider's worst day: raw sockets, so that HTTP itself can be broken."""
+"""A server that fails in any way: raw sockets, so that HTTP itself can be broken."""
 
 import gzip
 import socket
@@ -7,23 +7,23 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 
-Behaviour = Callable[["Hostile", socket.socket], None]
+Behavior = Callable[["Hostile", socket.socket], None]
 TLS_RECORD = b"\x16\x03"
-"""How a client that wants TLS begins; it waits for an answer then."""
+"""The first bytes of a TLS client, which then waits for an answer."""
 
 
 @dataclass
 class Hostile:
-    """What a test sees of the server: where it is, and the requests that reached it."""
+    """The server's address, and the requests that reached it."""
 
     url: str
     requests: list[bytes] = field(default_factory=list)
     over: threading.Event = field(default_factory=threading.Event)
     left: threading.Event = field(default_factory=threading.Event)
-    """Set once a client went away while the server was still at it."""
+    """Set once a client disconnects before the server has finished."""
 
     def trickle(self, peer: socket.socket, part: bytes) -> None:
-        """This every 50 ms, until the client goes or the test is over."""
+        """Send this part every 50 ms, until the client disconnects or the test is over."""
         try:
             while not self.over.wait(0.05):
                 peer.sendall(part)
@@ -31,7 +31,7 @@ class Hostile:
             self.left.set()
 
     def linger(self, peer: socket.socket) -> None:
-        """Say nothing, until the client goes or the test is over."""
+        """Send nothing, until the client disconnects or the test is over."""
         peer.settimeout(0.05)
         while not self.over.is_set():
             try:
@@ -45,8 +45,8 @@ class Hostile:
                 return
 
 
-def answer(status: int, body: bytes = b"{}", **headers: str) -> Behaviour:
-    """A whole answer."""
+def answer(status: int, body: bytes = b"{}", **headers: str) -> Behavior:
+    """Return a behavior that sends a whole answer."""
 
     def behave(_: Hostile, peer: socket.socket) -> None:
         named = {"Content-Type": "application/json", "Content-Length": str(len(body)), "Connection": "close"}
@@ -57,42 +57,42 @@ def answer(status: int, body: bytes = b"{}", **headers: str) -> Behaviour:
     return behave
 
 
-def raw(text: bytes) -> Behaviour:
-    """These bytes, then the end."""
+def raw(text: bytes) -> Behavior:
+    """Return a behavior that sends these bytes and closes."""
     return lambda _, peer: peer.sendall(text)
 
 
 def dripping_body(server: Hostile, peer: socket.socket) -> None:
-    """Headers at once, then a byte at a time for ever."""
+    """Send headers at once, then a byte at a time without end."""
     peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 900000\r\n\r\n")
     server.trickle(peer, b" ")
 
 
 def dripping_chunks(server: Hostile, peer: socket.socket) -> None:
-    """Headers at once, then a chunk of one byte at a time for ever."""
+    """Send headers at once, then a chunk of one byte at a time without end."""
     peer.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
     server.trickle(peer, b"1\r\n \r\n")
 
 
 def dripping_headers(server: Hostile, peer: socket.socket) -> None:
-    """A header that never ends."""
+    """Send a header that never ends."""
     peer.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
     server.trickle(peer, b"x")
 
 
 def stalled(server: Hostile, peer: socket.socket) -> None:
-    """Headers, then silence."""
+    """Send headers, then nothing."""
     peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n")
     server.linger(peer)
 
 
 def silent(server: Hostile, peer: socket.socket) -> None:
-    """Not a word."""
+    """Send nothing."""
     server.linger(peer)
 
 
-def flooding(head: bytes, part: bytes) -> Behaviour:
-    """This, and then the same part as fast as it is taken, for ever."""
+def flooding(head: bytes, part: bytes) -> Behavior:
+    """Return a behavior that sends the head, then the same part without a pause and without end."""
 
     def behave(server: Hostile, peer: socket.socket) -> None:
         peer.sendall(head)
@@ -103,7 +103,7 @@ def flooding(head: bytes, part: bytes) -> Behaviour:
 
 
 def dripping_handshake(server: Hostile, peer: socket.socket) -> None:
-    """A TLS record that is announced as long, then a byte of it at a time."""
+    """Announce a long TLS record, then send a byte of it at a time."""
     peer.sendall(b"\x16\x03\x03\x40\x00")
     server.trickle(peer, b"\x02")
 
@@ -114,7 +114,7 @@ CHUNKED_BOMB = b"%x\r\n%s\r\n0\r\n\r\n" % (len(BOMB), BOMB)
 
 @contextmanager
 def never_accepting() -> Iterator[str]:
-    """The URL of a server whose queue is full, so that no connection comes about."""
+    """Yield the URL of a server with a full queue, which accepts no connection."""
     with socket.create_server(("127.0.0.1", 0), backlog=0) as listener, ExitStack() as waiting:
         address = listener.getsockname()
         with suppress(TimeoutError):
@@ -124,13 +124,13 @@ def never_accepting() -> Iterator[str]:
 
 
 @contextmanager
-def hostile(*behaviours: Behaviour) -> Iterator[Hostile]:
-    """Serve the first connection by the first behaviour, and so on; the last one serves all that follow."""
+def hostile(*behaviors: Behavior) -> Iterator[Hostile]:
+    """Serve the first connection by the first behavior, and so on; the last one serves all that follow."""
     listener = socket.create_server(("127.0.0.1", 0))
     server = Hostile(f"http://127.0.0.1:{listener.getsockname()[1]}")
     threads: list[tuple[threading.Thread, socket.socket]] = []
 
-    def serve(peer: socket.socket, behave: Behaviour) -> None:
+    def serve(peer: socket.socket, behave: Behavior) -> None:
         with peer, suppress(OSError):
             peer.settimeout(5)
             request = b""
@@ -145,7 +145,7 @@ def hostile(*behaviours: Behaviour) -> Iterator[Hostile]:
         with suppress(OSError):
             while True:
                 peer, _ = listener.accept()
-                behave = behaviours[min(len(threads), len(behaviours) - 1)]
+                behave = behaviors[min(len(threads), len(behaviors) - 1)]
                 thread = threading.Thread(target=serve, args=(peer, behave), daemon=True)
                 thread.start()
                 threads.append((thread, peer))

@@ -12,7 +12,7 @@ NAMES = catalogue.names()
 
 
 def test_there_are_at_least_40() -> None:
-    """And every one has its samples, and every sample its definition."""
+    """Each has samples, and all samples have a definition."""
     assert len(NAMES) >= LEAST
     assert sorted(file.parent.name for file in catalogue.FOLDER.glob("*/sample.yaml")) == list(NAMES)
 
@@ -30,16 +30,11 @@ def test_a_definition_is_whole_and_short(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_service_has_a_good_sample_and_one_of_a_wrong_key(name: str) -> None:
-    """The first answer is good; another one rejects the key."""
+def test_a_sample_is_read_as_it_says(name: str) -> None:
+    """The first answer is good, another one rejects the key; each has exactly its figures or its failure."""
     answers = samples.sample(name).answers
     assert answers[0].readings
     assert answers[0].error is None
     assert any(answer.error is not None for answer in answers)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_a_sample_is_read_as_it_says(name: str) -> None:
-    """Each answer gives its failure, or the figures exactly: what the answer does not state stays unknown."""
     for comparison in compare(catalogue.FOLDER / name / catalogue.DEFINITION):
         assert comparison.read == comparison.expected, comparison.problems

@@ -1,7 +1,7 @@
-"""What every provider must do, over a real socket. A provider is tested by being listed; a fault is one in `faults.py`.
+"""The contract of every provider, over a real socket. `CANDIDATES` has the providers, `faults.py` the faults.
 
 Every fault is tried on the providers in Python and on two declared ones, with the key in a header and in the URL. All
-other definitions go through the same class, so of them those mistakes are tried that a definition can make.
+other definitions use the same class; they are tried with the mistakes that a definition can make.
 """
 
 import json
@@ -32,12 +32,12 @@ from integrations.ui import icons
 from tests.providers import definitions, samples
 from tests.providers.examples.acme import Acme
 from tests.providers.faults import FAULTS, HTML, Fault
-from tests.providers.hostile import Behaviour, answer, hostile, never_accepting
+from tests.providers.hostile import Behavior, answer, hostile, never_accepting
 
 KEY = "test-key-0123456789"
 DEADLINE = 0.3
 ROOM = 2.0
-"""Seconds after a deadline that a machine with much else to do may take; without the deadline it would be for ever."""
+"""Seconds after a deadline that a busy machine may take."""
 
 
 @dataclass(frozen=True)
@@ -116,13 +116,13 @@ def code_of(ended: fetch.Outcome) -> ErrorCode:
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
-def test_a_fault_is_told_as_its_kind_within_the_deadline_and_never_as_a_figure(
+def test_a_fault_is_a_failure_of_its_kind_within_the_deadline_and_never_a_figure(
     provider: Provider[Any], ask: Ask, fault: Fault, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Whatever the server does, there is one failure of the right kind, in time, and the key stays secret."""
+    """There is one failure of the right kind, in time, and the key stays secret."""
     caplog.set_level(logging.DEBUG)
     deadline = DEADLINE if fault.code is ErrorCode.TIMEOUT else 5
-    with hostile(fault.behaviour) as server:
+    with hostile(fault.behavior) as server:
         began = time.monotonic()
         ended = ask(server.url, deadline=deadline)
         took = time.monotonic() - began
@@ -139,14 +139,14 @@ def test_a_fault_is_told_as_its_kind_within_the_deadline_and_never_as_a_figure(
 
 
 def test_a_server_that_is_not_there_is_a_network_failure(ask: Ask) -> None:
-    """A refused connection passes by itself, so it is `network`."""
+    """The connection is refused."""
     with hostile(answer(200)) as gone:
         url = gone.url
     assert code_of(ask(url)) is ErrorCode.NETWORK
 
 
-def test_a_server_that_accepts_nobody_is_a_timeout(ask: Ask) -> None:
-    """A connection that does not come about is waited for until the deadline and no longer."""
+def test_a_server_that_accepts_no_connection_is_a_timeout(ask: Ask) -> None:
+    """The connection is waited for until the deadline."""
     with never_accepting() as url:
         began = time.monotonic()
         assert code_of(ask(url, deadline=DEADLINE)) is ErrorCode.TIMEOUT
@@ -183,24 +183,16 @@ def amounts(reading: Reading) -> tuple[object, ...]:
 
 
 def spoilt(document: object, wrong: str) -> Iterator[bytes]:
-    """The document once for each of its numbers, with something wrong in the number's place."""
-    for path in numbers_in(document):
-        copy: Any = {"top": json.loads(json.dumps(document))}
-        holder = copy
-        for step in ("top", *path[:-1]):
-            holder = holder[step]
-        holder[path[-1]] = "PLACE"
-        yield json.dumps(copy["top"]).replace('"PLACE"', wrong).encode()
+    """Yield the document once for each of its numbers, with a wrong value in the number's place."""
+    for place in numbers_in(document):
+        copy = json.loads(json.dumps(document))
+        put(copy, paths.Path(place), "PLACE")
+        yield json.dumps(copy).replace('"PLACE"', wrong).encode()
 
 
 def numbers_in(document: object) -> Iterator[tuple[Any, ...]]:
     """Yield the places of a document's numbers."""
-    entries: Any = ()
-    if isinstance(document, dict):
-        entries = document.items()
-    elif isinstance(document, list):
-        entries = enumerate(document)
-    for step, value in entries:
+    for step, value in document.items() if isinstance(document, dict) else ():
         if isinstance(value, int | float) and not isinstance(value, bool):
             yield (step,)
         yield from ((step, *rest) for rest in numbers_in(value))
@@ -209,7 +201,7 @@ def numbers_in(document: object) -> Iterator[tuple[Any, ...]]:
 def test_the_server_is_left_at_the_deadline(ask: Ask) -> None:
     """Nothing stays connected to a server that drips for ever."""
     dripping = next(fault for fault in FAULTS if fault.name == "dripping body")
-    with hostile(dripping.behaviour) as server:
+    with hostile(dripping.behavior) as server:
         ask(server.url, deadline=DEADLINE)
         assert server.left.wait(2)
 
@@ -222,10 +214,10 @@ def test_a_failure_does_not_follow_a_redirect_with_the_key(ask: Ask) -> None:
         assert elsewhere.requests == []
 
 
-def test_without_a_key_nobody_is_asked(
+def test_without_a_key_nothing_is_sent(
     candidate: Candidate, provider: Provider[Any], ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not configured is an error of its own, and needs no call."""
+    """The failure names the variable."""
     monkeypatch.setenv(provider.key_variable, "   ")
     with hostile(answer(200)) as server:
         ended = ask(server.url)
@@ -261,18 +253,13 @@ def test_a_shipped_providers_settings_are_documented(kind: type[Provider[Any]]) 
         assert f"\n{kind.settings_class.variable(field)}=" in example
 
 
-def test_every_shipped_provider_is_a_candidate() -> None:
-    """A provider in Python that has no entry in `CANDIDATES` would not be tried."""
-    tried = {type(candidate.at("http://127.0.0.1:9")) for candidate in CANDIDATES}
-    assert tried >= set(PYTHON.values())
-
-
-def test_every_provider_file_is_listed() -> None:
-    """A file in the folder of providers that is not listed would never be shown."""
+def test_every_provider_in_python_is_listed_and_a_candidate() -> None:
+    """Otherwise it would never be shown, or not be tested here."""
     files = Path(__file__).parents[2].joinpath("integrations/providers").glob("*.py")
     helpers = {"__init__", "base", "renewal"}
     modules = {f"integrations.providers.{file.stem}" for file in files if file.stem not in helpers}
     assert modules == {kind.__module__ for kind in PYTHON.values()}
+    assert {type(candidate.at("http://127.0.0.1:9")) for candidate in CANDIDATES} >= set(PYTHON.values())
 
 
 NAMES = catalogue.names()
@@ -287,17 +274,17 @@ def name(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str
     return found
 
 
-def fetched(name: str, *behaviours: Behaviour) -> list[fetch.Outcome]:
+def fetched(name: str, *behaviors: Behavior) -> list[fetch.Outcome]:
     """What a service's fetches give at a server that behaves like this, each for a fetch."""
-    with hostile(*behaviours) as server:
+    with hostile(*behaviors) as server:
         provider = samples.account_at(name, server.url)
-        outcomes = [fetch.fetch(provider) for _ in behaviours]
-        assert len(server.requests) == len(behaviours)
+        outcomes = [fetch.fetch(provider) for _ in behaviors]
+        assert len(server.requests) == len(behaviors)
         assert all(KEY.encode() in request or b"Basic " in request for request in server.requests)
     return outcomes
 
 
-def answering(sample: samples.Answer, body: str | bytes | None = None, **headers: str | None) -> Behaviour:
+def answering(sample: samples.Answer, body: str | bytes | None = None, **headers: str | None) -> Behavior:
     """A sample's answer, or another body in its place; None for a header takes it away."""
     named = {name.replace("-", "_"): text for name, text in sample.headers.items()} | headers
     kept = {name: text for name, text in named.items() if text is not None}
@@ -305,8 +292,8 @@ def answering(sample: samples.Answer, body: str | bytes | None = None, **headers
     return answer(sample.status, text.encode() if isinstance(text, str) else text, **kept)
 
 
-def test_a_service_is_read_and_its_own_errors_are_told(name: str) -> None:
-    """A wrong key, and whatever else its samples have, over a socket; and HTML with 200 is no reading."""
+def test_a_service_is_read_and_its_own_errors_are_classified(name: str) -> None:
+    """A wrong key and the other answers of its samples, over a socket; HTML with 200 is no reading."""
     answers = [sample for sample in samples.sample(name).answers if sample.status not in RETRIED]
     outcomes = fetched(name, *(answering(sample) for sample in answers), answer(200, HTML))
     codes = [outcome.failure.code if outcome.failure else None for outcome in outcomes]

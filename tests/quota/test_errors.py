@@ -22,8 +22,10 @@ PASSING = {"rate_limited", "timeout", "network", "provider_unavailable"}
 
 
 def test_the_set_is_closed() -> None:
-    """The codes are exactly those of the contract."""
+    """The codes are those of the contract; a provider cannot invent one."""
     assert set(ErrorCode) == set(SENTENCES)
+    with pytest.raises(ValueError, match="out of order"):
+        ProviderError("out of order")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("code", "sentence"), SENTENCES.items())
@@ -41,27 +43,21 @@ def test_a_rate_limit_without_a_time_says_later() -> None:
 
 
 @pytest.mark.parametrize("code", ErrorCode)
-def test_what_passes_by_itself_is_unavailable_and_what_a_person_must_mend_an_error(code: ErrorCode) -> None:
-    """Every code is either of those that pass or an error."""
+def test_a_passing_failure_is_unavailable_and_any_other_an_error(code: ErrorCode) -> None:
+    """The status follows from the code."""
     assert code.status is (Status.UNAVAILABLE if code in PASSING else Status.ERROR)
 
 
 def test_a_failure_is_one_line_for_the_log() -> None:
     """It names what is known and leaves out what is not."""
-    told = ProviderError(
+    failure = ProviderError(
         ErrorCode.RATE_LIMITED,
         "slow down",
         http_status=429,
         vendor_code="rate_limit_exceeded",
         retry_after=120,
     )
-    assert str(told) == (
+    assert str(failure) == (
         "code=rate_limited http_status=429 vendor_code=rate_limit_exceeded retry_after=120s (slow down)"
     )
     assert str(ProviderError(ErrorCode.NETWORK)) == "code=network"
-
-
-def test_a_failure_outside_the_set_cannot_be_made() -> None:
-    """A provider that invents a code fails at the place where it does."""
-    with pytest.raises(ValueError, match="out of order"):
-        ProviderError("out of order")  # type: ignore[arg-type]

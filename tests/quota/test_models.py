@@ -64,14 +64,14 @@ def test_a_plan_without_a_limit_has_no_total_whatever_the_provider_states() -> N
 
 @pytest.mark.parametrize("figures", [{"used": 5}, {"remaining": 5, "total": 10}, {"remaining": 0}])
 def test_a_plan_with_a_limit_or_an_unknown_one_is_not_unlimited(figures: dict[str, int]) -> None:
-    """A plan counts as unlimited only where the provider says so."""
+    """A plan is unlimited only if the provider says so."""
     quota = Quota(**{name: Decimal(figure) for name, figure in figures.items()})  # type: ignore[arg-type]
     assert not Reading.measured("X", quota, at=AT, thresholds=Thresholds()).unlimited
 
 
 @pytest.mark.parametrize("figure", ["total_quota", "remaining_quota", "used_quota", "usage_percentage"])
 @pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity"])
-def test_no_reading_holds_what_is_not_a_number(figure: str, value: str) -> None:
+def test_no_reading_holds_nan_or_infinity(figure: str, value: str) -> None:
     """A reading with NaN or Infinity in any figure is refused."""
     with pytest.raises(ValidationError, match=r"finite"):
         Reading.model_validate({"provider": "X", "status": Status.ACTIVE, figure: Decimal(value)})
@@ -92,7 +92,7 @@ def test_no_reading_holds_what_is_not_a_number(figure: str, value: str) -> None:
     ],
 )
 def test_a_quota_that_no_account_can_hold_is_refused(figures: dict[str, Decimal]) -> None:
-    """Figures that no account can have raise an error where the quota is made."""
+    """The quota itself raises the error."""
     with pytest.raises(
         ValueError,
         match=r"^(a figure is (not|beyond)|the total and the used|neither the remaining)",
@@ -119,74 +119,63 @@ def test_a_failure_keeps_the_figures_and_says_stale() -> None:
     assert failed.model_dump(include=kept) == good.model_dump(include=kept)
 
 
-def test_without_a_reading_every_figure_is_unknown() -> None:
-    """A failure has None for every figure, and no 0."""
-    found = Reading.without_figures("IMAI", ERROR).model_dump(mode="json")
-    unknown = (
-        "totalQuota",
-        "remainingQuota",
-        "usedQuota",
-        "usagePercentage",
-        "level",
-        "fetchedAt",
-        "renewsAt",
-    )
-    assert [found[key] for key in unknown] == [None] * len(unknown)
-    assert not found["stale"]
+def test_without_a_reading_every_figure_is_unknown_also_after_the_next_failure() -> None:
+    """A failure has null for every figure, no 0, and is not stale."""
+    failed = Reading.without_figures("IMAI", ERROR)
+    for found in (failed, failed.after_failure(ERROR)):
+        document = found.model_dump(mode="json")
+        known = {key for key in KEYS if document[key] is not None}
+        assert known == {"provider", "status", "stale", "error"}
+        assert (found.stale, found.has_figures, found.error) == (False, False, ERROR)
 
 
-def test_a_failure_without_figures_is_not_stale() -> None:
-    """A reading that was never taken stays without figures after the next failure."""
-    failed = Reading.without_figures("IMAI", ERROR).after_failure(ERROR)
-    assert (failed.stale, failed.has_figures, failed.error) == (False, False, ERROR)
+EIGHT_DAYS = timedelta(days=8)
+HALFWAY = Quota(total=Decimal(100), used=Decimal(80), starts_at=AT - EIGHT_DAYS, renews_at=AT + EIGHT_DAYS)
+
+
+def measured(quota: Quota) -> Reading:
+    """A reading of this quota."""
+    return Reading.measured("X", quota, at=AT, thresholds=Thresholds())
 
 
 def test_a_reading_projects_the_end_of_its_quota() -> None:
     """With 80 % used after half the period, the rest lasts for an eighth of it."""
-    start, end = AT - timedelta(days=8), AT + timedelta(days=8)
-    quota = Quota(total=Decimal(100), used=Decimal(80), starts_at=start, renews_at=end)
-    found = Reading.measured("X", quota, at=AT, thresholds=Thresholds())
+    found = measured(HALFWAY)
     assert found.projected_exhaustion_at == AT + timedelta(days=2)
     assert (found.level, found.lasts) == (Level.WARNING, False)
     assert found.model_dump(mode="json")["projectedExhaustionAt"] == "2026-11-25T07:25:21Z"
-    calm = replace(quota, used=Decimal(50))
-    assert Reading.measured("X", calm, at=AT, thresholds=Thresholds()).lasts
+    assert measured(replace(HALFWAY, used=Decimal(50))).lasts
 
 
 @pytest.mark.parametrize("changes", [{"starts_at": None}, {"renews_at": None}, {"unlimited": True}])
 def test_without_a_period_or_a_limit_nothing_is_projected(changes: dict[str, object]) -> None:
     """The pace, or the end, is unknown."""
-    start, end = AT - timedelta(days=8), AT + timedelta(days=8)
-    quota = Quota(total=Decimal(100), used=Decimal(80), starts_at=start, renews_at=end)
-    changed = replace(quota, **changes)  # type: ignore[arg-type]
-    found = Reading.measured("X", changed, at=AT, thresholds=Thresholds())
+    found = measured(replace(HALFWAY, **changes))  # type: ignore[arg-type]
     assert (found.projected_exhaustion_at, found.lasts) == (None, False)
 
 
+def renewing(at: datetime) -> Reading:
+    """A reading that renews at this time."""
+    return Reading.model_validate({**reading(1, 1).model_dump(), "renewsAt": at})
+
+
 @pytest.mark.parametrize(
-    ("at", "told"),
+    ("at", "shown"),
     [
         ("9999-12-31T23:59:59.9Z", "9999-12-31T23:59:59Z"),
         ("0001-01-01T00:00:00Z", "0001-01-01T00:00:00Z"),
         ("2026-12-01T01:30:00+05:30", "2026-11-30T20:00:00Z"),
     ],
 )
-def test_a_time_is_told_in_utc_to_the_ends_of_the_calendar(at: str, told: str) -> None:
+def test_a_time_is_in_utc_to_the_ends_of_the_calendar(at: str, shown: str) -> None:
     """To the second, with four digits of the year."""
-    found = reading(1, 1).model_validate(
-        {**reading(1, 1).model_dump(), "renewsAt": datetime.fromisoformat(at)}
-    )
-    assert found.model_dump(mode="json")["renewsAt"] == told
+    assert renewing(datetime.fromisoformat(at)).model_dump(mode="json")["renewsAt"] == shown
 
 
-@pytest.mark.parametrize("at", ["9999-12-31T23:59:59-05:00", "0001-01-01T00:00:00+05:00"])
-def test_a_time_beyond_the_calendar_is_refused(at: str) -> None:
-    """In UTC it would be none."""
+@pytest.mark.parametrize(
+    "at", ["9999-12-31T23:59:59-05:00", "0001-01-01T00:00:00+05:00", "2026-01-01T00:00:00"]
+)
+def test_a_time_beyond_the_calendar_or_without_a_zone_is_refused(at: str) -> None:
+    """Neither is a time in UTC."""
     with pytest.raises(ValidationError):
-        reading(1, 1).model_validate({**reading(1, 1).model_dump(), "renewsAt": datetime.fromisoformat(at)})
-
-
-def test_a_time_without_a_zone_is_refused() -> None:
-    """A reading whose renewal has no time zone raises an error."""
-    with pytest.raises(ValidationError):
-        reading(1, 1).model_validate({**reading(1, 1).model_dump(), "renewsAt": datetime(2026, 1, 1)})  # noqa: DTZ001
+        renewing(datetime.fromisoformat(at))

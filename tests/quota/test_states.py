@@ -32,26 +32,35 @@ def stale(code: ErrorCode, level: Level | None, name: str = "IMAI") -> Reading:
 
 
 @pytest.mark.parametrize(
-    ("shown", "word", "color"),
+    ("shown", "word", "color", "tone", "urgent"),
     [
-        (reading(), "Active", "green"),
-        (reading(level=None), "Not rated", "gray"),
-        (reading(level=Level.WARNING), "Low", "orange"),
-        (reading(level=Level.CRITICAL), "Almost exhausted", "red"),
-        (reading(level=Level.EXHAUSTED), "Exhausted", "red"),
-        (failed(ErrorCode.TIMEOUT), "Unavailable", "orange"),
-        (failed(ErrorCode.INVALID_RESPONSE), "Error", "red"),
-        (failed(ErrorCode.NOT_CONFIGURED), "Not configured", "gray"),
-        (failed(ErrorCode.QUOTA_EXHAUSTED), "Exhausted", "red"),
-        (stale(ErrorCode.QUOTA_EXHAUSTED, Level.CRITICAL), "Exhausted", "red"),
-        (stale(ErrorCode.TIMEOUT, Level.EXHAUSTED), "Unavailable", "orange"),
+        (reading(), "Active", "green", "ok", False),
+        (reading(level=None), "Not rated", "gray", "none", False),
+        (reading(level=Level.WARNING), "Low", "orange", "warning", True),
+        (reading(level=Level.CRITICAL), "Almost exhausted", "red", "critical", True),
+        (reading(level=Level.EXHAUSTED), "Exhausted", "red", "critical", True),
+        (failed(ErrorCode.TIMEOUT), "Unavailable", "orange", "none", False),
+        (failed(ErrorCode.AUTHENTICATION_FAILED), "Error", "red", "none", True),
+        (failed(ErrorCode.NOT_CONFIGURED), "Not configured", "gray", "none", True),
+        (failed(ErrorCode.QUOTA_EXHAUSTED), "Exhausted", "red", "critical", True),
+        (stale(ErrorCode.TIMEOUT, Level.OK), "Unavailable", "orange", "stale", False),
+        (stale(ErrorCode.TIMEOUT, Level.EXHAUSTED), "Unavailable", "orange", "stale", True),
+        (stale(ErrorCode.QUOTA_EXHAUSTED, Level.OK), "Exhausted", "red", "critical", True),
     ],
 )
-def test_the_badge(shown: Reading, word: str, color: str) -> None:
-    """A word, a color and an icon for each; a failure goes before the level, unless it says that nothing is left."""
+def test_a_reading_has_a_badge_a_color_of_its_bar_and_may_need_a_person(
+    shown: Reading,
+    word: str,
+    color: str,
+    tone: str,
+    urgent: bool,  # noqa: FBT001 - a row of the table
+) -> None:
+    """A failure has priority over the level, unless nothing is left; the bar of old figures is gray."""
     badge = states.badge(shown)
     assert (badge.word, badge.color) == (word, color)
     assert badge.icon.startswith(":material/")
+    assert states.tone(shown) == tone
+    assert states.needs_person(shown) is urgent
 
 
 def listed(*readings: Reading) -> list[tuple[str, list[str]]]:
@@ -61,7 +70,7 @@ def listed(*readings: Reading) -> list[tuple[str, list[str]]]:
 
 
 def test_what_needs_a_person_comes_first() -> None:
-    """The states by urgency; well and failed cards in the file's order."""
+    """The states by urgency; cards of one state in the file's order."""
     assert listed(
         reading("active"),
         reading("not rated", level=None),
@@ -138,42 +147,3 @@ def test_the_exhausted_quota_that_renews_last_comes_first() -> None:
         measured("soon", 100, renews_days=1), measured("later", 100, renews_days=9), measured("never", 100)
     )
     assert [name.strip() for name in names] == ["never", "later", "soon"]
-
-
-@pytest.mark.parametrize(
-    ("shown", "expected"),
-    [
-        (reading(), False),
-        (reading(level=None), False),
-        (reading(level=Level.WARNING), True),
-        (failed(ErrorCode.TIMEOUT), False),
-        (failed(ErrorCode.AUTHENTICATION_FAILED), True),
-        (failed(ErrorCode.NOT_CONFIGURED), True),
-        (stale(ErrorCode.TIMEOUT, Level.OK), False),
-        (stale(ErrorCode.TIMEOUT, Level.EXHAUSTED), True),
-    ],
-)
-def test_a_card_needs_a_person_unless_it_is_well_or_recovers_by_itself(
-    shown: Reading,
-    expected: bool,  # noqa: FBT001 - a row of the table
-) -> None:
-    """A failure that passes needs nobody, but what was nearly used up before it does."""
-    assert states.needs_person(shown) is expected
-
-
-@pytest.mark.parametrize(
-    ("shown", "tone"),
-    [
-        (reading(), "ok"),
-        (reading(level=None), "none"),
-        (failed(ErrorCode.TIMEOUT), "none"),
-        (reading(level=Level.WARNING), "warning"),
-        (reading(level=Level.CRITICAL), "critical"),
-        (reading(level=Level.EXHAUSTED), "critical"),
-        (stale(ErrorCode.TIMEOUT, Level.EXHAUSTED), "stale"),
-        (stale(ErrorCode.QUOTA_EXHAUSTED, Level.OK), "critical"),
-    ],
-)
-def test_the_color_of_a_bar(shown: Reading, tone: str) -> None:
-    """That of the level; gray if the figures may no longer hold."""
-    assert states.tone(shown) == tone

@@ -52,20 +52,12 @@ def test_the_usual_card() -> None:
     assert words.balance_note(READING) is None
 
 
-@pytest.mark.parametrize(
-    ("figure", "text"),
-    [
-        ("0", "0"),
-        ("-0", "0"),
-        ("7500.00", "7,500"),
-        ("7499.98", "7,499.98"),
-        ("0.02", "0.02"),
-        ("-12.5", "-12.5"),
-        ("9999999999.98", "9,999,999,999.98"),
-        ("1E+3", "1,000"),
-    ],
-)
-def test_an_amount_is_grouped_and_has_decimals_only_where_there_are_any(figure: str, text: str) -> None:
+AMOUNTS = [("-0", "0"), ("7500.00", "7,500"), ("0.02", "0.02"), ("-12.5", "-12.5")]
+AMOUNTS += [("9999999999.98", "9,999,999,999.98"), ("1E+3", "1,000")]
+
+
+@pytest.mark.parametrize(("figure", "text"), AMOUNTS)
+def test_an_amount_is_grouped_and_has_only_the_decimals_that_it_needs(figure: str, text: str) -> None:
     """As people write figures."""
     assert words.amount(Decimal(figure)) == text
 
@@ -128,18 +120,14 @@ def test_a_renewal_at_either_end_of_the_calendar_has_a_date(zone: str, last: str
     [(0, "just now"), (59, "just now"), (60, "a minute ago"), (200, "3 minutes ago"), (7200, "2 hours ago")],
 )
 def test_ages(seconds: int, text: str) -> None:
-    """Coarse enough to stay true until the page looks again."""
+    """Coarse enough to stay true until the next update of the page."""
     assert words.ago(NOW - timedelta(seconds=seconds), now=NOW) == text
 
 
-def test_a_stale_reading_says_so_with_its_age() -> None:
-    """The age is that of the figures, not of the failure."""
+def test_the_freshness_is_that_of_the_figures_or_of_the_failure() -> None:
+    """A stale reading has the age of its figures; without figures, the failure has the only time."""
     stale = reading(stale=True, fetched_at=NOW - timedelta(hours=2))
     assert words.freshness(stale, NOW, now=NOW) == "Last good reading 2 hours ago"
-
-
-def test_a_failure_without_figures_says_when_it_was() -> None:
-    """A card without any reading has no other time."""
     never = reading(fetched_at=None)
     assert words.freshness(never, NOW - timedelta(minutes=3), now=NOW) == "Last tried 3 minutes ago"
     assert words.freshness(never, None, now=NOW) is None
@@ -154,62 +142,40 @@ def test_a_failed_card_has_no_room_for_its_renewal() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("seconds", "wait"),
-    [
-        (1, "a second"),
-        (59, "59 seconds"),
-        (60, "a minute"),
-        (89, "a minute"),
-        (91, "2 minutes"),
-        (3600, "an hour"),
-        (40 * 3600, "2 days"),
-        (86400, "a day"),
-    ],
-)
-def test_a_wait_is_told_to_the_nearest_unit(seconds: int, wait: str) -> None:
-    """Below a minute it is told in seconds, and no wait is told as none."""
+WAITS = [(1, "a second"), (59, "59 seconds"), (60, "a minute"), (89, "a minute"), (91, "2 minutes")]
+WAITS += [(3600, "an hour"), (40 * 3600, "2 days"), (86400, "a day")]
+
+
+@pytest.mark.parametrize(("seconds", "wait"), WAITS)
+def test_a_wait_is_rounded_to_the_nearest_unit(seconds: int, wait: str) -> None:
+    """Below a minute it is in seconds."""
     failed = reading(error=error(ErrorCode.PROVIDER_UNAVAILABLE, seconds))
     assert words.retry_after_note(failed) == f"Retry possible in {wait}"
     assert renewal(NOW + timedelta(seconds=seconds)).startswith(f"Renews in {wait} ")
 
 
-def test_a_pause_is_told_once() -> None:
+def test_a_pause_is_shown_once() -> None:
     """A rate limit's sentence has the time already, and a failure without one has no pause."""
     assert words.retry_after_note(reading(error=error(ErrorCode.RATE_LIMITED, 120))) is None
     assert words.retry_after_note(reading(error=error(ErrorCode.PROVIDER_UNAVAILABLE))) is None
     assert words.retry_after_note(READING) is None
 
 
-@pytest.mark.parametrize(
-    ("seconds", "wait"),
-    [
-        (1, "a minute"),
-        (60, "a minute"),
-        (61, "2 minutes"),
-        (2400, "40 minutes"),
-        (3600, "an hour"),
-        (3601, "2 hours"),
-        (24 * 3600, "a day"),
-        (24 * 3600 + 1, "2 days"),
-        (36 * 3600, "2 days"),
-        (47 * 3600, "2 days"),
-        (40 * 24 * 3600, "40 days"),
-    ],
-)
-def test_a_rest_is_told_rounded_up(seconds: int, wait: str) -> None:
-    """Who clicks after it is not too early."""
+RESTS = [(1, "a minute"), (60, "a minute"), (61, "2 minutes"), (3600, "an hour"), (3601, "2 hours")]
+RESTS += [(24 * 3600, "a day"), (24 * 3600 + 1, "2 days"), (47 * 3600, "2 days"), (40 * 24 * 3600, "40 days")]
+
+
+@pytest.mark.parametrize(("seconds", "wait"), RESTS)
+def test_the_wait_for_a_refresh_is_rounded_up(seconds: int, wait: str) -> None:
+    """A click after it is never too early."""
     assert words.next_refresh_note(NOW + timedelta(seconds=seconds), now=NOW) == f"Refresh possible in {wait}"
 
 
-def test_what_is_left_is_unknown_where_only_what_is_used_is_known() -> None:
-    """That is not the same as no limit."""
-    quota = Quota(used=Decimal(5))
-    assert (
-        words.remaining(Reading.measured("A", quota, at=NOW, thresholds=Thresholds())) == "Remaining: unknown"
-    )
-    unlimited = Quota(used=Decimal(5), unlimited=True)
-    assert words.remaining(Reading.measured("A", unlimited, at=NOW, thresholds=Thresholds())) == "No limit"
+def test_an_unknown_remaining_amount_is_not_unlimited() -> None:
+    """Each has its own words."""
+    for unlimited, text in ((False, "Remaining: unknown"), (True, "No limit")):
+        quota = Quota(used=Decimal(5), unlimited=unlimited)
+        assert words.remaining(Reading.measured("A", quota, at=NOW, thresholds=Thresholds())) == text
 
 
 @pytest.mark.parametrize(
@@ -237,15 +203,17 @@ def test_what_is_left_is_unknown_where_only_what_is_used_is_known() -> None:
         ("5", "usd", "5 usd"),
     ],
 )
-def test_money_stands_behind_its_sign(figure: str, unit: str, text: str) -> None:
+def test_money_follows_its_sign(figure: str, unit: str, text: str) -> None:
     """Two decimals at least and none rounded away; a code, or any other unit, follows the figure; 1 is singular."""
     assert words.remaining(reading(remaining_quota=Decimal(figure), unit=unit)) == f"Remaining: {text}"
 
 
-def test_what_is_used_of_a_sum_has_the_sign_twice() -> None:
-    """As people write it."""
+def test_the_used_amount_and_the_total_each_have_a_sign() -> None:
+    """An unknown used amount is called so."""
     money = reading(used_quota=Decimal("25.75"), total_quota=Decimal("100.5"), unit="USD")
     assert words.used(money, total_hint=None) == "Used: $25.75 / $100.50"
+    above = reading(remaining_quota=Decimal(12000), used_quota=None, usage_percentage=None)
+    assert words.used(above, total_hint="X") == "Used: unknown / 10,000 credits"
 
 
 @pytest.mark.parametrize(
@@ -275,12 +243,6 @@ def _seconds(text: str) -> int:
     return sum((1 if count in {"a", "an"} else int(count)) * units[unit] for count, unit in found)
 
 
-def test_a_used_amount_that_is_unknown_is_called_so() -> None:
-    """With more left than the total, the total is shown without a used amount."""
-    above = reading(remaining_quota=Decimal(12000), used_quota=None, usage_percentage=None)
-    assert words.used(above, total_hint="X") == "Used: unknown / 10,000 credits"
-
-
 PERIOD = {"starts_at": NOW - timedelta(days=22), "renews_at": NOW + timedelta(days=42), "fetched_at": NOW}
 
 
@@ -298,13 +260,17 @@ def test_a_projection_names_the_day_and_the_gap(runs_out: timedelta, text: str) 
     assert words.projection(found, now=NOW) == text
 
 
-def test_a_quota_that_lasts_is_said_to_last() -> None:
-    """Only if a pace is known: with a period of which enough is over, and something used."""
+def test_a_quota_that_lasts_has_its_sentence() -> None:
+    """It needs a known pace: a long enough part of the period, and a used amount."""
     assert words.projection(reading(**PERIOD), now=NOW) == "At this pace it lasts until it renews"
     assert words.projection(reading(), now=NOW) is None
-    assert words.projection(reading(**PERIOD | {"starts_at": NOW - timedelta(days=1)}), now=NOW) is None
-    assert words.projection(reading(**PERIOD, used_quota=Decimal(0)), now=NOW) is None
-    assert words.projection(reading(**PERIOD, remaining_quota=Decimal(0)), now=NOW) is None
+    without_pace = (
+        {"starts_at": NOW - timedelta(days=1)},
+        {"used_quota": Decimal(0)},
+        {"remaining_quota": Decimal(0)},
+    )
+    for changes in without_pace:
+        assert words.projection(reading(**PERIOD | changes), now=NOW) is None
 
 
 def test_a_projection_that_is_out_of_date_is_not_shown() -> None:

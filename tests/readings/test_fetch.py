@@ -23,7 +23,7 @@ from integrations.readings import fetch
 from integrations.settings import ProviderSettings
 from integrations.transport.client import Client
 from tests.providers.hostile import (
-    Behaviour,
+    Behavior,
     answer,
     dripping_body,
     dripping_chunks,
@@ -194,14 +194,14 @@ def wait_until_no_fetch_is_left() -> None:
 
 @pytest.mark.usefixtures("deadline")
 @pytest.mark.parametrize(
-    ("scheme", "behaviour"),
+    ("scheme", "behavior"),
     [("http", does) for does in (silent, stalled, dripping_body, dripping_chunks, dripping_headers)]
     + [("https", silent), ("https", dripping_handshake)],
     ids=lambda part: getattr(part, "__name__", part),
 )
-def test_an_endless_answer_leaves_no_thread_after_the_deadline(scheme: str, behaviour: Behaviour) -> None:
+def test_an_endless_answer_leaves_no_thread_after_the_deadline(scheme: str, behavior: Behavior) -> None:
     """A byte now and then prolongs neither the answer nor the TLS handshake."""
-    with hostile(behaviour) as server:
+    with hostile(behavior) as server:
         url = server.url.replace("http", scheme, 1)
         assert_timeout(lambda http: http.get(url, headers={}))
         wait_until_no_fetch_is_left()

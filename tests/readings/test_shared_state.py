@@ -25,7 +25,7 @@ from integrations.state import StateError, open_state, state
 from integrations.transport.client import Client
 from tests.conftest import IMAI
 from tests.providers import definitions
-from tests.providers.hostile import Behaviour, Hostile, answer, hostile
+from tests.providers.hostile import Behavior, Hostile, answer, hostile
 from tests.support.races import races
 
 
@@ -137,8 +137,8 @@ class Two(Provider[ProviderSettings]):
         ]
 
 
-def answering(content: list[bytes]) -> Behaviour:
-    """Answer with the content at that time, or with 500 if it is empty."""
+def answering(content: list[bytes]) -> Behavior:
+    """Answer with the content at that time; with 500 if it is empty."""
 
     def behave(server: Hostile, peer: socket.socket) -> None:
         answer(200 if content[0] else 500, content[0])(server, peer)

@@ -122,7 +122,7 @@ def test_the_check_finds_only_the_missing_key(installed: Server) -> None:
 def test_the_unit_is_reloaded_restarted_after_a_kill_and_stopped(serving: Server) -> None:
     """It works under all its restrictions, and only its own user can read its files."""
     serving.run(f"systemctl reload {UNIT}")
-    serving.eventually(f"journalctl -u {UNIT} -o cat | grep -c 'Accounts read anew'", "1")
+    serving.eventually(f"journalctl -u {UNIT} -o cat | grep -c 'Accounts reloaded'", "1")
     serving.run(f"kill -9 $(systemctl show -p MainPID --value {UNIT})")
     serving.eventually(f"systemctl show -p NRestarts --value {UNIT}", "1")
     serving.eventually(health(), "ready")

@@ -19,7 +19,7 @@ from integrations.quota.errors import ErrorCode, ProviderError
 from integrations.transport.client import MAX_ATTEMPTS, MAX_BODY_BYTES, Client
 from integrations.transport.deadline import Deadline
 from integrations.transport.response import Response
-from tests.providers.hostile import BOMB, Behaviour, answer, flooding, hostile, never_accepting
+from tests.providers.hostile import BOMB, Behavior, answer, flooding, hostile, never_accepting
 from tests.support.certificate import self_signed
 
 HEADERS = {"Authorization": "test-key"}
@@ -122,7 +122,7 @@ def test_with_too_little_time_left_for_another_attempt_the_failure_is_told(
 
 
 @pytest.mark.parametrize(
-    "behaviour",
+    "behavior",
     [
         answer(200, BOMB, Content_Encoding="gzip"),
         answer(302, BOMB, Content_Encoding="gzip", Location="/"),
@@ -132,9 +132,9 @@ def test_with_too_little_time_left_for_another_attempt_the_failure_is_told(
     ],
     ids=["bomb", "redirect with a bomb", "redirect without end", "body without end", "chunk without end"],
 )
-def test_no_answer_takes_much_memory(behaviour: Behaviour) -> None:
+def test_no_answer_takes_much_memory(behavior: Behavior) -> None:
     """What is kept of an answer is bounded while it is read, not only once it is there."""
-    with hostile(behaviour) as server:
+    with hostile(behavior) as server:
         tracemalloc.start()
         try:
             failure = failure_of(server.url)

@@ -240,9 +240,7 @@ class Definition(StrictModel):
     docs: Address | None = Field(
         default=None, description="the address of the service's documentation, https"
     )
-    console: Address | None = Field(
-        default=None, description="the address of the page where a person tops up, https"
-    )
+    console: Address | None = Field(default=None, description="the address of the page for top-ups, https")
     checked: Checked | None = Field(
         default=None, description="{date: 2026-11-23, by: documentation, sources: [https://…]}"
     )

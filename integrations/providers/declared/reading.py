@@ -116,7 +116,7 @@ def name_of(rule: QuotaRule, part: Part) -> str | None:
 
 
 def _quota(rule: QuotaRule, part: Part, name: str | None, now: datetime, report: Report) -> Quota:
-    """Return a quota. No limit at the total goes before the remaining amount, which is not read then."""
+    """Return a quota. If the total has no limit, the remaining amount is not read."""
     unlimited = _is_met(rule.unlimited, part, default=False)
     total, remaining = None, None
     if not unlimited:

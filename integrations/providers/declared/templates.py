@@ -41,7 +41,7 @@ def refuse_unknown(names: set[str]) -> None:
         ValueError: the text for the operator.
     """
     if _RESERVED in names:
-        raise ValueError("expected no {key}: request.key says where the key goes")
+        raise ValueError("expected no {key}: request.key is the place of the key")
     if wrong := sorted(name for name in names if ":" in name):
         known = ", ".join(f"{{{name}}}" for name in _BUILT_IN)
         raise ValueError(f"unknown placeholder {{{wrong[0]}}}: expected one of {known}")

@@ -40,236 +40,77 @@ def test_a_good_definition_has_none() -> None:
     assert document.variables("acme-2") == ("ACME_2_API_KEY",)
 
 
-FORM = "expected an address such as https://api.example.com/v1/usage; a {placeholder} may stand in the path, "
-TOGETHER = "expected path together with equals, not_equals, starts_with or codes"
-CASES = {
-    "label of two lines": (
-        "Acme",
-        '"a\\nb"',
-        "1: label: expected the service's name for people, up to 60 characters",
-    ),
-    "no label": ("label: Acme\n", "", "1: label: missing: expected the service's name for people"),
-    "an icon": (":material/payments:", "💰", "2: icon: expected a Material symbol"),
-    "a date": ("2026-11-23", "yesterday", "4: checked.date: expected a date such as 2026-11-23"),
-    "by whom": ("by: documentation", "by: me", "4: checked.by: expected one of: documentation, "),
-    "ftp": ("https://api", "ftp://api", f"6: request.url: {FORM}"),
-    "a user in the address": ("https://api", "https://u:p@api", f"6: request.url: {FORM}"),
-    "a fragment": ("/usage", "/usage#x", f"6: request.url: {FORM}"),
-    "a placeholder in the scheme": ("https://api", "x{s}://api", f"6: request.url: {FORM}"),
-    "a placeholder in a part of the host": ("api.acme", "{a}.acme", f"6: request.url: {FORM}"),
-    "a brace": ("/usage", "/{Usage}", "6: request.url: expected placeholders such as {account_id}"),
-    "two places": (
-        "prefix:",
-        "query: k, prefix:",
-        "7: request.key: expected exactly one of header, query, basic",
-    ),
-    "no place": (
-        "header: Authorization, ",
-        "",
-        "7: request.key: expected exactly one of header, query, basic",
-    ),
-    "a prefix in the query": (
-        "header: Authorization",
-        "query: k",
-        "7: request.key: expected prefix together with header",
-    ),
-    "a header's name": (
-        "header: Authorization",
-        "header: 'A b'",
-        "7: request.key.header: expected the name of",
-    ),
-    "a misspelt place": (
-        "header:",
-        "heder:",
-        "7: request.key.heder: unknown key: expected one of header, prefix, ",
-    ),
-    "a duration": ("1h", "hourly", "8: request.every: expected a time such as 1h, 10m or 30s"),
-    "a body of a GET": ("every: 1h", "json: {a: 1}", "5: request: expected method: POST together with json"),
-    "a status": ("403", "99", "10: errors[0].status: expected an HTTP status, 100 to 599"),
-    "a code": ("authentication_failed", "nope", "10: errors[0].code: expected one of: "),
-    "no code": (", code: authentication_failed", "", "10: errors[0]: expected either code or codes"),
-    "a path alone": (
-        "status: 403",
-        "path: a",
-        f"10: errors[0]: {TOGETHER}",
-    ),
-    "equals alone": (
-        "status: 403",
-        "equals: 1",
-        f"10: errors[0]: {TOGETHER}",
-    ),
-    "both codes": (
-        "status: 403",
-        "path: a, codes: {b: timeout}",
-        "10: errors[0]: expected either code or codes",
-    ),
-    "nothing to fit": ("status: 403, ", "", "10: errors[0]: expected status, path or both"),
-    "no unit": (
-        "unit: USD, ",
-        "",
-        "12: quotas[0].unit: missing: expected a word in the plural such as credits",
-    ),
-    "a long unit": ("unit: USD", f"unit: {'x' * 21}", "12: quotas[0].unit: expected a word in the plural"),
-    "no figure": ("used: data.used, ", "", "12: quotas[0]: expected used or remaining"),
-    "a path": ("data.used", "data..used", "12: quotas[0].used: expected a path such as data.credits"),
-    "two sources": (
-        "used: data.used",
-        "used: {path: a, header: b}",
-        "12: quotas[0].used: expected exactly one of path, first, header, sum",
-    ),
-    "no source": (
-        "used: data.used",
-        "used: {text: true}",
-        "12: quotas[0].used: expected exactly one of path, ",
-    ),
-    "an item of a body": (
-        "used: data.used",
-        "used: {path: a, item: 1}",
-        "12: quotas[0].used: expected item together",
-    ),
-    "an unlimited use": (
-        "used: data.used",
-        "used: {path: a, unlimited: [1]}",
-        "12: quotas[0]: expected unlimited at total or remaining only",
-    ),
-    "a scale": (
-        "used: data.used",
-        "used: {path: a, scale: 1/2}",
-        "12: quotas[0].used.scale: expected a decimal",
-    ),
-    "a format": ("epoch", "unix", "12: quotas[0].renews_at.format: expected one of: iso, date, epoch, "),
-    "a moment from nowhere": (
-        "path: data.reset, ",
-        "",
-        "12: quotas[0].renews_at: expected exactly one of",
-    ),
-    "all elements outside a sum": (
-        "used: data.used",
-        'used: "data[*].used"',
-        "12: quotas[0].used: expected [*] in the paths of a sum only",
-    ),
-    "all elements of a unit": (
-        "unit: USD",
-        'unit: {path: "a[*].b"}',
-        "12: quotas[0].unit: expected [*] in the paths of a sum only",
-    ),
-    "a first of one": (
-        "used: data.used",
-        "used: {first: [a]}",
-        "12: quotas[0].used.first: expected a list of paths; the first that finds a value is read",
-    ),
-    "an absent header": (
-        "used: data.used",
-        "used: {header: a, absent: 0}",
-        "12: quotas[0].used: expected absent together with a path or a sum whose paths end in a key",
-    ),
-    "an absent element": (
-        "used: data.used",
-        'used: {path: "a[0]", absent: 0}',
-        "12: quotas[0].used: expected absent together with a path or a sum whose paths end in a key",
-    ),
-    "an absent 1": (
-        "used: data.used",
-        "used: {path: a, absent: 1}",
-        "12: quotas[0].used.absent: expected 0: ",
-    ),
-    "an absent false": (
-        "used: data.used",
-        "used: {path: a, absent: false}",
-        "12: quotas[0].used.absent: expected 0",
-    ),
-    "an empty path": (
-        "used: data.used",
-        "used: {path: a, empty: 0}",
-        "12: quotas[0].used: expected empty together with a sum with [*] only",
-    ),
-    "a list without a name": (
-        "unit: USD",
-        "each: data, name: Budget, unit: USD",
-        "12: quotas[0]: expected name: {path: …} together with each: the field that names an element",
-    ),
-    "a name from the answer without a list": (
-        "unit: USD",
-        "name: {path: a}, unit: USD",
-        "12: quotas[0]: expected a name such as Searches, or each together with name: {path: …}",
-    ),
-    "a name of two lines": (
-        "unit: USD",
-        'name: "a\\nb", unit: USD',
-        "12: quotas[0].name: expected a name such as Searches, or {path: …} together with each",
-    ),
-    "a sign of no limit without a test": (
-        "unit: USD",
-        "unlimited: {path: a}, unit: USD",
-        "12: quotas[0].unlimited: expected path together with one of equals, not_equals, starts_with",
-    ),
-    "another word at zero": (
-        "unit: USD",
-        "at_zero: gone, unit: USD",
-        "12: quotas[0].at_zero: expected absent (no card at 0) or hidden",
-    ),
-    "a path of the next month": (
-        "format: epoch",
-        "format: next_month",
-        "12: quotas[0].renews_at: expected no path with next_month: it is the start of the next month in UTC",
-    ),
-    "a text in a date": (
-        "format: epoch",
-        "format: date, text: true",
-        "12: quotas[0].renews_at: expected text together with epoch, epoch_ms or seconds only",
-    ),
-    "two tests": (
-        "status: 403",
-        "path: a, equals: 1, not_equals: 2",
-        "10: errors[0]: expected only one of equals, not_equals, starts_with, codes",
-    ),
-    "an empty beginning": (
-        "status: 403",
-        "path: a, starts_with: ''",
-        "10: errors[0].starts_with: expected the ",
-    ),
-    "an unknown part of a month": (
-        "/usage",
-        "/{month_start:week}",
-        "6: request.url: unknown placeholder {month_start:week}: expected one of {month_start:unix}, ",
-    ),
-    "a month for a host": ("api.acme.example", "{year}", f"6: request.url: {FORM}"),
-    "a key in a header": (
-        "every: 1h",
-        'headers: {Authorization: "Bearer {key}"}',
-        "8: request.headers.Authorization: expected no {key}: request.key says where the key goes",
-    ),
-    "a key in a body": (
-        "every: 1h",
-        'method: POST\n  json: {a: [{b: "{key}"}]}',
-        "9: request.json: expected no {key}: request.key says where the key goes",
-    ),
-    "a source without https": (
-        "by: documentation",
-        "by: documentation, sources: ['http://a.example']",
-        "4: checked.sources[0]: expected ",
-    ),
-    "a console that is no address": ("docs:", "console: acme\ndocs:", "3: console: expected the address of "),
-    "the same quota twice": (
-        "  - {unit: USD",
-        "  - {unit: USD, used: a}\n  - {unit: USD",
-        "1: expected a name of its own for each quota",
-    ),
-    "no quotas": (
-        GOOD[GOOD.index("quotas:") :],
-        "quotas: []",
-        "11: quotas: expected a list of at least one quota",
-    ),
-}
+CASES = r"""
+Acme => "a\nb" => 1: label: expected the service's name for people, up to 60 characters
+label: Acme↵ =>  => 1: label: missing: expected the service's name for people
+:material/payments: => 💰 => 2: icon: expected a Material symbol
+2026-11-23 => yesterday => 4: checked.date: expected a date such as 2026-11-23
+by: documentation => by: me => 4: checked.by: expected one of: documentation,
+https://api => ftp://api => 6: request.url: expected an address such as https://api.example.com/v1/usage
+/usage => /usage#x => 6: request.url: expected an address such as https://api.example.com/v1/usage
+https://api => x{s}://api => 6: request.url: expected an address such as https://api.example.com/v1/usage
+api.acme => {a}.acme => 6: request.url: expected an address such as https://api.example.com/v1/usage
+/usage => /{Usage} => 6: request.url: expected placeholders such as {account_id}
+prefix: => query: k, prefix: => 7: request.key: expected exactly one of header, query, basic
+header: Authorization => query: k => 7: request.key: expected prefix together with header
+header: Authorization => header: 'A b' => 7: request.key.header: expected the name of
+header: => heder: => 7: request.key.heder: unknown key: expected one of header, prefix,
+1h => hourly => 8: request.every: expected a time such as 1h, 10m or 30s
+every: 1h => json: {a: 1} => 5: request: expected method: POST together with json
+403 => 99 => 10: errors[0].status: expected an HTTP status, 100 to 599
+authentication_failed => nope => 10: errors[0].code: expected one of:
+, code: authentication_failed =>  => 10: errors[0]: expected either code or codes
+status: 403 => equals: 1 => 10: errors[0]: expected path together with equals, not_equals, starts_with or codes
+status: 403 => path: a, codes: {b: timeout} => 10: errors[0]: expected either code or codes
+status: 403,  =>  => 10: errors[0]: expected status, path or both
+unit: USD,  =>  => 12: quotas[0].unit: missing: expected a word in the plural such as credits
+unit: USD => unit: xxxxxxxxxxxxxxxxxxxxx => 12: quotas[0].unit: expected a word in the plural
+used: data.used,  =>  => 12: quotas[0]: expected used or remaining
+data.used => data..used => 12: quotas[0].used: expected a path such as data.credits
+used: data.used => used: {path: a, header: b} => 12: quotas[0].used: expected exactly one of path, first, header, sum
+used: data.used => used: {path: a, item: 1} => 12: quotas[0].used: expected item together
+used: data.used => used: {path: a, unlimited: [1]} => 12: quotas[0]: expected unlimited at total or remaining only
+used: data.used => used: {path: a, scale: 1/2} => 12: quotas[0].used.scale: expected a decimal
+epoch => unix => 12: quotas[0].renews_at.format: expected one of: iso, date, epoch,
+path: data.reset,  =>  => 12: quotas[0].renews_at: expected exactly one of
+used: data.used => used: "data[*].used" => 12: quotas[0].used: expected [*] in the paths of a sum only
+used: data.used => used: {first: [a]} => 12: quotas[0].used.first: expected a list of paths; the first that finds a
+used: data.used => used: {header: a, absent: 0} => 12: quotas[0].used: expected absent together with a path or a sum
+used: data.used => used: {path: a, absent: 1} => 12: quotas[0].used.absent: expected 0:
+used: data.used => used: {path: a, empty: 0} => 12: quotas[0].used: expected empty together with a sum with [*] only
+unit: USD => each: data, name: Budget, unit: USD => 12: quotas[0]: expected name: {path: …} together with each: the
+unit: USD => name: {path: a}, unit: USD => 12: quotas[0]: expected a name such as Searches, or each together with
+unit: USD => name: "a\nb", unit: USD => 12: quotas[0].name: expected a name such as Searches, or {path: …} together
+unit: USD => unlimited: {path: a}, unit: USD => 12: quotas[0].unlimited: expected path together with one of equals,
+unit: USD => at_zero: gone, unit: USD => 12: quotas[0].at_zero: expected absent (no card at 0) or hidden
+format: epoch => format: next_month => 12: quotas[0].renews_at: expected no path with next_month: it is the start of
+format: epoch => format: date, text: true => 12: quotas[0].renews_at: expected text together with epoch, epoch_ms or
+status: 403 => path: a, equals: 1, not_equals: 2 => 10: errors[0]: expected only one of equals, not_equals,
+status: 403 => path: a, starts_with: '' => 10: errors[0].starts_with: expected the
+/usage => /{month_start:week} => 6: request.url: unknown placeholder {month_start:week}: expected one of
+api.acme.example => {year} => 6: request.url: expected an address such as https://api.example.com/v1/usage
+every: 1h => headers: {Authorization: "Bearer {key}"} => 8: request.headers.Authorization: expected no {key}:
+every: 1h => method: POST↵  json: {a: [{b: "{key}"}]} => 9: request.json: expected no {key}: request.key is the place
+by: documentation => by: documentation, sources: ['http://a.example'] => 4: checked.sources[0]: expected
+docs: => console: acme↵docs: => 3: console: expected the address of
+  - {unit: USD =>   - {unit: USD, used: a}↵  - {unit: USD => 1: expected a name of its own for each quota
+"""
+"""What is replaced in the good definition, what replaces it, and the defect's line and sentence; ↵ is a new line."""
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_a_defect_is_a_line_and_what_was_expected(name: str) -> None:
+@pytest.mark.parametrize("case", CASES.strip().splitlines())
+def test_a_defect_is_a_line_and_what_was_expected(case: str) -> None:
     """One defect, one sentence."""
-    old, new, sentence = CASES[name]
+    old, new, sentence = case.replace("↵", "\n").split(" => ")
     assert old in GOOD
     (defect,) = defects(GOOD.replace(old, new, 1))
     assert defect.startswith(sentence)
+
+
+def test_a_definition_needs_a_quota() -> None:
+    """An empty list is a defect."""
+    (defect,) = defects(GOOD[: GOOD.index("quotas:")] + "quotas: []")
+    assert defect == "11: quotas: expected a list of at least one quota"
 
 
 WIDE = """\

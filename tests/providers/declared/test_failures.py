@@ -48,7 +48,7 @@ FAILURES = [
 
 
 @pytest.mark.parametrize(("status", "body", "code"), FAILURES, ids=str)
-def test_the_first_rule_that_fits_tells_the_failure(status: int, body: str, code: ErrorCode | None) -> None:
-    """By type and value; an answer that fits none fails by its status, or not at all."""
+def test_the_first_rule_that_fits_gives_the_failure(status: int, body: str, code: ErrorCode | None) -> None:
+    """By type and value; without a fitting rule the status counts."""
     failure = failures.failure_in(of("[{unit: x, used: u}]", RULES), response(body, status))
     assert (failure.code if failure else None) is code

@@ -32,63 +32,59 @@ def asked(request: str, monkeypatch: pytest.MonkeyPatch, **account: object) -> b
         return server.requests[0]
 
 
-def test_a_key_in_a_header_with_its_prefix(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As it is; the request asks for JSON."""
-    head = asked('{url: URL/u, key: {header: X-Key, prefix: "Token "}}', monkeypatch)
-    assert b"GET /u HTTP/1.1" in head
-    assert f"X-Key: Token {KEY}\r\n".encode() in head
-    assert b"Accept: application/json\r\n" in head
-
-
-def test_a_key_in_the_query_is_encoded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beside the constants, and behind a query that the address has."""
-    head = asked("{url: 'URL/u?a=1', query: {b: x y}, key: {query: api-key}}", monkeypatch)
-    assert b"GET /u?a=1&b=x+y&api-key=test%24key%2B1%2F%3D%25%26 HTTP/1.1" in head
-
-
-def test_a_key_as_the_password_of_basic(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The user's name comes from the account."""
-    head = asked('{url: URL/u, key: {basic: "{sid}"}}', monkeypatch, values={"sid": "AC0123"})
-    assert b"Authorization: Basic " + base64.b64encode(f"AC0123:{KEY}".encode()) in head
-
-
-def test_a_key_as_the_user_of_basic(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With an empty password."""
-    head = asked('{url: URL/u, key: {basic: "{key}"}}', monkeypatch)
-    assert b"Authorization: Basic " + base64.b64encode(f"{KEY}:".encode()) in head
-
-
-def test_two_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each in its own place, from its own variable."""
-    keys = "[{header: X-Id, secret: ID}, {query: token, secret: TOKEN}]"
-    head = asked(f"{{url: URL/u, key: {keys}}}", monkeypatch, variables=("SECOND", VARIABLE))
-    assert b"X-Id: second-key" in head
-    assert b"?token=test%24key" in head
-
-
-def test_no_key_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Some services need none."""
-    assert KEY.encode() not in asked("{url: URL/u}", monkeypatch, variables=())
-
-
-def test_values_are_encoded_in_the_path_and_never_change_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A slash of a value is no slash of the path."""
-    head = asked("{url: 'URL/{a}/u?q={b}'}", monkeypatch, variables=(), values={"a": "x/../y", "b": "1&2"})
-    assert b"GET /x%2F..%2Fy/u?q=1%262 HTTP/1.1" in head
-
-
-def test_a_post_with_its_body_and_headers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Constants of the definition."""
-    head = asked(
+REQUESTS: dict[str, tuple[str, dict[str, object], list[bytes]]] = {
+    "a key in a header with its prefix": (
+        '{url: URL/u, key: {header: X-Key, prefix: "Token "}}',
+        {},
+        [b"GET /u HTTP/1.1", f"X-Key: Token {KEY}\r\n".encode(), b"Accept: application/json\r\n"],
+    ),
+    "a key in the query, encoded": (
+        "{url: 'URL/u?a=1', query: {b: x y}, key: {query: api-key}}",
+        {},
+        [b"GET /u?a=1&b=x+y&api-key=test%24key%2B1%2F%3D%25%26 HTTP/1.1"],
+    ),
+    "a key as the password of Basic": (
+        '{url: URL/u, key: {basic: "{sid}"}}',
+        {"values": {"sid": "AC0123"}},
+        [b"Authorization: Basic " + base64.b64encode(f"AC0123:{KEY}".encode())],
+    ),
+    "a key as the user of Basic": (
+        '{url: URL/u, key: {basic: "{key}"}}',
+        {},
+        [b"Authorization: Basic " + base64.b64encode(f"{KEY}:".encode())],
+    ),
+    "two secrets, each from its own variable": (
+        "{url: URL/u, key: [{header: X-Id, secret: ID}, {query: token, secret: TOKEN}]}",
+        {"variables": ("SECOND", VARIABLE)},
+        [b"X-Id: second-key", b"?token=test%24key"],
+    ),
+    "values that stay in their place of the path": (
+        "{url: 'URL/{a}/u?q={b}'}",
+        {"variables": (), "values": {"a": "x/../y", "b": "1&2"}},
+        [b"GET /x%2F..%2Fy/u?q=1%262 HTTP/1.1"],
+    ),
+    "a POST with its body and headers": (
         "{url: URL/u, method: POST, headers: {X-A: b c, Accept: text/json}, json: {a: [1, true, null]}}",
-        monkeypatch,
-        variables=(),
-    )
-    assert b"POST /u HTTP/1.1" in head
-    assert b"X-A: b c\r\n" in head
-    assert b"Accept: text/json\r\n" in head
-    assert b"Content-Type: application/json\r\n" in head
-    assert f"Content-Length: {len(json.dumps({'a': [1, True, None]}))}\r\n".encode() in head
+        {"variables": ()},
+        [
+            *(b"POST /u HTTP/1.1", b"X-A: b c\r\n", b"Accept: text/json\r\n"),
+            *(b"Content-Type: application/json\r\n", b"Content-Length: 22\r\n"),
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REQUESTS)
+def test_a_request_is_the_definitions(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its address, its headers and the account's keys and values, each encoded in its place."""
+    request, account, expected = REQUESTS[name]
+    head = asked(request, monkeypatch, **account)
+    assert [part for part in expected if part not in head] == []
+
+
+def test_a_service_may_need_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No key is sent."""
+    assert KEY.encode() not in asked("{url: URL/u}", monkeypatch, variables=())
 
 
 MONTH = """{url: "URL/{year}/{month}", method: POST, query: {from: "{month_start:unix}", org: "{org}"},
@@ -127,21 +123,7 @@ quotas: [{unit: x, used: u, renews_at: {path: at, format: date}}]
     ]
 
 
-def test_a_failed_quota_keeps_its_place_among_those_with_terms() -> None:
-    """The terms complete the others."""
-    text = """
-label: A
-request: {url: https://a.example/}
-quotas: [{name: One, unit: x, remaining: a}, {name: Two, unit: x, remaining: b}]
-"""
-    provider = DeclaredProvider(definition(text), DeclaredAccount("A", (), terms={"Two": TERMS}))
-    failed, good = provider.quotas_in(Response(200, {}, b'{"b": 2}'), now=NOW)
-    assert isinstance(failed, FailedQuota)
-    assert isinstance(good, Quota)
-    assert good.total == Decimal(100)
-
-
-def test_a_missing_secret_of_two_is_not_configured_and_nobody_is_asked(
+def test_a_missing_secret_of_two_is_not_configured_and_nothing_is_sent(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The card names both variables, the log the one that is missing."""
@@ -166,39 +148,31 @@ quotas: [{unit: x, used: u}]
 TERMS = ContractTerms(total=Decimal(100), renewal_day=31)
 
 
-def test_terms_fill_in_what_the_answer_does_not_tell() -> None:
-    """The total, and the next renewal."""
+def test_terms_fill_in_unstated_values() -> None:
+    """The total and the next renewal; stated ones stay, and an unlimited plan gets no total."""
     filled = TERMS.fill(Quota(remaining=Decimal(5)), now=NOW)
     assert (filled.total, filled.renews_at) == (Decimal(100), datetime(2026, 11, 30, tzinfo=UTC))
 
-
-def test_terms_change_nothing_that_the_answer_tells() -> None:
-    """Nor do they give an unlimited plan a total."""
     stated = Quota(remaining=Decimal(5), total=Decimal(7), renews_at=NOW)
     assert TERMS.fill(stated, now=NOW) == stated
     assert TERMS.fill(Quota(unlimited=True), now=NOW).total is None
 
 
-def test_an_accounts_terms_are_of_the_quota_that_they_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The other one stays without."""
+def test_an_accounts_terms_are_those_of_the_named_quota() -> None:
+    """Another quota has none, and one that cannot be read keeps its place."""
     text = """
 label: A
-request: {url: URL}
-quotas: [{name: One, unit: x, remaining: a}, {name: Two, unit: x, remaining: b}]
+request: {url: https://a.example/}
+quotas: [{name: Zero, unit: x, used: z}, {name: One, unit: x, remaining: a}, {name: Two, unit: x, remaining: b}]
 """
-    with hostile(answer(200, b'{"a": 1, "b": 2}')) as server, time_machine.travel(NOW, tick=True):
-        account = DeclaredAccount("A", (), terms={"One": TERMS})
-        one, two = fetch.fetch_quotas(
-            DeclaredProvider(definition(text.replace("URL", f"{server.url}/")), account)
-        )
+    provider = DeclaredProvider(definition(text), DeclaredAccount("A", (), terms={"One": TERMS}))
+    failed, one, two = provider.quotas_in(Response(200, {}, b'{"a": 1, "b": 2}'), now=NOW)
+    assert isinstance(failed, FailedQuota)
     assert isinstance(one, Quota)
     assert isinstance(two, Quota)
-    assert (one.total, two.total) == (Decimal(100), None)
-    assert (one.starts_at, one.renews_at) == (
-        datetime(2026, 10, 31, tzinfo=UTC),
-        datetime(2026, 11, 30, tzinfo=UTC),
-    )
-    assert two.renews_at is None
+    assert (one.total, two.total, two.renews_at) == (Decimal(100), None, None)
+    assert one.starts_at == datetime(2026, 10, 31, tzinfo=UTC)
+    assert one.renews_at == datetime(2026, 11, 30, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
@@ -213,7 +187,7 @@ quotas: [{name: One, unit: x, remaining: a}, {name: Two, unit: x, remaining: b}]
     ],
 )
 def test_quotas_that_are_sure_to_come_are_known_before_any_answer(quotas: str, count: int) -> None:
-    """An optional one is not; one there is in any case, since a failure has a card, too."""
+    """An optional one does not count, but there is at least one card, as for a failure."""
     text = f"label: A\nrequest: {{url: 'https://x.example/'}}\nquotas: {quotas}\n"
     assert DeclaredProvider(definition(text), DeclaredAccount("A", ())).quota_count == count
 
@@ -228,7 +202,7 @@ def test_quotas_that_are_sure_to_come_are_known_before_any_answer(quotas: str, c
         ("[{unit: x, used: a, total: {path: b, optional: true}}]", "its total in the providers' file"),
     ],
 )
-def test_a_total_is_asked_of_the_operator_where_no_answer_tells_it(quotas: str, hint: str | None) -> None:
+def test_the_operator_may_state_a_total_that_no_answer_has(quotas: str, hint: str | None) -> None:
     """Used and remaining state it together."""
     text = f"label: A\nrequest: {{url: https://a.example/}}\nquotas: {quotas}\n"
     assert DeclaredProvider(definition(text), DeclaredAccount("A", ())).total_hint == hint

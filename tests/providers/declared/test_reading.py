@@ -32,20 +32,23 @@ def refused(quotas: str, body: str) -> str:
     return str(caught.value.args[0])
 
 
-def test_no_limit_at_the_total_goes_before_what_is_left() -> None:
-    """Whatever is there; what is used stays known."""
-    total = "{path: t, unlimited: [null]}"
-    for left in ("5", "0", "null", '"x"'):
-        body = f'{{"r": {left}, "t": null}}'
-        assert read(f"[{{unit: x, remaining: r, total: {total}}}]", body) == (
-            Quota(unit="x", unlimited=True),
-        )
-    assert read(f"[{{unit: x, used: u, total: {total}}}]", '{"u": 5, "t": null}') == (
+UNLIMITED = "{path: t, unlimited: [null]}"
+
+
+@pytest.mark.parametrize(
+    ("quota", "body"),
+    [(f"remaining: r, total: {UNLIMITED}", f'{{"r": {left}, "t": null}}') for left in ("5", "null", '"x"')]
+    + [("remaining: {path: r, unlimited: [null]}, total: t", '{"r": null, "t": 9}')],
+)
+def test_without_a_limit_there_is_no_remaining_amount(quota: str, body: str) -> None:
+    """Any value in its place is ignored."""
+    assert read(f"[{{unit: x, {quota}}}]", body) == (Quota(unit="x", unlimited=True),)
+
+
+def test_without_a_limit_the_used_amount_stays_known() -> None:
+    """It is read as usual."""
+    assert read(f"[{{unit: x, used: u, total: {UNLIMITED}}}]", '{"u": 5, "t": null}') == (
         Quota(unit="x", used=Decimal(5), unlimited=True),
-    )
-    left = "{path: r, unlimited: [null]}"
-    assert read(f"[{{unit: x, remaining: {left}, total: t}}]", '{"r": null, "t": 9}') == (
-        Quota(unit="x", unlimited=True),
     )
 
 
@@ -63,8 +66,8 @@ def test_an_optional_quota_that_is_not_there_has_no_card() -> None:
     assert refused(two, "{}") == "none of the quotas is there"
 
 
-def test_a_unit_may_stand_in_the_answer() -> None:
-    """A currency's code in capitals; no number, no nothing, no line of text."""
+def test_the_answer_may_state_the_unit() -> None:
+    """A currency's code is shown in capitals; another type, an empty or a long text is refused."""
     quotas = "[{unit: {path: c}, remaining: r}]"
     assert read(quotas, '{"c": "usd", "r": 1}')[0].unit == "USD"
     assert read(quotas, '{"c": "minutes", "r": 1}')[0].unit == "minutes"
@@ -75,13 +78,6 @@ def test_a_unit_may_stand_in_the_answer() -> None:
 def test_what_no_account_can_hold_is_unreadable() -> None:
     """A negative total; the log names the quota."""
     assert refused("[{name: Q, unit: x, used: u, total: t}]", '{"u": 1, "t": -5}').startswith("Q: ")
-
-
-def test_two_elements_that_fit_are_unreadable() -> None:
-    """Neither is chosen."""
-    assert "fits 2 elements" in refused(
-        '[{unit: x, remaining: "p[t=a].r"}]', '{"p": [{"t": "a"}, {"t": "a"}]}'
-    )
 
 
 def named(quotas: str, body: str) -> dict[str | None, str]:
@@ -95,9 +91,12 @@ def named(quotas: str, body: str) -> dict[str | None, str]:
     return read_there
 
 
-def test_a_quota_that_cannot_be_read_fails_beside_the_others() -> None:
+TWO = "[{name: A, unit: x, remaining: a}, {name: B, unit: y, remaining: b}]"
+
+
+def test_a_quota_that_cannot_be_read_fails_alone() -> None:
     """Its failure has its name and its unit."""
-    failed, good = read("[{name: A, unit: x, remaining: a}, {name: B, unit: y, remaining: b}]", '{"b": 2}')
+    failed, good = read(TWO, '{"b": 2}')
     assert good == Quota(name="B", unit="y", remaining=Decimal(2))
     assert isinstance(failed, FailedQuota)
     assert (failed.name, failed.unit) == ("A", "x")
@@ -106,13 +105,9 @@ def test_a_quota_that_cannot_be_read_fails_beside_the_others() -> None:
 
 
 def test_if_all_fail_the_first_failure_is_that_of_the_answer() -> None:
-    """As for an account with one quota."""
-    assert refused("[{name: A, unit: x, remaining: a}, {name: B, unit: y, remaining: b}]", "{}") == (
-        "A: remaining: nothing is there"
-    )
-    assert refused("[{unit: x, remaining: a}, {name: B, unit: y, remaining: b}]", "<html>").startswith(
-        "not the JSON"
-    )
+    """This is the failure of the account."""
+    assert refused(TWO, "{}") == "A: remaining: nothing is there"
+    assert refused(TWO, "<html>").startswith("not the JSON")
 
 
 def test_headers_are_read_although_the_body_is_no_json() -> None:
@@ -142,19 +137,17 @@ def test_a_moment_that_cannot_be_read_is_unknown_and_reported(value: str, proble
     assert reported == [problem]
 
 
-def test_a_moment_that_may_be_missing_is_not_reported() -> None:
-    """Nor is that of a quota without a card."""
+OPTIONAL = RENEWED.replace("format: epoch", "format: epoch, optional: true")
+WITHOUT_CARD = f"[{{unit: x, remaining: r}}, {RENEWED[1:]}".replace(
+    "{unit: x, remaining: r, ", "{name: B, optional: true, unit: x, remaining: b, "
+)
+
+
+@pytest.mark.parametrize("quotas", [OPTIONAL, WITHOUT_CARD])
+def test_a_moment_that_may_be_missing_is_not_reported(quotas: str) -> None:
+    """Neither an optional one, nor that of a quota without a card."""
     reported: list[str] = []
-    optional = RENEWED.replace("format: epoch", "format: epoch, optional: true")
-    read(optional, '{"r": 5}', reported)
-    read(
-        "[{unit: x, remaining: r}, "
-        + RENEWED[1:]
-        .replace("{unit", "{name: B, optional: true, unit", 1)
-        .replace("remaining: r", "remaining: b"),
-        '{"r": 5}',
-        reported,
-    )
+    assert read(quotas, '{"r": 5}', reported) == (Quota(unit="x", remaining=Decimal(5)),)
     assert reported == []
 
 
@@ -288,14 +281,6 @@ def test_a_quota_is_at_zero_if_all_its_figures_are() -> None:
     assert named(quotas, '{"a": 0, "t": 9, "b": 1}') == {"A": "0", "B": "1"}
 
 
-def test_the_second_currency_of_a_list_is_hidden_while_the_first_has_something() -> None:
-    """If all are at zero, all are shown."""
-    each = EACH.replace("[{", "[{at_zero: hidden, ")
-    body = '{"list": [{"id": "USD", "unit": "USD", "left": 0}, {"id": "CNY", "unit": "CNY", "left": LEFT}]}'
-    assert named(each, body.replace("LEFT", "110.5")) == {"CNY": "110.5"}
-    assert named(each, body.replace("LEFT", "0.0")) == {"USD": "0", "CNY": "0.0"}
-
-
 @given(st.lists(st.tuples(st.sampled_from("abcd "), st.none() | st.integers(-3, 3)), max_size=6))
 def test_each_element_is_a_quota_a_failure_or_part_of_a_clash(elements: list[tuple[str, int | None]]) -> None:
     """None is lost, and no figure is another one's."""
@@ -313,26 +298,21 @@ def test_each_element_is_a_quota_a_failure_or_part_of_a_clash(elements: list[tup
     assert set(names) - {" "} <= {quota.name for quota in found}
 
 
-HOSTILE = [
-    (
-        "a long list of cards",
-        "[{each: l, name: {path: id}, unit: x, used: u}]",
-        '{"l": [' + "1," * 300_000 + "1]}",
-    ),
-    ("a long sum", '[{unit: x, used: {sum: ["l[*]"]}}]', '{"l": [' + "0," * 300_000 + '"x"]}'),
-    ("lists in lists", '[{unit: x, used: {sum: ["l[*][*]"]}}]', '{"l": [' + "[]," * 200_000 + "[]]}"),
-    ("one element of many", '[{unit: x, used: "l[a.b=1].u"}]', '{"l": [' + '{"a":{}},' * 80_000 + "{}]}"),
-    ("long numbers", '[{unit: x, used: {sum: ["l[*]"]}}]', '{"l": [' + ("9" * 4000 + ",") * 200 + "1]}"),
-    ("long exponents", '[{unit: x, used: "l[a=3].u"}]', '{"l": [' + '{"a":9e999999999},' * 40_000 + "{}]}"),
-    ("a deep document", '[{unit: x, used: "a.a.a"}]', '{"a":' * 900 + "1" + "}" * 900),
-]
+SUM = '[{unit: x, used: {sum: ["l[*]"]}}]'
+HOSTILE = {
+    "many cards": ("[{each: l, name: {path: id}, unit: x, used: u}]", '{"l": [' + "1," * 300_000 + "1]}"),
+    "a long sum": (SUM, '{"l": [' + "0," * 300_000 + '"x"]}'),
+    "lists in lists": (SUM.replace("[*]", "[*][*]"), '{"l": [' + "[]," * 200_000 + "[]]}"),
+    "one element of many": ('[{unit: x, used: "l[a.b=1].u"}]', '{"l": [' + '{"a":{}},' * 80_000 + "{}]}"),
+    "long numbers": (SUM, '{"l": [' + ("9" * 4000 + ",") * 200 + "1]}"),
+    "long exponents": ('[{unit: x, used: "l[a=3].u"}]', '{"l": [' + '{"a":9e999999999},' * 40_000 + "{}]}"),
+    "a deep document": ('[{unit: x, used: "a.a.a"}]', '{"a":' * 900 + "1" + "}" * 900),
+}
 
 
-@pytest.mark.parametrize(
-    ("quotas", "body"), [case[1:] for case in HOSTILE], ids=[case[0] for case in HOSTILE]
-)
+@pytest.mark.parametrize(("quotas", "body"), HOSTILE.values(), ids=HOSTILE)
 def test_a_hostile_answer_is_refused_in_bounded_time(quotas: str, body: str) -> None:
-    """With the reader's own exception; a megabyte is the most that the transport hands on."""
+    """It raises the reader's own exception; the transport returns at most a megabyte."""
     assert len(body) <= MAX_BODY_BYTES
     began = time.process_time()
     refused(quotas, body)

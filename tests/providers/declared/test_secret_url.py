@@ -1,4 +1,4 @@
-"""A key in the URL: whatever fails, it is in no log, exception, page, JSON, repr or output of a command."""
+"""A key in the URL: no failure shows it in a log, exception, page, JSON, repr or output of a command."""
 
 import logging
 import threading
@@ -29,7 +29,7 @@ __all__ = ["visit"]
 
 KEY = "test+key/01%23=45"
 FORMS = (KEY, quote_plus(KEY), "test+key", "test%2Bkey")
-"""As it is, and as it is in a URL."""
+"""Plain, and as in a URL."""
 
 DEADLINE = "0.4"
 
@@ -65,7 +65,7 @@ def chained(error: BaseException) -> Iterator[BaseException]:
 
 
 def shown_by_exceptions(provider: DeclaredProvider) -> str:
-    """What a failed fetch's exception shows, with all that led to it."""
+    """Return everything that the exception of a failed fetch shows, with all chained ones."""
     http = Client(deadline=float(DEADLINE), failure_in=provider.failure_in)
     timer = threading.Timer(float(DEADLINE), http.close)
     timer.start()
@@ -80,9 +80,9 @@ def shown_by_exceptions(provider: DeclaredProvider) -> str:
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
-def test_no_failure_tells_the_url(fault: Fault, caplog: pytest.LogCaptureFixture) -> None:
+def test_no_failure_shows_the_url(fault: Fault, caplog: pytest.LogCaptureFixture) -> None:
     """Neither log (DEBUG too), exceptions, JSON, repr nor `providers try`."""
-    with hostile.hostile(fault.behaviour) as server:
+    with hostile.hostile(fault.behavior) as server:
         provider = provider_at(server.url)
         shown = shown_by_exceptions(provider)
         outcome = fetch.fetch(provider)
@@ -98,7 +98,7 @@ def test_no_failure_tells_the_url(fault: Fault, caplog: pytest.LogCaptureFixture
     assert secret_in(shown + caplog.text) == []
 
 
-def test_no_connection_that_fails_tells_the_url(caplog: pytest.LogCaptureFixture) -> None:
+def test_no_connection_that_fails_shows_the_url(caplog: pytest.LogCaptureFixture) -> None:
     """An address without a server, and a server that accepts no connection."""
     with hostile.hostile(answer(200)) as gone:
         url = gone.url
@@ -112,10 +112,10 @@ ONE_OF_EACH = {fault.code: fault for fault in FAULTS}
 
 
 @pytest.mark.parametrize("fault", ONE_OF_EACH.values(), ids=lambda fault: fault.code)
-def test_the_page_does_not_tell_the_url(visit: Visit, add_user: AddUser, fault: Fault) -> None:
+def test_the_page_does_not_show_the_url(visit: Visit, add_user: AddUser, fault: Fault) -> None:
     """The card has the sentence, and nothing of the address."""
     add_user("alice", roles=["admin"])
-    with hostile.hostile(fault.behaviour) as server:
+    with hostile.hostile(fault.behavior) as server:
         provider_at(server.url)
         page = visit(signed_in())
     sentence = fault.code.sentence(label="Acme", key_variable=definitions.VARIABLE, wait=fault.wait)
@@ -123,10 +123,10 @@ def test_the_page_does_not_tell_the_url(visit: Visit, add_user: AddUser, fault: 
     assert secret_in(written(page) + repr(page)) == []
 
 
-def test_a_good_reading_does_not_tell_the_url(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_good_reading_does_not_show_the_url(caplog: pytest.LogCaptureFixture) -> None:
     """Urllib3 logs each request's path, and a header that it cannot parse, with the URL; not here."""
     broken = b"HTTP/1.1 200 OK\r\nContent-Length: 37\r\n not a header\r\nX\x00: 1\r\n\r\n" + definitions.GOOD
-    for behaviour in (answer(200, definitions.GOOD), hostile.raw(broken)):
-        with hostile.hostile(behaviour) as server, suppress(ProviderError):
+    for behavior in (answer(200, definitions.GOOD), hostile.raw(broken)):
+        with hostile.hostile(behavior) as server, suppress(ProviderError):
             fetch.fetch_quotas(provider_at(server.url))
     assert secret_in(caplog.text) == []

@@ -84,7 +84,6 @@ SERPAPI = (
     "[{unit: searches, remaining: left, total: {path: month, optional: true}, "
     "renews_at: {first: [renewal, next_renewal], format: date}}]"
 )
-KIMI = '[{unit: requests, remaining: "limits[window.duration=300].detail.remaining"}]'
 XAI = (
     '[{unit: USD, total: {path: bought, text: true, scale: "-0.01"}, '
     'used: {path: used, text: true, scale: "-0.01", absent: 0}}]'
@@ -156,12 +155,6 @@ QUOTAS = [
         SERPAPI,
         '{"left": 1, "month": 5, "renewal": null, "next_renewal": "2026-12-17"}',
         ["unit: searches, remaining: 1, total: 5, renews_at: 2026-12-17T00:00:00+00:00"],
-    ),
-    (
-        "an element by a key further down",
-        KIMI,
-        '{"limits": [{"window": {"duration": 300}, "detail": {"remaining": 7}}]}',
-        ["unit: requests, remaining: 7"],
     ),
     ("a zero that is left out", XAI, '{"bought": "-16847"}', ["unit: USD, used: 0, total: 168.47"]),
 ]
