@@ -16,7 +16,7 @@ else:
     try:
         checks.prepare()
     except checks.StartError as error:
-        logging.getLogger("integrations").error("Not started: %s", "; ".join(str(error).splitlines()))  # noqa: TRY400
+        logging.getLogger("integrations").error("Not started: %s", "; ".join(str(error).splitlines()))
         raise SystemExit(1) from None
     app = st.App(
         __file__,

@@ -132,7 +132,7 @@ def reload_accounts() -> None:
         for provider in found:
             _ = provider.settings
     except SettingsError as error:
-        log.error("The accounts stay as they were: %s", "; ".join(str(error).splitlines()))  # noqa: TRY400
+        log.error("The accounts stay as they were: %s", "; ".join(str(error).splitlines()))
         return
     labels = [provider.label for provider in found]
     shown = [provider.label for provider in accounts.current()]
@@ -190,7 +190,7 @@ def unknown_variables() -> Iterator[Finding]:
 
 def shown_accounts() -> Iterator[Finding]:
     """List the accounts; find a missing providers' file and icons that the page cannot draw."""
-    from integrations.ui import icons  # noqa: PLC0415 - imports Streamlit, which most commands do not need
+    from integrations.ui import icons
 
     file = panel_settings().providers_file
     path = file.absolute()

@@ -141,7 +141,7 @@ AddUser = Callable[..., None]
 def add_user(tmp_path: Path) -> AddUser:
     """Puts a user into the store: `add_user("alice", roles=["viewer"])`; the password is `PASSWORD`."""
 
-    def add(name: str, *, roles: list[str], **fields: Any) -> None:  # noqa: ANN401 - the store's fields
+    def add(name: str, *, roles: list[str], **fields: Any) -> None:
         user = User(password=fields.pop("password", HASHED), roles=roles, **fields)
         store_edit.change(tmp_path / "auth.yaml", lambda content: store_edit.with_user(content, name, user))
 

@@ -320,7 +320,7 @@ def test_a_key_that_others_may_read_stops_the_start(tmp_path: Path, add_user: Ad
     ],
 )
 def test_others_may_read_an_env_file_without_secrets(
-    path: Path, monkeypatch: pytest.MonkeyPatch, line: str, secret: bool  # noqa: FBT001 - pytest's way
+    path: Path, monkeypatch: pytest.MonkeyPatch, line: str, secret: bool
 ) -> None:  # fmt: skip
     """Secrets are keys, by any name that the providers' file gives them, and passwords in addresses."""
     providers = path.with_name("providers.yaml")

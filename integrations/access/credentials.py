@@ -233,7 +233,7 @@ class CredentialStore:
             return _Cached(signature, read(self.path))
         except StoreError as error:
             text = "; ".join(str(error).splitlines())
-            log.error("The sign-in store cannot be used: %s", text)  # noqa: TRY400 - the text is the message
+            log.error("The sign-in store cannot be used: %s", text)
             if isinstance(error, StoreUnreachableError):
                 raise
             return _Cached(signature, error)

@@ -47,7 +47,7 @@ def _total(value: object) -> Decimal:
 
 
 def _day(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 31:  # noqa: PLR2004 - days
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 31:
         raise ValueError("expected a day of the month, 1 to 31 (the last day)")
     return value
 

@@ -117,7 +117,7 @@ class _Headers(dict[str, str]):
     def __init__(self, headers: Mapping[str, str]) -> None:
         super().__init__({name.lower(): text for name, text in headers.items()})
 
-    def get(self, name: str, default: Any = None) -> Any:  # noqa: ANN401 - as of a dict
+    def get(self, name: str, default: Any = None) -> Any:
         """Return a header's text."""
         return super().get(name.lower(), default)
 

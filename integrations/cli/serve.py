@@ -157,11 +157,11 @@ def load(
     # The websockets library reads this at its import. Its default of 8 KiB is too small for a browser's cookies.
     os.environ.setdefault("WEBSOCKETS_MAX_LINE_LENGTH", "65536")
 
-    import uvicorn  # noqa: PLC0415 - heavy, and the other commands do without
+    import uvicorn
 
-    from integrations.app import app  # noqa: PLC0415
-    from integrations.web.protocols import MAX_HEADER_BYTES, HttpProtocol, WebsocketProtocol  # noqa: PLC0415
-    from integrations.web.websocket_guard import MAX_MESSAGE_BYTES  # noqa: PLC0415
+    from integrations.app import app
+    from integrations.web.protocols import MAX_HEADER_BYTES, HttpProtocol, WebsocketProtocol
+    from integrations.web.websocket_guard import MAX_MESSAGE_BYTES
 
     config = uvicorn.Config(
         app,

@@ -67,7 +67,7 @@ def copy_owner(descriptor: int, source: Path) -> None:
 
 def user_name(uid: int) -> str:
     """Return a user's name, or the number if it has no name."""
-    import pwd  # noqa: PLC0415 - Unix only
+    import pwd
 
     try:
         return pwd.getpwuid(uid).pw_name

@@ -77,13 +77,13 @@ class _Loader(yaml.SafeLoader):
             raise yaml.MarkedYAMLError(problem="an alias is not possible here", problem_mark=_mark(event))
         return super().compose_node(parent, index)
 
-    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: ANN401, FBT001, FBT002
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         try:
             return super().construct_object(node, deep=deep)
         except (ValueError, ArithmeticError, TypeError, KeyError):  # such as a date that does not exist
             raise yaml.MarkedYAMLError(problem="not a value", problem_mark=_mark(node)) from None
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         # PyYAML keeps the last of two equal keys and silently drops the other entry.
         seen: set[Hashable] = set()
         for key_node, _ in node.value:

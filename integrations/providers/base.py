@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def _json_number(value: object) -> Decimal:
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
-        raise ValueError("not a JSON number")  # noqa: TRY004 - pydantic reports ValueErrors
+        raise ValueError("not a JSON number")
     return Decimal(value)
 
 

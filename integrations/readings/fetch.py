@@ -150,7 +150,7 @@ def within_deadline(provider: Provider[Any], call: "Callable[[Client], Result]")
     Raises:
         ProviderError: it failed or timed out.
     """
-    from integrations.transport.client import Client  # noqa: PLC0415 - requests is slow to import
+    from integrations.transport.client import Client
 
     began = time.monotonic()
     http = Client(deadline=panel_settings().deadline_seconds, failure_in=provider.failure_in)

@@ -267,7 +267,7 @@ def _fetch_at_least(key: str, number: int, _cached: CachedReadings) -> Record:
 @cache
 def _through_streamlit() -> Callable[[str, int, CachedReadings], Record]:
     """Return the fetch behind `st.cache_data`; clearing that cache from a browser asks no provider sooner."""
-    import streamlit as st  # noqa: PLC0415 - slow to import, and commands do without
+    import streamlit as st
 
     ttl = timedelta(seconds=panel_settings().cache_ttl_seconds)
     cached: Callable[[str, int, CachedReadings], Record] = st.cache_data(

@@ -48,12 +48,12 @@ def open_state(url: str) -> State:
     """
     scheme, _, place = url.partition("://")
     if url == "memory://" or (scheme == "sqlite" and _is_file(place)):
-        from integrations.state.sqlite import SqliteState  # noqa: PLC0415 - import only the engine in use
+        from integrations.state.sqlite import SqliteState
 
         return SqliteState(file_of(url))
     if scheme in {"redis", "rediss", "unix"}:
         try:
-            from integrations.state.redis import RedisState  # noqa: PLC0415 - its library is optional
+            from integrations.state.redis import RedisState
         except ModuleNotFoundError:
             raise SettingsError("PANEL_STATE_URL: redis-py is missing. Run: pip install '.[redis]'") from None
         with suppress(Exception):  # redis-py raises many kinds, and their texts may quote the URL

@@ -37,7 +37,7 @@ class _TimedSocket:
         self._timeout: float | None = COMMAND_SECONDS
         self._ends = 0.0
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - the socket's
+    def __getattr__(self, name: str) -> Any:
         return getattr(self._socket, name)
 
     def settimeout(self, seconds: float | None) -> None:
@@ -65,7 +65,7 @@ class _TimedSocket:
 class LimitedConnection(AbstractConnection):
     """A connection that sends no more than it needs, and limits each wait."""
 
-    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - of redis-py
+    def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         # To tell Redis about redis-py costs two answers. The attributes depend on redis-py's version.
         self.driver_info = self.lib_name = self.lib_version = None

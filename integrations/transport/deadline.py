@@ -68,7 +68,7 @@ class Deadline:
 class _Watched(HTTPConnection):
     """A connection that ends at the deadline; all addresses of a name share the time for connecting."""
 
-    def __init__(self, *args: Any, deadline: Deadline, **kwargs: Any) -> None:  # noqa: ANN401 - urllib3's own
+    def __init__(self, *args: Any, deadline: Deadline, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._deadline = deadline
 
@@ -114,12 +114,12 @@ class DeadlineAdapter(HTTPAdapter):
             self._options["ssl_context"].load_verify_locations(trusted)  # requests adds the public ones
         super().__init__(max_retries=0)
 
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - requests' own
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         """Make a pool whose connections end at the deadline."""
         super().init_poolmanager(*args, **{**kwargs, **self._options})
         self.poolmanager.pool_classes_by_scheme = self._pools
 
-    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - requests' own
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
         """Make such a pool for connections through a proxy."""
         manager = super().proxy_manager_for(*args, **{**kwargs, **self._options})
         manager.pool_classes_by_scheme = self._pools

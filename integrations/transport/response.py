@@ -121,6 +121,6 @@ def code_for_status(status: int) -> ErrorCode | None:
     }
     if status in named:
         return named[status]
-    if 200 <= status < 300:  # noqa: PLR2004 - the classes of HTTP
+    if 200 <= status < 300:
         return None
-    return ErrorCode.PROVIDER_UNAVAILABLE if status >= 500 else ErrorCode.INVALID_RESPONSE  # noqa: PLR2004
+    return ErrorCode.PROVIDER_UNAVAILABLE if status >= 500 else ErrorCode.INVALID_RESPONSE

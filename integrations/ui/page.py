@@ -48,7 +48,7 @@ def _opened_by_a_person() -> bool:
         return False
     st.session_state["opened"] = True
     # A page that comes back names the session that it had, as the third of its protocols.
-    return (st.context.headers.get("Sec-WebSocket-Protocol") or "").count(",") < 2  # noqa: PLR2004 - the third
+    return (st.context.headers.get("Sec-WebSocket-Protocol") or "").count(",") < 2
 
 
 def _draw_signed_in(principal: Principal) -> None:

@@ -42,7 +42,7 @@ class _Form:
         self._form.title(title, anchor=False)
         self._form.caption("Integrations Usage Panel")
 
-    def text_input(self, label: str, **options: Any) -> str:  # noqa: ANN401 - the library's own
+    def text_input(self, label: str, **options: Any) -> str:
         return str(self._form.text_input(label, **{**options, "autocomplete": _AUTOCOMPLETE[label]}))
 
     def form_submit_button(self, label: str) -> bool:
@@ -59,15 +59,15 @@ class _Streamlit(ModuleType):
 
 
 @cache
-def _form_class() -> Any:  # noqa: ANN401 - the library ships no types
+def _form_class() -> Any:
     """streamlit-authenticator's sign-in form, imported late because it is heavy.
 
     The library's constructor is left out: it would mount a component that sets a cookie from JavaScript, read
     whatever cookie a browser brings as a token, and keep a copy of who is signed in. Here the form asks for a name
     and a password and hands them on.
     """
-    import streamlit_authenticator  # noqa: PLC0415
-    from streamlit_authenticator.views import authentication_view  # noqa: PLC0415
+    import streamlit_authenticator
+    from streamlit_authenticator.views import authentication_view
 
     authentication_view.st = _Streamlit("streamlit")
 
@@ -82,7 +82,7 @@ def _form_class() -> Any:  # noqa: ANN401 - the library ships no types
 
 
 @cache
-def _exchange() -> Any:  # noqa: ANN401 - Streamlit's own type of a mounted component
+def _exchange() -> Any:
     return st.components.v2.component("integrations.browser", js="session.js")
 
 

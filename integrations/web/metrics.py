@@ -71,10 +71,10 @@ def _weight(accept: str, media_type: str) -> float:
     return max(found)
 
 
-def _exposition(openmetrics: bool) -> tuple[bytes, str]:  # noqa: FBT001 - handed on by run_sync
+def _exposition(openmetrics: bool) -> tuple[bytes, str]:
     """Return all metrics as text, and its media type."""
-    import prometheus_client  # noqa: PLC0415 - the start does not wait for it
-    from prometheus_client.openmetrics import exposition  # noqa: PLC0415
+    import prometheus_client
+    from prometheus_client.openmetrics import exposition
 
     registry = prometheus_client.CollectorRegistry()
     registry.register(_Collector())
@@ -134,7 +134,7 @@ class _Collector:
 
     def collect(self) -> "Iterator[Metric]":
         """Yield every metric family."""
-        from prometheus_client.core import GaugeMetricFamily, UnknownMetricFamily  # noqa: PLC0415
+        from prometheus_client.core import GaugeMetricFamily, UnknownMetricFamily
 
         readings = [(provider, shared.of(provider).readings) for provider in accounts.current()]
         # A total is a gauge, but linters expect a counter if the name ends in _total: the type stays unknown.
@@ -152,7 +152,7 @@ class _Collector:
 Readings = list[tuple[Provider[Any], fetch.Readings]]
 
 
-def _add(family: Any, readings: Readings, figure: Callable[[Reading], Decimal | float | None]) -> None:  # noqa: ANN401 - a family of any type
+def _add(family: Any, readings: Readings, figure: Callable[[Reading], Decimal | float | None]) -> None:
     for provider, of_provider in readings:
         for reading in of_provider:
             value = figure(reading)
@@ -162,7 +162,7 @@ def _add(family: Any, readings: Readings, figure: Callable[[Reading], Decimal | 
 
 
 def _states(readings: Readings) -> "Iterator[Metric]":
-    from prometheus_client.core import GaugeMetricFamily  # noqa: PLC0415
+    from prometheus_client.core import GaugeMetricFamily
 
     up = GaugeMetricFamily("integration_up", "1 when the last attempt gave figures, else 0.", labels=_ACCOUNT)
     success = GaugeMetricFamily(
@@ -184,7 +184,7 @@ def _states(readings: Readings) -> "Iterator[Metric]":
 
 
 def _panel() -> "Iterator[Metric]":
-    from prometheus_client.core import (  # noqa: PLC0415
+    from prometheus_client.core import (
         CounterMetricFamily,
         GaugeMetricFamily,
         SummaryMetricFamily,

@@ -79,8 +79,8 @@ def _warm_up() -> None:
 
     Otherwise each full collection goes through Streamlit's modules: 45 to 90 ms instead of about one.
     """
-    import integrations.transport.client  # noqa: F401, PLC0415 - for the first reading
-    from integrations.ui import page, sign_in  # noqa: F401, PLC0415
+    import integrations.transport.client  # noqa: F401 - for the first reading
+    from integrations.ui import page, sign_in  # noqa: F401
 
     sign_in.warm_up()
     auth()

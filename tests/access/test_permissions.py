@@ -29,7 +29,7 @@ GRANTED = {
         (False, "*"),
     ],
 )
-def test_reading_is_for_those_whose_role_grants_it(allowed: bool, role: str) -> None:  # noqa: FBT001
+def test_reading_is_for_those_whose_role_grants_it(allowed: bool, role: str) -> None:
     """`*`, `integration:*` and the permission itself grant reading; another action, resource or role does not."""
     assert is_allowed(INTEGRATION_READ, permissions_of([role], GRANTED)) is allowed
 

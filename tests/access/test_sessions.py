@@ -50,7 +50,7 @@ def signed_in(sessions: Sessions, user: str = "alice") -> str:
 def test_a_ticket_is_valid_once_and_for_30_seconds(
     sessions: Sessions,
     clock: Clock,
-    good: bool,  # noqa: FBT001 - pytest's way
+    good: bool,
     age: float,
 ) -> None:
     """By the time in it, too, if the state still has it."""

@@ -68,7 +68,7 @@ def providers(script: Path) -> tuple[Scripted, ...]:
     return tuple(_provider(script, label, answers) for label, answers in _read(script).items())
 
 
-def _provider(script: Path, label: str, answers: Any) -> Scripted:  # noqa: ANN401 - one or a list of them
+def _provider(script: Path, label: str, answers: Any) -> Scripted:
     minutes = answers.get("every_minutes") if isinstance(answers, dict) else None
     every = timedelta(minutes=minutes) if minutes else None
     count = len(answers) if isinstance(answers, list) else 1

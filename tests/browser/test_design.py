@@ -31,7 +31,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory, chromium: Browser) -> Iterat
 
 
 @contextmanager
-def opened(chromium: Browser, stage: Stage, **options: Any) -> Iterator[Page]:  # noqa: ANN401 - Playwright's own
+def opened(chromium: Browser, stage: Stage, **options: Any) -> Iterator[Page]:
     """The page in a fresh browser that holds the session, once every card is there."""
     context = chromium.new_context(storage_state=stage.session, **options)
     page = context.new_page()
@@ -143,7 +143,7 @@ def test_a_phone_refreshes_everything_with_one_tap(chromium: Browser, stage: Sta
 
 
 @pytest.mark.parametrize("viewport", [WIDE, PHONE])
-def test_what_comes_later_moves_nothing(chromium: Browser, stage: Stage, viewport: Any) -> None:  # noqa: ANN401
+def test_what_comes_later_moves_nothing(chromium: Browser, stage: Stage, viewport: Any) -> None:
     """After the first card the layout shifts by less than 0.1, the limit of a good page (web.dev, CLS)."""
     context = chromium.new_context(storage_state=stage.session, viewport=viewport)
     page = context.new_page()

@@ -48,7 +48,7 @@ CARDS = 13
 
 
 @pytest.mark.parametrize("viewport", [WIDE, PHONE, {"width": 320, "height": 640}])
-def test_figures_that_come_one_after_the_other_move_little(page: Page, tmp_path: Path, viewport: Any) -> None:  # noqa: ANN401
+def test_figures_that_come_one_after_the_other_move_little(page: Page, tmp_path: Path, viewport: Any) -> None:
     """From the first skeleton on the layout shifts by less than 0.1, though no two cards are alike."""
     page.set_viewport_size(viewport)
     watch_shifts(page)

@@ -47,7 +47,7 @@ def states(_wall: Page) -> Page:
     return _wall
 
 
-def set_up(page: Page, scheme: str = "light", **media: Any) -> None:  # noqa: ANN401 - Playwright's own
+def set_up(page: Page, scheme: str = "light", **media: Any) -> None:
     """These conditions, and otherwise as it is; once the page has followed."""
     page.emulate_media(**AS_IT_IS | {"color_scheme": scheme})
     follows = "scheme => getComputedStyle(document.querySelector('.stApp')).colorScheme === scheme"
@@ -122,7 +122,7 @@ def expect_clean(page: Page, width: int) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_bar_has_the_colour_of_its_level(states: Page, scheme: Any) -> None:  # noqa: ANN401 - Playwright's own
+def test_a_bar_has_the_colour_of_its_level(states: Page, scheme: Any) -> None:
     """Blue, amber, red, and grey where the figures are old; in a contrast theme the colour of text, and a border."""
     set_up(states, scheme, reduced_motion="reduce")
     drawn = [colour for colour, _, _ in states.evaluate(FILL)][: len(BARS)]
@@ -150,7 +150,7 @@ CARDS = """[...document.querySelectorAll('.st-key-cards h2')].map(heading => {
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_usual_card_has_138_pixels(states: Page, scheme: Any) -> None:  # noqa: ANN401 - Playwright's own
+def test_a_usual_card_has_138_pixels(states: Page, scheme: Any) -> None:
     """Whatever its level and its figures: what stands in its place meanwhile is as high."""
     set_up(states, scheme)
     heights = {name.removeprefix("IMAI, "): height for name, height, _ in states.evaluate(CARDS)}

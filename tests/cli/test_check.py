@@ -110,7 +110,7 @@ def test_offline_every_required_key_is_checked(
 
 
 @pytest.mark.parametrize("offline", [True, False])
-def test_a_missing_key_must_be_set(offline: bool) -> None:  # noqa: FBT001 - pytest's way
+def test_a_missing_key_must_be_set(offline: bool) -> None:
     """Exit 1, and the variable's name."""
     result = check("--offline") if offline else check()
     assert result.exit_code == 1

@@ -27,7 +27,7 @@ def definition(text: str) -> Definition:
     return Definition.model_validate(yaml_file.load(text).value)
 
 
-def acme(url: str, key: str = HEADER, *, request: str = "", **account: Any) -> DeclaredProvider:  # noqa: ANN401 - any field
+def acme(url: str, key: str = HEADER, *, request: str = "", **account: Any) -> DeclaredProvider:
     """Acme at this server.
 
     Args:

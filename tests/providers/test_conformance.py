@@ -362,7 +362,7 @@ def spoilt_answers(
         yield good.model_copy(update={"body": json.dumps(document)})
 
 
-def put(document: Any, path: paths.Path, value: object) -> None:  # noqa: ANN401 - JSON
+def put(document: Any, path: paths.Path, value: object) -> None:
     """Another value in a path's place; `ABSENT` takes it away."""
     holder = paths.Path(path.steps[:-1]).find(document)
     last: Any = path.steps[-1]

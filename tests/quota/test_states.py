@@ -53,7 +53,7 @@ def test_a_reading_has_a_badge_a_color_of_its_bar_and_may_need_a_person(
     word: str,
     color: str,
     tone: str,
-    urgent: bool,  # noqa: FBT001 - a row of the table
+    urgent: bool,
 ) -> None:
     """A failure has priority over the level, unless nothing is left; the bar of old figures is gray."""
     badge = states.badge(shown)

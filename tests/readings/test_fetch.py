@@ -172,7 +172,7 @@ def test_a_resolver_that_hangs_is_left_at_the_deadline(monkeypatch: pytest.Monke
     """The lookup cannot be interrupted; nobody waits for it, and nothing is sent after it."""
     over, resolve = threading.Event(), socket.getaddrinfo
 
-    def slow(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - the resolver's own
+    def slow(*arguments: Any, **options: Any) -> Any:
         over.wait(10)
         return resolve(*arguments, **options)
 
@@ -281,7 +281,7 @@ def test_a_quota_that_cannot_be_read_leaves_the_others() -> None:
 
 
 @pytest.mark.parametrize("quotas", [FAILED, [FAILED], [FAILED, FAILED]])
-def test_an_answer_without_any_readable_quota_is_a_failure_of_the_provider(quotas: Any) -> None:  # noqa: ANN401 - either form
+def test_an_answer_without_any_readable_quota_is_a_failure_of_the_provider(quotas: Any) -> None:
     """With the error of the first one."""
     outcome = fetch.fetch(provider("Two", lambda _: quotas))
     assert outcome.failure is not None
@@ -339,7 +339,7 @@ def test_an_outage_is_logged_at_its_begin_at_each_new_code_and_at_its_end(
 ) -> None:
     """Each line is a warning and is written once."""
 
-    def act(_: Client) -> Any:  # noqa: ANN401 - a quota or several
+    def act(_: Client) -> Any:
         given = remaining.pop(0)
         if isinstance(given, ProviderError):
             raise given
@@ -383,7 +383,7 @@ def test_the_log_names_the_kind_and_place_of_a_crash(caplog: pytest.LogCaptureFi
     ("path", "mode", "hint"), [("", "ok", True), ("/api", "not_found", True), ("/api", "http_500", False)]
 )
 def test_a_404_names_the_setting_of_the_address(
-    hint: bool,  # noqa: FBT001 - pytest's way
+    hint: bool,
     path: str,
     mode: str,
     imai: Simulator,

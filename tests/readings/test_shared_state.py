@@ -357,7 +357,7 @@ def test_clocks_may_be_some_seconds_apart(
     assert imai.calls == calls
 
 
-def broken(*_: object, **__: object) -> Any:  # noqa: ANN401 - stands for any call
+def broken(*_: object, **__: object) -> Any:
     """Fail as a state that is gone."""
     raise StateError("gone")
 

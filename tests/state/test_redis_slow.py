@@ -230,7 +230,7 @@ def test_a_name_server_that_hangs_is_waited_for_half_a_second(
     asked: list[str] = []
     real = socket.getaddrinfo
 
-    def hang(host: str, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - as the function of the library
+    def hang(host: str, *args: Any, **options: Any) -> Any:
         asked.append(host)
         answer.wait(20)
         return real("127.0.0.1", *args, **options)

@@ -112,7 +112,7 @@ def test_without_its_library_redis_is_one_line(monkeypatch: pytest.MonkeyPatch) 
     """It says what to install."""
     real = builtins.__import__
 
-    def without(name: str, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the built-in
+    def without(name: str, *args: Any, **kwargs: Any) -> Any:
         if name.partition(".")[0] == "redis":
             raise ModuleNotFoundError(name=name)
         return real(name, *args, **kwargs)

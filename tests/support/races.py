@@ -38,7 +38,7 @@ class Race:
         steps = count()
         seconds: list[Future[Other]] = []
 
-        def trace(frame: FrameType, _event: str, _argument: object) -> Any:  # noqa: ANN401 - itself
+        def trace(frame: FrameType, _event: str, _argument: object) -> Any:
             if not str(frame.f_globals.get("__name__")).startswith(self._within):
                 return None
             if next(steps) == self._step:

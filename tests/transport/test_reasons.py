@@ -32,7 +32,7 @@ def port(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[int]:
 def test_what_is_wrong_with_a_certificate_is_named(
     port: int,
     host: str,
-    trusted: bool,  # noqa: FBT001 - pytest passes by name
+    trusted: bool,
     reason: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

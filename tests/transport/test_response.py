@@ -70,7 +70,7 @@ def test_an_answer_is_parsed_once(body: bytes, monkeypatch: pytest.MonkeyPatch) 
     """However many figures are read in it, also if it is no JSON."""
     parsed: list[object] = []
 
-    def loads(text: str, **options: Any) -> object:  # noqa: ANN401 - as json's
+    def loads(text: str, **options: Any) -> object:
         parsed.append(text)
         return json.JSONDecoder(**options).decode(text)
 

@@ -115,7 +115,7 @@ def draw_card(
     reading: Reading, *, provider: Provider[Any] = IMAI, number: int = 0, is_fetching: bool = False
 ) -> None:
     """Draw one card, whose button does nothing."""
-    from integrations.ui import card  # noqa: PLC0415 - the tests read STATES alone
+    from integrations.ui import card
 
     card.draw(
         provider,
@@ -132,7 +132,7 @@ def draw_card(
 
 def draw() -> None:
     """All of them, one below the other, as several cards stand on the page, and the overview of them."""
-    from integrations.ui import overview  # noqa: PLC0415 - the tests read STATES alone
+    from integrations.ui import overview
 
     named = [reading.model_copy(update={"provider": f"IMAI, {name}"}) for name, reading in STATES.items()]
     st.set_page_config(page_title="Gallery")

@@ -13,7 +13,7 @@ from tests.ui.gallery import NOW, STATES
 
 def _draw(name: str) -> None:
     """A page with one card; AppTest runs this function's source by itself."""
-    from tests.ui.gallery import draw_state  # noqa: PLC0415
+    from tests.ui.gallery import draw_state
 
     draw_state(name)
 
@@ -138,7 +138,7 @@ def test_while_a_provider_is_asked_its_card_says_so() -> None:
     """Its figures stay; whether they are still good is not known, so it is not called active."""
 
     def draw() -> None:
-        from tests.ui.gallery import STATES, draw_card  # noqa: PLC0415
+        from tests.ui.gallery import STATES, draw_card
 
         draw_card(STATES["25 % used"], is_fetching=True)
 
@@ -152,7 +152,7 @@ def test_what_a_provider_is_called_is_never_read_as_markdown() -> None:
     """A name from outside appears as it stands."""
 
     def draw() -> None:
-        from tests.ui.gallery import STATES, draw_card  # noqa: PLC0415
+        from tests.ui.gallery import STATES, draw_card
 
         hostile = {"provider": "**X** <b> :red[y] $z$", "unit": "`u`"}
         draw_card(STATES["25 % used"].model_copy(update=hostile))
@@ -166,8 +166,8 @@ def test_an_unknown_icon_is_replaced() -> None:
     """The card is drawn, with a plain one."""
 
     def draw() -> None:
-        from integrations.providers.imai import Imai  # noqa: PLC0415
-        from tests.ui.gallery import STATES, draw_card  # noqa: PLC0415
+        from integrations.providers.imai import Imai
+        from tests.ui.gallery import STATES, draw_card
 
         provider = Imai()
         provider.icon = ":material/send_mail:"

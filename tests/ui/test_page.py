@@ -277,7 +277,7 @@ def test_a_card_that_cannot_be_drawn_takes_no_other_with_it(
     visit(signed_in())
     draw = getattr(card, part)
 
-    def fail(provider: Scripted, *rest: Any, **options: Any) -> object:  # noqa: ANN401 - whatever it takes
+    def fail(provider: Scripted, *rest: Any, **options: Any) -> object:
         if provider.label == "Bb":
             raise RuntimeError("of the inside")
         return draw(provider, *rest, **options)

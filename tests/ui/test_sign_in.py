@@ -323,7 +323,7 @@ def test_a_store_that_breaks_shows_one_sentence(
     imai: Simulator,
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
-    signed_in_before: bool,  # noqa: FBT001
+    signed_in_before: bool,
 ) -> None:
     """Nobody new gets in and nobody stays in: no form, no card, no traceback, one line in the log."""
     page = visit(signed_in() if signed_in_before else None)

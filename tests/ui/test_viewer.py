@@ -34,9 +34,9 @@ def test_a_run_and_a_click_notice_that_the_session_has_ended(
 
 
 def _draw_may_read() -> None:
-    import streamlit  # noqa: PLC0415 - AppTest runs these lines alone
+    import streamlit
 
-    from integrations.ui import viewer  # noqa: PLC0415 - likewise
+    from integrations.ui import viewer
 
     streamlit.text(str(viewer.may_read()))
 

@@ -80,14 +80,14 @@ def _unit(value: object) -> str | Path:
     path = path_in_mapping(value)
     if path is not None:
         return path
-    if isinstance(value, str) and value.strip() == value and value.isprintable() and 0 < len(value) <= 20:  # noqa: PLR2004
+    if isinstance(value, str) and value.strip() == value and value.isprintable() and 0 < len(value) <= 20:
         return value
     raise ValueError("expected a word in the plural such as credits, or {path: …}")
 
 
 def _zero(value: object) -> object:
     if isinstance(value, bool):  # false would pass as 0
-        raise ValueError("expected 0")  # noqa: TRY004 - pydantic reports ValueErrors
+        raise ValueError("expected 0")
     return value
 
 

@@ -71,7 +71,7 @@ def _moment(found: object, form: str, now: datetime) -> datetime:
 
 def _number(found: object) -> Decimal:
     if isinstance(found, bool) or not isinstance(found, int | Decimal):
-        raise ValueError("not a number")  # noqa: TRY004 - one kind for every mismatch
+        raise ValueError("not a number")
     number = Decimal(found)
     if abs(number) > _LARGEST:
         raise ValueError("beyond any calendar")
@@ -80,5 +80,5 @@ def _number(found: object) -> Decimal:
 
 def _text(found: object) -> str:
     if not isinstance(found, str):
-        raise ValueError("not a text")  # noqa: TRY004 - one kind for every mismatch
+        raise ValueError("not a text")
     return found
