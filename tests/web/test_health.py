@@ -28,7 +28,7 @@ def _each_time(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_one_word_without_a_sign_in(
     server: Server, add_user: AddUser, imai: Simulator, path: str, word: bytes
 ) -> None:
-    """No cookie and no token is needed, caches keep nothing, and no provider is asked."""
+    """It needs neither cookie nor token, is never cached, and calls no provider."""
     add_user("alice", roles=["admin"])
     answer = server.ask(path)
     assert (answer.status, answer.body) == (200, word)
