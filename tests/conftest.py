@@ -1,4 +1,4 @@
-"""Every test begins as a new process does: no settings, no store, nothing kept; and ends without a trace."""
+"""Every test starts like a new process: without settings, store or caches."""
 
 import logging
 import os
@@ -30,19 +30,19 @@ PASSWORD = "test-password-not-secret"
 HASHED = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()
 """A quick hash; the real cost of 12 takes a third of a second for each sign-in."""
 
-os.umask(0o022)  # a developer's own umask may let others change files, which the panel refuses
+os.umask(0o022)  # the panel refuses files that others may change
 
 IMAI = Imai()
-"""The provider that most tests read; as without a providers' file."""
+"""The provider of most tests, as without a providers' file."""
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """What `-n auto` means: one more than there are cores, since many tests wait, for a browser or a deadline."""
+    """Return the number of workers of `-n auto`: one more than cores, because many tests wait."""
     return (os.cpu_count() or 1) + 1
 
 
 def forget() -> None:
-    """Drop whatever the process keeps."""
+    """Clear all caches of the process."""
     st.cache_data.clear()
     shared.reset()
     fetch.outages.reset()
@@ -52,19 +52,19 @@ def forget() -> None:
     panel_settings.cache_clear()
     authenticator.auth.cache_clear()
     accounts.replace(None)
-    for kept in ("settings", "identity"):
-        vars(IMAI).pop(kept, None)
+    for name in ("settings", "identity"):
+        vars(IMAI).pop(name, None)
 
 
 @pytest.fixture(autouse=True)
-def _as_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _new_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in os.environ:
         if name.startswith(("IMAI_", "PANEL_")):
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PANEL_AUTH_FILE", str(tmp_path / "auth.yaml"))
     url = os.environ.get("TEST_STATE_URL", "memory://")
-    if url.startswith("redis"):  # a run on a Redis of its own, without xdist
+    if url.startswith("redis"):  # with a Redis of its own, without xdist
         with redis.Redis.from_url(url) as client:
             client.flushdb()
     monkeypatch.setenv("PANEL_STATE_URL", url)
@@ -75,7 +75,7 @@ def _as_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def _wait_for_threads() -> None:
-    """Until those that read for the test have ended: one could fill the next test's caches with this one's settings."""
+    """Wait for the test's fetches, which could fill the next test's caches with wrong readings."""
     end = time.monotonic() + 2
     for thread in threading.enumerate():
         if thread.name.startswith(("fetch ", "refresh ", "ThreadPoolExecutor-")):
@@ -83,8 +83,8 @@ def _wait_for_threads() -> None:
 
 
 @pytest.fixture(autouse=True)
-def _log_is_heard() -> Iterator[None]:
-    """Whatever a test of the start did to the log is undone after it; `caplog` hears the root logger throughout."""
+def _log() -> Iterator[None]:
+    """Undo changes of the log after a test; `caplog` reads the root logger."""
     logging.getLogger("integrations").setLevel(logging.INFO)
     yield
     root = logging.getLogger()
@@ -94,8 +94,8 @@ def _log_is_heard() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _signals_are_obeyed() -> Iterator[None]:
-    """As before, whatever a command that ran in this process made of them."""
+def _signals() -> Iterator[None]:
+    """Restore the handlers that a command in this process has changed."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     yield
     for number, handler in before.items():
@@ -104,7 +104,7 @@ def _signals_are_obeyed() -> Iterator[None]:
 
 @pytest.fixture
 def far_from_utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The machine's clock is 14 hours ahead of UTC, so that neither is taken for the other."""
+    """Set the local time to 14 hours ahead of UTC, so that a confusion of both is noticed."""
     monkeypatch.setenv("TZ", "Pacific/Kiritimati")
     time.tzset()
     yield
@@ -114,14 +114,14 @@ def far_from_utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def simulator() -> Iterator[Simulator]:
-    """A stand-in IMAI on loopback."""
+    """Run a simulated IMAI on loopback."""
     with Simulator() as peer:
         yield peer
 
 
 @pytest.fixture
 def imai(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> Simulator:
-    """The simulator, with the panel configured to ask it for an allowance of 10,000 credits."""
+    """Configure the panel to read the simulator, with an allowance of 10,000 credits."""
     monkeypatch.setenv("IMAI_API_BASE_URL", simulator.url)
     monkeypatch.setenv("IMAI_API_KEY", simulator.key)
     monkeypatch.setenv("IMAI_TOTAL_CREDITS", "10000")
@@ -130,7 +130,7 @@ def imai(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> Simulator:
 
 @pytest.fixture
 def no_click_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A click on Refresh asks at once, however soon after the last call."""
+    """Let a click on Refresh fetch at once, however recent the last fetch."""
     monkeypatch.setattr(shared, "CLICK_PAUSE", timedelta(0))
 
 
@@ -139,7 +139,7 @@ AddUser = Callable[..., None]
 
 @pytest.fixture
 def add_user(tmp_path: Path) -> AddUser:
-    """Puts a user into the store: `add_user("alice", roles=["viewer"])`; the password is `PASSWORD`."""
+    """Return a function that adds a user: `add_user("alice", roles=["viewer"])`; the password is `PASSWORD`."""
 
     def add(name: str, *, roles: list[str], **fields: Any) -> None:
         user = User(password=fields.pop("password", HASHED), roles=roles, **fields)

@@ -1,10 +1,8 @@
-"""A panel as a process, and a client that speaks to it what no browser would."""
+"""A panel as a process, and a client that sends what no browser would."""
 
 import http.client
-import json
 import socket
 import time
-import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from urllib.parse import urlsplit
@@ -18,7 +16,7 @@ from tests.support.processes import PASSWORD, Panel, SimulatorProcess, run_async
 from tests.support.viewer import Viewer
 
 QUICK = 2.0
-"""Seconds within which the panel answers, attacked or not; far more than it takes, for busy machines."""
+"""Seconds within which the panel answers during an attack; generous, for busy machines."""
 
 
 @pytest.fixture(scope="session")
@@ -30,14 +28,14 @@ def simulator_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simu
 
 @pytest.fixture(scope="module")
 def panel(tmp_path_factory: pytest.TempPathFactory, simulator_process: SimulatorProcess) -> Iterator[Panel]:
-    """One panel for a file of attacks."""
+    """One panel for a module of attacks."""
     simulator_process.control(mode="ok", credits="7500")
     with run_panel(tmp_path_factory.mktemp("panel"), simulator_process) as running:
         yield running
 
 
 def address(panel: Panel) -> tuple[str, int]:
-    """Host and port."""
+    """Return host and port."""
     parts = urlsplit(panel.url)
     assert parts.hostname is not None
     assert parts.port is not None
@@ -46,7 +44,7 @@ def address(panel: Panel) -> tuple[str, int]:
 
 @contextmanager
 def stream(panel: Panel, headers: Mapping[str, str] | None = None) -> Iterator[ClientConnection]:
-    """A websocket of somebody who is not signed in."""
+    """Open a websocket without a session."""
     with connect(
         f"{panel.url.replace('http', 'ws', 1)}/_stcore/stream",
         additional_headers=dict(headers or {}),
@@ -59,7 +57,7 @@ def stream(panel: Panel, headers: Mapping[str, str] | None = None) -> Iterator[C
 
 
 def close_code(opened: ClientConnection, seconds: float = 10) -> int:
-    """With which code the server closes; what it sends before is passed over."""
+    """Return the code with which the server closes, ignoring earlier messages."""
     end = time.monotonic() + seconds
     try:
         while time.monotonic() < end:
@@ -70,14 +68,14 @@ def close_code(opened: ClientConnection, seconds: float = 10) -> int:
 
 
 def message(kind: str) -> bytes:
-    """A message of Streamlit's, of the kinds that are a flag: `message("clear_cache")`."""
+    """Return a Streamlit message of a kind that is a flag: `message("clear_cache")`."""
     made = BackMsg()
     setattr(made, kind, True)
     return bytes(made.SerializeToString())
 
 
 def rerun(*, query_string: str = "", fragment_id: str = "") -> bytes:
-    """The message with which a page asks for its run."""
+    """Return the message with which a page requests its run."""
     made = BackMsg()
     made.rerun_script.query_string = query_string
     made.rerun_script.fragment_id = fragment_id
@@ -85,47 +83,40 @@ def rerun(*, query_string: str = "", fragment_id: str = "") -> bytes:
 
 
 def ask(panel: Panel, method: str, path: str, body: str | None, headers: Mapping[str, str]) -> int:
-    """One request on a connection of its own. The status of its answer."""
+    """Send a request on a new connection; return the status."""
     with closing(http.client.HTTPConnection(*address(panel), timeout=30)) as connection:
         connection.request(method, path, body, dict(headers))
         return connection.getresponse().status
 
 
 def status_of(panel: Panel, path: str, **headers: str) -> int:
-    """The status of the answer to a GET; `Host="a"` is a header."""
+    """Return the status of a GET; `Host="a"` is a header."""
     return ask(panel, "GET", path, None, headers)
 
 
 def answer_time(panel: Panel) -> float:
-    """Seconds until the health check is answered."""
+    """Return the seconds until the health check is answered."""
     began = time.monotonic()
     assert status_of(panel, "/_stcore/health") == 200
     return time.monotonic() - began
 
 
 def session_of(panel: Panel) -> str:
-    """The session id of alice, who signs in as the page's script does."""
-    body = json.dumps({"ticket": run_async(_ticket(panel))}).encode()
-    headers = {"Content-Type": "application/json", "Origin": panel.url}
-    request = urllib.request.Request(f"{panel.url}/integrations/session", data=body, headers=headers)
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        return str(answer.headers["Set-Cookie"]).partition("=")[2].partition(";")[0]
+    """Sign alice in, as the page's script does; return the session id."""
 
+    async def cookie() -> str:
+        async with Viewer(panel.url, timeout=30) as viewer:
+            await viewer.first_visit()
+            return await viewer.sign_in("alice", PASSWORD)
 
-async def _ticket(panel: Panel) -> str:
-    async with Viewer(panel.url, timeout=30) as viewer:
-        await viewer.first_visit()
-        viewer.fill("Username", "alice")
-        viewer.fill("Password", PASSWORD)
-        await viewer.click("Login")
-        return str(json.loads(viewer.find("bidi_component").content.json)["ticket"])
+    return run_async(cookie()).partition("=")[2]
 
 
 def raw(panel: Panel, sent: bytes, seconds: float) -> tuple[bytes, float]:
-    """What comes back for these bytes until the server closes, and after how long it does.
+    """Send bytes; return the answer until the server closes, and the seconds.
 
     Raises:
-        TimeoutError: it does not within this time.
+        TimeoutError: the server does not close in time.
     """
     began = time.monotonic()
     with socket.create_connection(address(panel), timeout=seconds) as connection:
@@ -144,7 +135,7 @@ def raw(panel: Panel, sent: bytes, seconds: float) -> tuple[bytes, float]:
 
 @contextmanager
 def connections(panel: Panel, count: int, sent: bytes) -> Iterator[list[socket.socket]]:
-    """So many connections on which this was sent, and no more."""
+    """Open this number of connections, each of which sends these bytes."""
     with ExitStack() as stack:
         opened = [
             stack.enter_context(socket.create_connection(address(panel), timeout=10)) for _ in range(count)

@@ -1,4 +1,4 @@
-"""A certificate that a test makes for itself."""
+"""Self-signed certificates."""
 
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address

@@ -1,14 +1,14 @@
-"""A clock that a test moves by hand, for what takes one as an argument."""
+"""A clock that a test moves, for code that takes one as an argument."""
 
 from dataclasses import dataclass
 
 
 @dataclass
 class Clock:
-    """Called, it tells the seconds that it was set to."""
+    """A call returns the seconds in `now`."""
 
     now: float = 0.0
 
     def __call__(self) -> float:
-        """The time."""
+        """Return the time."""
         return self.now

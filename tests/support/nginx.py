@@ -36,7 +36,7 @@ def nginx(folder: Path, panels: Sequence[str], configuration: str = CONFIGURATIO
     pem = self_signed(folder)
     addresses = (urlsplit(url).netloc for url in panels)
     places = dict(zip(("127.0.0.1:8501", "127.0.0.1:8502"), addresses, strict=False))
-    # In one pass, because a new port may look like an old one.
+    # In one pass, because a new port may equal an old one.
     own = re.sub(r"127\.0\.0\.1:\d+", lambda found: places.get(found[0], found[0]), configuration)
     own = own.replace("listen 443 ", f"listen {port} ").replace("panel.example.com;", "localhost;", 1)
     own = re.sub(r"/etc/ssl/\S+\.(pem|key)", str(pem), own)

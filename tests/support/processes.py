@@ -1,6 +1,6 @@
-"""What tests, benchmark and scripts need of the machine: a port, processes of ours on loopback, Chromium.
+"""Ports, processes on loopback, and Chromium, for tests, benchmark and scripts.
 
-Every process is started here, waited for until it answers, and ended by its id.
+Each process is started here, waited for until it answers, and ended by its id.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ from typing import Final, TypeVar
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 PASSWORD: Final = "test-password-not-secret"
-"""Of every user whom a test adds."""
+"""The password of every user that a test adds."""
 COMMAND: Final = (sys.executable, "-m", "integrations.cli")
 """The command `integrations`."""
 CHROMIUM_FLAGS: Final = (
@@ -33,7 +33,7 @@ CHROMIUM_FLAGS: Final = (
     "--disable-gpu",
     "--disable-quic",
     "--no-first-run",
-    "--disable-background-networking",  # otherwise Chromium looks for hosts of its own
+    "--disable-background-networking",  # otherwise Chromium contacts its own hosts
     "--disable-component-update",
     "--disable-sync",
 )
@@ -45,14 +45,14 @@ T = TypeVar("T")
 
 
 class HarnessError(Exception):
-    """A process did not start, or this machine lacks something; the text says what."""
+    """A process did not start, or this machine lacks a program."""
 
 
 def free_port() -> int:
-    """A port on loopback that nothing uses now.
+    """Return a port on loopback that nothing uses now.
 
-    It lies below those that the kernel gives to outgoing connections (`ip_local_port_range`, from 32768 on): one of
-    them would take it before the process that it is meant for. Chromium refuses some ports, the last is 10080.
+    It is below those of outgoing connections (`ip_local_port_range`, from 32768), which could take it first, and above
+    those that Chromium refuses (up to 10080).
     """
     while True:
         port = secrets.choice(range(11_000, 32_768))
@@ -62,15 +62,15 @@ def free_port() -> int:
 
 
 def wait_for(look: Callable[[], T | None], what: str, *, seconds: float = _READY_SECONDS) -> T:
-    """Look again and again until there is something to see.
+    """Poll until `look` returns something true; return it.
 
     Args:
-        look: gives what is waited for, or something false.
-        what: names it where it does not come.
-        seconds: how long to look.
+        look: returns the result, or something false.
+        what: its name in the error.
+        seconds: after which to stop.
 
     Raises:
-        HarnessError: it did not come in time.
+        HarnessError: nothing came in time.
     """
     end = time.monotonic() + seconds
     while not (found := look()):
@@ -81,7 +81,7 @@ def wait_for(look: Callable[[], T | None], what: str, *, seconds: float = _READY
 
 
 def accepts(port: int) -> bool:
-    """Whether somebody takes connections on this port of loopback."""
+    """Check whether a process accepts connections on this port of loopback."""
     try:
         socket.create_connection(("127.0.0.1", port), timeout=1).close()
     except OSError:
@@ -90,7 +90,7 @@ def accepts(port: int) -> bool:
 
 
 def is_healthy(url: str) -> bool:
-    """Whether a Streamlit server answers there."""
+    """Check whether a Streamlit server answers at the URL."""
     try:
         with urllib.request.urlopen(f"{url}/_stcore/health", timeout=1) as answer:
             return bool(answer.status == 200)
@@ -99,7 +99,7 @@ def is_healthy(url: str) -> bool:
 
 
 def clean_environment(own: Mapping[str, str]) -> dict[str, str]:
-    """This process's environment without whatever configures a panel or Streamlit, and with these variables."""
+    """Return this process's environment without settings of a panel or Streamlit, and with these variables."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(_CONFIGURING)}
     paths = os.pathsep.join(filter(None, (str(ROOT), kept.get("PYTHONPATH"))))
     return {**kept, "PYTHONPATH": paths, "PYTHONUNBUFFERED": "1", **own}
@@ -114,11 +114,11 @@ class Process:
 
     @property
     def log(self) -> str:
-        """What it has written so far, to standard output and standard error."""
+        """Return its standard output and standard error so far."""
         return self.log_file.read_text(encoding="utf-8", errors="replace")
 
     def wait_for(self, look: Callable[[], T | None], *, seconds: float = _READY_SECONDS) -> T:
-        """`wait_for`, which ends early where the process ends.
+        """Wait as `wait_for` does, but end early if the process ends.
 
         Raises:
             HarnessError: with the log.
@@ -145,7 +145,7 @@ def process(
     cwd: Path | None = None,
     stdin: int = subprocess.DEVNULL,
 ) -> Iterator[Process]:
-    """A process of ours that is ended, by SIGTERM, at the end of the block."""
+    """Run a process; end it by SIGTERM at the end of the block."""
     with log_file.open("wb") as output:
         running = subprocess.Popen(
             list(command),
@@ -172,8 +172,8 @@ class Server:
     """A running web server of ours.
 
     Attributes:
-        url: without a slash at its end.
-        process: what runs.
+        url: without a final slash.
+        process: of the server.
         started: seconds from the start of the process to its first answer.
     """
 
@@ -182,15 +182,10 @@ class Server:
     started: float
 
     def memory(self) -> int:
-        """Bytes of memory that it holds now (resident set)."""
-        return resident_bytes(self.process.running.pid)
-
-
-def resident_bytes(pid: int) -> int:
-    """A process's memory (resident set)."""
-    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
-    line = next(line for line in status.splitlines() if line.startswith("VmRSS:"))
-    return int(line.split()[1]) * 1024
+        """Return its memory in bytes (resident set)."""
+        status = Path(f"/proc/{self.process.running.pid}/status").read_text(encoding="ascii")
+        line = next(line for line in status.splitlines() if line.startswith("VmRSS:"))
+        return int(line.split()[1]) * 1024
 
 
 @contextmanager
@@ -202,13 +197,13 @@ def serve(
     *,
     cwd: Path | None = None,
 ) -> Iterator[Server]:
-    """A Streamlit server of ours, once it answers.
+    """Run a Streamlit server; yield it once it answers.
 
     Args:
-        command: that starts it.
-        port: where it answers.
-        folder: its home; its log is written there, as `server-<port>.log`.
-        environment: of variables of its own, beside those of this process that configure nothing.
+        command: of the server.
+        port: of the server.
+        folder: its home, and the folder of its log, `server-<port>.log`.
+        environment: its settings.
         cwd: its working directory; `folder` by default.
     """
     url, began = f"http://127.0.0.1:{port}", time.perf_counter()
@@ -219,7 +214,7 @@ def serve(
 
 
 def streamlit_run(script: Path, port: int) -> list[str]:
-    """Stock `streamlit run`: Streamlit's own defaults, but for what a machine without a person needs."""
+    """Return the command `streamlit run` with Streamlit's defaults, for a machine without a person."""
     command = [sys.executable, "-m", "streamlit", "run", str(script), "--server.port", str(port)]
     command += ["--server.headless", "true", "--server.address", "127.0.0.1"]
     return [*command, "--browser.gatherUsageStats", "false"]
@@ -227,36 +222,36 @@ def streamlit_run(script: Path, port: int) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class SimulatorProcess:
-    """A running `integrations simulate`, and its control."""
+    """A running `integrations simulate`."""
 
     url: str
     key: str
 
     @property
     def control_url(self) -> str:
-        """Where its state is told and changed."""
+        """Return the URL of its state."""
         return self.url.removesuffix("/api") + "/control"
 
     def control(self, **wishes: object) -> dict[str, object]:
-        """Make it spend or fail: `control(spend="250")`, `control(mode="http_503")`. Gives its state."""
+        """Make it spend or fail: `control(spend="250")`, `control(mode="http_503")`; return its state."""
         request = urllib.request.Request(self.control_url, data=json.dumps(wishes).encode(), method="PUT")
         with urllib.request.urlopen(request, timeout=10) as answer:
             state: dict[str, object] = json.load(answer)
             return state
 
     def calls(self) -> int:
-        """How often its account has been asked so far."""
+        """Return the number of calls so far."""
         return int(str(self.control()["calls"]))
 
 
 @contextmanager
 def run_simulator(folder: Path) -> Iterator[SimulatorProcess]:
-    """The simulator as a process, once it answers. Its log is written into the folder."""
+    """Run the simulator, with its log in the folder; yield it once it answers."""
     port = free_port()
     command = [*COMMAND, "simulate", "--port", str(port)]
     with process(command, folder / f"simulator-{port}.log", clean_environment({})) as running:
-        said = re.compile(r"IMAI_API_BASE_URL=(\S+)\s+IMAI_API_KEY=(\S+)")
-        found = running.wait_for(lambda: said.search(running.log))
+        line = re.compile(r"IMAI_API_BASE_URL=(\S+)\s+IMAI_API_KEY=(\S+)")
+        found = running.wait_for(lambda: line.search(running.log))
         yield SimulatorProcess(found[1], found[2])
 
 
@@ -272,16 +267,16 @@ class Panel:
 
     @property
     def log(self) -> str:
-        """What the server has written."""
+        """Return the server's log."""
         return self.server.process.log
 
     def users(self, *arguments: str) -> None:
-        """`integrations users …` on this panel's store; a password that it asks for is `PASSWORD`."""
+        """Run `integrations users …` on this panel's store, with `PASSWORD` as standard input."""
         _users(self.environment, *arguments)
 
 
 def panel_environment(folder: Path, simulator: SimulatorProcess, **settings: str) -> dict[str, str]:
-    """The variables of a panel that asks this simulator; its store is in the folder and has both users."""
+    """Write a store with both users into the folder; return the settings of a panel that reads this simulator."""
     environment = {
         "IMAI_API_BASE_URL": simulator.url,
         "IMAI_API_KEY": simulator.key,
@@ -298,7 +293,7 @@ def panel_environment(folder: Path, simulator: SimulatorProcess, **settings: str
 
 @cache
 def _store() -> str:
-    """A store with both users, as the command makes it: once a process, since it takes its time."""
+    """Return a store with both users, made by the command; cached, because that takes seconds."""
     with tempfile.TemporaryDirectory() as folder:
         store = Path(folder, "auth.yaml")
         environment = {"PANEL_AUTH_FILE": str(store)}
@@ -316,14 +311,14 @@ def run_panel(
     options: Sequence[str] = (),
     **settings: str,
 ) -> Iterator[Panel]:
-    """A panel with an admin `alice` and a `victor` without rights, once it answers.
+    """Run a panel with an admin `alice` and a guest `victor`; yield it once it answers.
 
     Args:
         folder: for its store, state and log.
-        simulator: whom it asks.
+        simulator: its provider.
         command: in place of `integrations`.
-        options: of `integrations serve`, beside its port.
-        settings: of the panel, beside the usual ones.
+        options: further ones of `integrations serve`.
+        settings: further ones of the panel.
     """
     environment = panel_environment(folder, simulator, **settings)
     configuration = folder / ".streamlit"
@@ -362,17 +357,17 @@ def _users(environment: Mapping[str, str], *arguments: str) -> None:
 
 @contextmanager
 def run_gallery(folder: Path) -> Iterator[str]:
-    """The URL of a page with every state of a card. Its log is written into the folder."""
+    """Run a page with every state of a card, with its log in the folder; yield its URL."""
     port = free_port()
     with serve(streamlit_run(ROOT / "tests/ui/gallery.py", port), port, folder, {}, cwd=ROOT) as server:
         yield server.url
 
 
 def chromium_path() -> str:
-    """Where Chromium is.
+    """Return the path of Chromium.
 
     Raises:
-        HarnessError: nowhere.
+        HarnessError: there is none.
     """
     for name in ("chromium", "chromium-browser", "google-chrome"):
         if path := shutil.which(name):
@@ -381,6 +376,6 @@ def chromium_path() -> str:
 
 
 def run_async(coroutine: Coroutine[object, object, T]) -> T:
-    """Run a coroutine in a thread of its own: in a test's thread Playwright's event loop may be running."""
+    """Run a coroutine in another thread, because Playwright's event loop may be running in the test's thread."""
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(asyncio.run, coroutine).result()

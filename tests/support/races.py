@@ -1,4 +1,4 @@
-"""Races made on purpose, so that a lock is shown by a test that fails without it, and not by luck."""
+"""Forced races: a test of a lock fails without the lock, and not only by chance."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -11,29 +11,29 @@ One = TypeVar("One")
 Other = TypeVar("Other")
 
 _PATIENCE_SECONDS = 0.005
-"""So long the work that interrupts may take by default; when a lock holds it up, what it interrupted goes on."""
+"""The interrupted work waits this long by default; a lock may block the work that interrupts it."""
 
 
 class Race:
-    """Runs one piece of work, and another one to its end in the middle of it.
+    """Runs a piece of work, and another one to its end in the middle of it.
 
     Args:
-        step: the line of the first one, counted as they are run, before which the other one is run.
-        within: the beginning of the names of the modules whose lines count.
-        patience: seconds that the first waits for the other one. After that both run.
+        step: number of the executed line of the first one before which the other one runs.
+        within: prefix of the names of the modules whose lines count.
+        patience: seconds that the first one waits for the other one; then both run.
     """
 
-    def __init__(self, step: int, within: str | tuple[str, ...], patience: float) -> None:
+    def __init__(self, step: int, within: str, patience: float) -> None:
         self._step = step
         self._within = within
         self._patience = patience
         self.happened = False
 
     def __call__(self, first: Callable[[], One], second: Callable[[], Other]) -> tuple[One, Other]:
-        """What both gave.
+        """Return both results.
 
         Raises:
-            Exception: what either of them raised.
+            Exception: of either of them.
         """
         steps = count()
         seconds: list[Future[Other]] = []
@@ -59,8 +59,8 @@ class Race:
             return given, (seconds[0].result() if seconds else second())
 
 
-def races(within: str | tuple[str, ...], *, patience: float = _PATIENCE_SECONDS) -> Iterator[Race]:
-    """A race for each line of the first piece of work; the scene must be set anew for each."""
+def races(within: str, *, patience: float = _PATIENCE_SECONDS) -> Iterator[Race]:
+    """Yield a race for each line of the first piece of work; prepare each one again."""
     for step in count():
         race = Race(step, within, patience)
         yield race

@@ -1,4 +1,4 @@
-"""What a browser would show: the elements of a page, kept from Streamlit's messages as its frontend keeps them."""
+"""The elements of a page, collected from Streamlit's messages as its frontend does."""
 
 import re
 from collections.abc import Iterator
@@ -20,9 +20,9 @@ class Item:
     Attributes:
         kind: its name in the protocol: `heading`, `button`, `progress` and so on.
         content: its own message, such as a `Button`.
-        fragment: the id of the fragment that drew it; empty outside of fragments.
-        turn: which request of the viewer it answers.
-        texts: what a person reads, without Markdown's backslashes.
+        fragment: id of the fragment that drew it; empty outside of fragments.
+        turn: number of the viewer's request that it answers.
+        texts: that a person reads, without Markdown's backslashes.
     """
 
     kind: str
@@ -33,16 +33,15 @@ class Item:
 
 
 class Screen:
-    """The elements of one page, by their place."""
+    """The elements of a page, by their place."""
 
     def __init__(self) -> None:
         self._items: dict[tuple[int, ...], Item] = {}
 
     def apply(self, place: tuple[int, ...], delta: Delta, turn: int) -> Item | None:
-        """Take in one change; gives the element where it brought one.
+        """Apply a change; return the new element, if any.
 
-        Blocks hold no text, and a transient (a spinner, a skeleton) stands only until the element comes, so neither
-        is kept.
+        Blocks hold no text, and transients (a spinner, a skeleton) soon disappear; neither is kept.
         """
         if delta.WhichOneof("type") != "new_element":
             return None
@@ -51,7 +50,7 @@ class Screen:
         return item
 
     def drop_stale(self, turn: int, fragments: frozenset[str]) -> None:
-        """Forget what a finished run has not drawn again: of the whole page, or of the run's fragments alone."""
+        """Drop the elements that a finished run has not drawn again, of the page or of the run's fragments."""
         self._items = {
             place: item
             for place, item in self._items.items()
@@ -59,17 +58,16 @@ class Screen:
         }
 
     def items(self, *, since: int = 0) -> Iterator[Item]:
-        """The elements from top to bottom, those of earlier turns left out."""
+        """Return the elements from top to bottom, without those of earlier turns."""
         return (item for _, item in sorted(self._items.items()) if item.turn >= since)
 
-    def texts(self, *, since: int = 0) -> list[str]:
-        """All that can be read, from top to bottom."""
-        return [text for item in self.items(since=since) for text in item.texts]
+    def texts(self) -> list[str]:
+        """Return all texts, from top to bottom."""
+        return [text for item in self.items() for text in item.texts]
 
-    def shows(self, text: str, *, times: int = 1, since: int = 0) -> bool:
-        """Whether so many elements hold the text."""
-        holding = (item for item in self._items.values() if item.turn >= since)
-        return sum(any(text in shown for shown in item.texts) for item in holding) >= times
+    def shows(self, text: str, *, since: int) -> bool:
+        """Check whether an element holds the text."""
+        return any(text in shown for item in self.items(since=since) for shown in item.texts)
 
 
 def _item(element: Element, fragment: str, turn: int) -> Item:

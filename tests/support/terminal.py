@@ -1,4 +1,4 @@
-"""A terminal for a process, which a test can close."""
+"""A terminal that a test can close."""
 
 import os
 import pty

@@ -1,4 +1,4 @@
-"""One viewer of a Streamlit page: speaks the websocket protocol as the browser's frontend does, without a browser."""
+"""A viewer of a Streamlit page without a browser: speaks the websocket protocol of Streamlit's frontend."""
 
 import asyncio
 import json
@@ -32,14 +32,14 @@ class ViewerError(Exception):
 class Viewer:
     """One browser tab.
 
-    Every action gives the seconds from its beginning to the message that ended it, so that it tells what a person
-    waits for the server. Actions are for one task: one after the other.
+    Every action returns the seconds from its start to the message that ended it: the time that a person waits for the
+    server. Actions run one after the other, in one task.
 
     Args:
-        url: of the page, without a slash at its end: `http://127.0.0.1:8501`.
+        url: of the page, without a final slash: `http://127.0.0.1:8501`.
         cookie: the value of the `Cookie` header of a signed-in session.
         timeout: seconds after which an action fails.
-        tls: whom to trust at an `https` URL; those whom the system trusts by default.
+        tls: the authorities to trust; by default those of the system.
     """
 
     def __init__(
@@ -51,9 +51,9 @@ class Viewer:
         self._asked = time.perf_counter()
         self._turn = 0
         self._page = ""
-        self._awaited = ""  # the fragment whose run was asked for; empty for the whole page
-        self._run: str | None = None  # the id of the run that answers the last action, once it has begun
-        self._fragments: frozenset[str] = frozenset()  # those of that run; empty for the whole page
+        self._awaited = ""  # the fragment of the requested run; empty for the whole page
+        self._run: str | None = None  # id of the run that answers the last action, after its start
+        self._fragments: frozenset[str] = frozenset()  # of that run; empty for the whole page
         self._finished = False
         self._widgets: dict[str, WidgetState] = {}
 
@@ -72,7 +72,7 @@ class Viewer:
             self._socket = None
 
     async def open(self) -> None:
-        """Connect and ask for the page, without waiting for it."""
+        """Connect and request the page, without waiting for it."""
         if self._socket is not None:
             raise ViewerError("already connected")
         self._asked = time.perf_counter()
@@ -94,22 +94,22 @@ class Viewer:
         await self._ask(began=self._asked)
 
     async def first_visit(self) -> float:
-        """Connect, ask for the page, wait until its script has finished. Seconds, the connecting included."""
+        """Connect, request the page, and wait until its script has finished."""
         await self.open()
         return await self.finished()
 
     async def rerun(self) -> float:
-        """Run the whole page again. Seconds until its script has finished."""
+        """Run the whole page again, and wait until its script has finished."""
         await self._ask()
         return await self.finished()
 
     async def click(self, label: str) -> float:
-        """Press the first button of this label; return the seconds until the run that follows has finished."""
+        """Press the first button with this label, and wait until the run has finished."""
         await self.press(label)
         return await self.finished()
 
     async def press(self, label: str) -> None:
-        """Press the first button of this label, without waiting for the run of its fragment or of the page."""
+        """Press the first button with this label, without waiting for the run."""
         button = self.find("button", label)
         trigger = WidgetState(id=button.content.id, trigger_value=True)
         await self._ask(fragment=button.fragment, trigger=trigger)
@@ -123,15 +123,15 @@ class Viewer:
         return await asyncio.to_thread(exchange, self._url, ticket)
 
     def fill(self, label: str, text: str) -> None:
-        """Type into a text input. The page hears of it with the next action, as from a form."""
+        """Type into a text input. The next action sends the text, as in a form."""
         widget = self.find("text_input", label).content.id
         self._widgets[widget] = WidgetState(id=widget, string_value=text)
 
     def find(self, kind: str, label: str | None = None) -> Item:
-        """The first element on the page of this kind and, where given, this label.
+        """Return the first element of this kind, and of this label if there is one.
 
         Raises:
-            ViewerError: there is none.
+            ViewerError: no such element.
         """
         for item in self.screen.items():
             if item.kind == kind and (label is None or item.content.label == label):
@@ -139,31 +139,21 @@ class Viewer:
         raise ViewerError(f"no {kind} {label or ''} on the page, which reads {self.texts()}")
 
     def texts(self) -> list[str]:
-        """All that can be read on the page, from top to bottom."""
+        """Return all texts on the page, from top to bottom."""
         return self.screen.texts()
 
-    async def until(self, text: str, *, times: int = 1) -> float:
-        """Wait until the answer to the last action has brought the text, be its script still running.
-
-        What stood there before does not count.
-
-        Args:
-            text: a part of an element's text.
-            times: how many elements must hold it.
-
-        Returns:
-            Seconds since the last action began.
-        """
+    async def until(self, text: str) -> float:
+        """Wait until the answer to the last action shows the text, even if its script is still running."""
         return await self._receive_until(
-            lambda: self.screen.shows(text, times=times, since=self._turn), f"{text!r} on the page"
+            lambda: self.screen.shows(text, since=self._turn), f"{text!r} on the page"
         )
 
     async def finished(self) -> float:
-        """Wait until the run that answers the last action is over. Seconds since the action began."""
+        """Wait until the run that answers the last action has finished."""
         return await self._receive_until(lambda: self._finished, "the end of the script")
 
     async def stay(self) -> None:
-        """Take in what comes until the connection is lost."""
+        """Receive messages until the connection is lost."""
         if self._socket is None:
             raise ViewerError("not connected")
         with suppress(WebSocketException):
@@ -210,19 +200,17 @@ class Viewer:
                 self._begin(message)
             case "delta":
                 place = tuple(message.metadata.delta_path)
-                turn = (
-                    self._turn if self._run is not None else self._turn - 1
-                )  # a straggler of the run before
+                turn = self._turn if self._run is not None else self._turn - 1  # of the run before
                 item = self.screen.apply(place, message.delta, turn)
                 if item is not None and item.kind == "exception":
                     raise ViewerError(f"{item.content.type}: {item.content.message}")
             case "script_finished":
                 self._end(message)
             case "ref_hash":
-                raise ViewerError("the server refers to a message that this viewer never said it has")
+                raise ViewerError("the server refers to a message that this viewer does not cache")
 
     def _begin(self, message: ForwardMsg) -> None:
-        """A run begins. Ours is the first for what was asked, or one that it hands over to by `st.rerun`."""
+        """Note the start of a run, if it answers the last action or follows from it by `st.rerun`."""
         fragments = frozenset(message.metadata.run.fragment_ids)
         asked_for = self._awaited in fragments if self._awaited else not fragments
         if self._run is not None or asked_for:
@@ -233,7 +221,7 @@ class Viewer:
         if self._run is None or message.metadata.run.script_run_id != self._run:
             return  # the end of an earlier run
         if message.script_finished == ForwardMsg.FINISHED_EARLY_FOR_RERUN:
-            return  # the next run follows by itself
+            return  # the next run follows automatically
         if message.script_finished not in _FINISHED:
             raise ViewerError("the page's script does not compile")
         self.screen.drop_stale(self._turn, self._fragments)

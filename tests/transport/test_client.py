@@ -1,4 +1,4 @@
-"""The transport, over real sockets. What every provider must survive is in `providers/test_conformance.py`."""
+"""The HTTP client, over real sockets; `providers/test_conformance.py` tests the faults of docs/faults.md."""
 
 import gzip
 import socket
@@ -27,33 +27,33 @@ GOOD = answer(200, b'{"left": 1}')
 
 
 def client(deadline: float = 2) -> Client:
-    """A client that knows of no provider."""
+    """Return a client of no particular provider."""
     return Client(deadline=deadline, failure_in=lambda _: None)
 
 
 def failure_of(url: str, deadline: float = 2) -> ProviderError:
-    """The failure of a GET."""
+    """Return the failure of a GET."""
     with closing(client(deadline)) as asker, pytest.raises(ProviderError) as caught:
         asker.get(url, headers=HEADERS)
     return caught.value
 
 
 def got(url: str, deadline: float = 2) -> Response:
-    """The answer to a GET."""
+    """Return the answer to a GET."""
     with closing(client(deadline)) as asker:
         return asker.get(url, headers=HEADERS)
 
 
 @pytest.fixture
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The pauses between attempts, which are noted instead of waited for."""
-    noted: list[float] = []
-    monkeypatch.setattr(Deadline, "wait", lambda _deadline, seconds: noted.append(seconds))
-    return noted
+    """Record the pauses between attempts instead of waiting."""
+    recorded: list[float] = []
+    monkeypatch.setattr(Deadline, "wait", lambda _deadline, seconds: recorded.append(seconds))
+    return recorded
 
 
-def test_a_passing_failure_is_retried() -> None:
-    """After a 503 the answer of the second attempt counts."""
+def test_a_temporary_failure_is_retried() -> None:
+    """After a 503 the answer to the second attempt counts."""
     with hostile(answer(503), GOOD) as server:
         assert got(server.url).json() == {"left": 1}
         assert len(server.requests) == 2
@@ -62,10 +62,10 @@ def test_a_passing_failure_is_retried() -> None:
 @pytest.mark.parametrize(
     ("status", "code"), [(503, ErrorCode.PROVIDER_UNAVAILABLE), (429, ErrorCode.RATE_LIMITED)]
 )
-def test_retry_after_beyond_the_deadline_fails_at_once_and_tells_the_time(
+def test_retry_after_beyond_the_deadline_fails_at_once(
     pauses: list[float], status: int, code: ErrorCode
 ) -> None:
-    """Where the wait does not fit into the deadline, its length is told, be it seconds or a date, and none is made."""
+    """The failure has the time to wait, from seconds or from a date."""
     date = format_datetime(datetime.now(UTC) + timedelta(seconds=120), usegmt=True)
     for header in ("120", date):
         with hostile(answer(status, Retry_After=header)) as server:
@@ -76,31 +76,28 @@ def test_retry_after_beyond_the_deadline_fails_at_once_and_tells_the_time(
     assert pauses == []
 
 
-def test_a_body_may_have_one_mebibyte_and_no_byte_more() -> None:
-    """The limit holds for the body after decompression."""
-    good = b'{"left": 1}'
-    fits, over = good.ljust(MAX_BODY_BYTES), good.ljust(MAX_BODY_BYTES + 1)
-    with hostile(
-        answer(200, fits), answer(200, over), answer(200, gzip.compress(over), Content_Encoding="gzip")
-    ) as server:
+@pytest.mark.parametrize(
+    "body", [b" " * (MAX_BODY_BYTES + 1), gzip.compress(b" " * (MAX_BODY_BYTES + 1))], ids=["plain", "gzip"]
+)
+def test_a_body_has_at_most_one_mebibyte(body: bytes) -> None:
+    """The limit is for the body after decompression."""
+    headers = {} if body.startswith(b" ") else {"Content_Encoding": "gzip"}
+    with hostile(answer(200, b'{"left": 1}'.ljust(MAX_BODY_BYTES)), answer(200, body, **headers)) as server:
         assert got(server.url).json() == {"left": 1}
-        for _ in range(2):
-            failure = failure_of(server.url)
-            assert (failure.code, failure.http_status) == (ErrorCode.INVALID_RESPONSE, 200)
+        failure = failure_of(server.url)
+    assert (failure.code, failure.http_status) == (ErrorCode.INVALID_RESPONSE, 200)
 
 
 def test_retry_after_inside_the_deadline_is_waited_for(pauses: list[float]) -> None:
-    """A server that asks for 20 seconds is left alone for 20 seconds, even after a 429."""
+    """The next attempt comes after these 20 seconds, also for a 429."""
     with hostile(answer(429, Retry_After="20"), GOOD) as server:
         assert got(server.url, 60).status == 200
     assert pauses == [20]
 
 
 @pytest.mark.parametrize("headers", [{}, {"Retry_After": "0"}])
-def test_the_pauses_grow_and_no_two_clients_keep_the_same(
-    pauses: list[float], headers: dict[str, Any]
-) -> None:
-    """At least 0.1, 0.2, 0.4 seconds and up to 0.1 more by chance; a Retry-After of 0 is no leave to hammer."""
+def test_the_pauses_grow_and_are_random(pauses: list[float], headers: dict[str, Any]) -> None:
+    """At least 0.1, 0.2 and 0.4 seconds, and at most 0.1 more; also with a Retry-After of 0."""
     with hostile(answer(503, **headers)) as server:
         failure_of(server.url)
         failure_of(server.url)
@@ -110,10 +107,10 @@ def test_the_pauses_grow_and_no_two_clients_keep_the_same(
     assert pauses[:3] != pauses[3:]
 
 
-def test_with_too_little_time_left_for_another_attempt_the_failure_is_told(
+def test_no_attempt_is_made_with_too_little_time_left(
     pauses: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It stays the 503 that it was, where one more attempt would only make a timeout of it."""
+    """The failure stays the 503; another attempt would turn it into a timeout."""
     monkeypatch.setattr(Deadline, "remaining", lambda _deadline: 0.24)  # the shortest pause and 0.14 s
     with hostile(answer(503)) as server:
         assert failure_of(server.url).http_status == 503
@@ -133,7 +130,7 @@ def test_with_too_little_time_left_for_another_attempt_the_failure_is_told(
     ids=["bomb", "redirect with a bomb", "redirect without end", "body without end", "chunk without end"],
 )
 def test_no_answer_takes_much_memory(behavior: Behavior) -> None:
-    """What is kept of an answer is bounded while it is read, not only once it is there."""
+    """The size is limited while the answer is read."""
     with hostile(behavior) as server:
         tracemalloc.start()
         try:
@@ -162,86 +159,66 @@ def test_the_environments_proxies_and_netrc_are_not_used(
         assert b"Authorization: test-key\r\n" in server.requests[0]
 
 
-def failure_of_client(asker: Client, url: str) -> ErrorCode:
-    """The code of a GET that fails."""
-    with pytest.raises(ProviderError) as caught:
-        asker.get(url, headers=HEADERS)
-    return caught.value.code
-
-
 def test_a_closed_client_sends_nothing() -> None:
-    """After `close` a GET is a timeout, and the server gets no request."""
+    """A GET after `close` is a timeout."""
     with hostile(GOOD) as server:
         asker = client()
         asker.close()
-        assert failure_of_client(asker, server.url) is ErrorCode.TIMEOUT
+        with pytest.raises(ProviderError) as caught:
+            asker.get(server.url, headers=HEADERS)
+        assert caught.value.code is ErrorCode.TIMEOUT
         assert server.requests == []
 
 
-def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path: Path) -> None:
-    """The key is not sent to a server whose certificate cannot be verified."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(self_signed(tmp_path))
-    accepted, heard = [], []
-
-    def serve(listener: socket.socket) -> None:
-        with suppress(OSError):
-            while True:
-                peer, address = listener.accept()
-                accepted.append(address)
-                with peer, suppress(OSError), context.wrap_socket(peer, server_side=True) as tls:
-                    heard.append(tls.recv(1000))
-
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        threading.Thread(target=serve, args=(listener,), daemon=True).start()
-        failure = failure_of(f"https://127.0.0.1:{listener.getsockname()[1]}/")
-        listener.shutdown(socket.SHUT_RDWR)
+def test_no_key_is_sent_to_a_server_without_a_trusted_certificate(tmp_path: Path) -> None:
+    """The handshake fails and is not tried again."""
+    with tls_server(tmp_path, b"{}") as (port, received):
+        failure = failure_of(f"https://127.0.0.1:{port}/")
     assert failure.code is ErrorCode.NETWORK
-    assert len(accepted) == 1
-    assert b"test-key" not in b"".join(heard)
+    assert received == [b""]
 
 
 @contextmanager
-def tls_server(folder: Path, body: bytes, *, days: int = 1) -> Iterator[int]:
-    """Serve HTTPS on 127.0.0.1 with a certificate of its own, `server.pem`; yield the port."""
+def tls_server(folder: Path, body: bytes, *, days: int = 1) -> Iterator[tuple[int, list[bytes]]]:
+    """Serve HTTPS on 127.0.0.1 with a certificate of its own, `server.pem`.
+
+    Yield the port and what each connection sent; nothing if the handshake failed.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(self_signed(folder, days=days))
+    received: list[bytes] = []
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve() -> None:
             with suppress(OSError):
                 while True:
-                    with (
-                        suppress(ssl.SSLError),
-                        context.wrap_socket(listener.accept()[0], server_side=True) as peer,
-                    ):
-                        peer.recv(65536)
+                    accepted, _ = listener.accept()
+                    received.append(b"")
+                    with suppress(ssl.SSLError), context.wrap_socket(accepted, server_side=True) as peer:
+                        received[-1] = peer.recv(65536)
                         peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
 
         threading.Thread(target=serve, daemon=True).start()
-        yield listener.getsockname()[1]
+        yield listener.getsockname()[1], received
         with suppress(OSError):
             listener.shutdown(socket.SHUT_RDWR)
 
 
-def test_an_authority_of_ones_own_is_trusted_beside_the_public_ones(
+def test_a_private_authority_is_trusted_next_to_the_public_ones(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With PANEL_CA_FILE a provider behind a private authority is read; the public ones are still known."""
-    with tls_server(tmp_path, b'{"left": 1}') as port:
+    """PANEL_CA_FILE adds one."""
+    with tls_server(tmp_path, b'{"left": 1}') as (port, _):
         monkeypatch.setenv("PANEL_CA_FILE", str(tmp_path / "server.pem"))
-        client = Client(deadline=5, failure_in=lambda _: None)
-        assert client.get(f"https://127.0.0.1:{port}/", headers={}).body == b'{"left": 1}'
-        context = vars(client._session.get_adapter("https://"))["poolmanager"].connection_pool_kw[
-            "ssl_context"
-        ]
-    assert len(context.get_ca_certs()) > 50
-    client.close()
+        with closing(client(5)) as asker:
+            assert asker.get(f"https://127.0.0.1:{port}/", headers={}).body == b'{"left": 1}'
+            pool = vars(asker._session.get_adapter("https://"))["poolmanager"]
+    assert len(pool.connection_pool_kw["ssl_context"].get_ca_certs()) > 50
 
 
 @contextmanager
 def proxy() -> Iterator[tuple[int, list[bytes]]]:
-    """A proxy that tunnels whatever it is asked for: its port, and the requests that it got."""
+    """Run a proxy that opens tunnels; yield its port and its requests."""
     heard: list[bytes] = []
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
@@ -262,39 +239,37 @@ def proxy() -> Iterator[tuple[int, list[bytes]]]:
 
 
 def pump(source: socket.socket, sink: socket.socket) -> None:
-    """Hand on what comes, until it ends."""
+    """Copy bytes until the end."""
     with suppress(OSError), source, sink:
         while data := source.recv(65536):
             sink.sendall(data)
 
 
-def test_a_provider_is_asked_through_the_proxy_that_is_set(
+def test_a_provider_is_called_through_the_proxy_of_the_settings(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """PANEL_HTTPS_PROXY and no other variable; the key passes in the tunnel, where the proxy cannot read it."""
+    """PANEL_HTTPS_PROXY and no other variable; the key passes inside the tunnel."""
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
-    with tls_server(tmp_path, b"{}") as port, proxy() as (proxy_port, heard):
+    with tls_server(tmp_path, b"{}") as (port, received), proxy() as (proxy_port, heard):
         monkeypatch.setenv("PANEL_CA_FILE", str(tmp_path / "server.pem"))
         monkeypatch.setenv("PANEL_HTTPS_PROXY", f"http://panel:test-password@127.0.0.1:{proxy_port}")
-        client = Client(deadline=5, failure_in=lambda _: None)
-        answer = client.get(f"https://127.0.0.1:{port}/", headers={"authkey": "test-key"})
-        client.close()
-    assert answer.status == 200
+        assert got(f"https://127.0.0.1:{port}/", 5).status == 200
+    assert b"test-key" in received[0]
     assert heard[0].startswith(b"CONNECT 127.0.0.1:%d " % port)
     assert b"Proxy-Authorization: Basic " in heard[0]
     assert b"test-key" not in heard[0]
 
 
-def test_a_proxy_that_hangs_ends_at_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Like a provider that does."""
+def test_a_proxy_that_hangs_is_left_at_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a provider that hangs."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         monkeypatch.setenv("PANEL_HTTPS_PROXY", f"http://127.0.0.1:{listener.getsockname()[1]}")
-        client = Client(deadline=0.5, failure_in=lambda _: None)
+        asker = client(0.5)
         began = time.monotonic()
-        cut = threading.Timer(0.5, client.close)
+        cut = threading.Timer(0.5, asker.close)
         cut.start()
         with pytest.raises(ProviderError) as caught:
-            client.get("https://provider.example/", headers={})
+            asker.get("https://provider.example/", headers={})
         assert time.monotonic() - began < 2
         cut.join()
     assert caught.value.code is ErrorCode.TIMEOUT
@@ -303,18 +278,18 @@ def test_a_proxy_that_hangs_ends_at_the_deadline(monkeypatch: pytest.MonkeyPatch
 def test_a_host_in_no_proxy_is_reached_without_the_proxy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A service inside the company is not asked through PANEL_HTTPS_PROXY."""
-    with tls_server(tmp_path, b"{}") as port:
+    """A service inside the company is not called through PANEL_HTTPS_PROXY."""
+    with tls_server(tmp_path, b"{}") as (port, _):
         monkeypatch.setenv("PANEL_CA_FILE", str(tmp_path / "server.pem"))
         monkeypatch.setenv("PANEL_HTTPS_PROXY", "http://127.0.0.1:9")
         monkeypatch.setenv("PANEL_NO_PROXY", "inside.example,127.0.0.1")
         assert got(f"https://127.0.0.1:{port}/").status == 200
 
 
-def test_the_credentials_that_a_proxy_refuses_are_sent_once_and_named(
+def test_credentials_that_a_proxy_refuses_are_sent_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A second attempt could not help, and might lock the account."""
+    """The error names the variable; a second attempt might lock the account."""
     with hostile(answer(407)) as refusing:
         monkeypatch.setenv("PANEL_HTTPS_PROXY", refusing.url)
         failure = failure_of("https://provider.example/")
@@ -323,7 +298,7 @@ def test_the_credentials_that_a_proxy_refuses_are_sent_once_and_named(
 
 
 def test_a_dead_address_leaves_time_for_the_next_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A name with a silent first address, such as a broken IPv6 route, is reached by its second."""
+    """A name with a silent first address, such as a broken IPv6 route, is reached by its second one."""
     with never_accepting() as dead, hostile(GOOD) as server:
         ports = [int(url.rpartition(":")[2]) for url in (dead, server.url)]
         addresses = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port)) for port in ports]

@@ -1,4 +1,4 @@
-"""The deadline, held at the level of sockets."""
+"""The deadline at the level of sockets."""
 
 import socket
 import time
@@ -9,8 +9,8 @@ from integrations.transport.deadline import Deadline
 from tests.support.races import races
 
 
-def test_no_connection_outlives_the_cut_whenever_it_comes_about() -> None:
-    """At whatever line of its beginning the time is cut, the other side sees the connection's end."""
+def test_no_connection_outlives_the_cut() -> None:
+    """The time is cut at each line of its begin, and the other side sees the end of the connection."""
     for race in races("integrations.transport.deadline"):
         deadline = Deadline(60)
         ours, theirs = socket.socketpair()
@@ -29,8 +29,8 @@ def test_no_connection_outlives_the_cut_whenever_it_comes_about() -> None:
                 deadline.watch(ours)
 
 
-def test_a_pause_lasts_as_asked_but_never_beyond_the_time() -> None:
-    """It ends with the deadline, and after a cut there is none."""
+def test_a_pause_ends_with_the_deadline() -> None:
+    """It lasts as long as requested before that, and after a cut not at all."""
     began = time.monotonic()
     Deadline(60).wait(0.02)
     assert time.monotonic() - began >= 0.02

@@ -1,4 +1,4 @@
-"""Why a connection failed, as the log and `integrations check` say it."""
+"""The reasons of failed connections, for the log and `integrations check`."""
 
 import socket
 from collections.abc import Iterator
@@ -15,8 +15,8 @@ JSON = b"HTTP/1.1 200 OK\r\n"
 
 @pytest.fixture
 def port(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[int]:
-    """The port of an HTTPS server whose certificate ends in this many days."""
-    with tls_server(tmp_path, b"{}", days=request.param) as port:
+    """Run an HTTPS server whose certificate ends in this number of days; yield its port."""
+    with tls_server(tmp_path, b"{}", days=request.param) as (port, _):
         yield port
 
 
@@ -29,7 +29,7 @@ def port(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[int]:
     ],
     indirect=["port"],
 )
-def test_what_is_wrong_with_a_certificate_is_named(
+def test_a_bad_certificate_is_named(
     port: int,
     host: str,
     trusted: bool,
@@ -37,15 +37,15 @@ def test_what_is_wrong_with_a_certificate_is_named(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """With the setting that helps, if one does."""
+    """The reason names the setting that helps, if there is one."""
     if trusted:
         monkeypatch.setenv("PANEL_CA_FILE", str(tmp_path / "server.pem"))
     failure = failure_of(f"https://{host}:{port}/")
     assert (failure.code, failure.args[0]) == (ErrorCode.NETWORK, reason)
 
 
-def test_an_unknown_name_and_a_closed_port_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The two causes of most typing errors in an address."""
+def test_unknown_names_and_closed_ports_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They cause most errors in an address."""
 
     def unknown(*_: object, **__: object) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "of the system")
@@ -55,8 +55,8 @@ def test_an_unknown_name_and_a_closed_port_are_named(monkeypatch: pytest.MonkeyP
     assert failure_of("http://provider.example/").args[0] == "unknown host name"
 
 
-def test_a_closed_port_of_the_proxy_is_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody then looks for the fault at the provider."""
+def test_a_closed_port_of_the_proxy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise an admin would look for the fault at the provider."""
     monkeypatch.setenv("PANEL_HTTPS_PROXY", "http://127.0.0.1:9")
     assert failure_of("https://provider.example/").args[0] == "the proxy: connection refused"
 
@@ -64,8 +64,8 @@ def test_a_closed_port_of_the_proxy_is_told_apart(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize(
     "torn", [b"", JSON + b"Content-Length: 50\r\n\r\n{", JSON + b"Transfer-Encoding: chunked\r\n\r\n5\r\n{"]
 )
-def test_a_torn_connection_is_tried_again_wherever_it_tears(torn: bytes) -> None:
-    """Before the answer, in its body, or in a chunk of it."""
+def test_a_torn_connection_is_tried_again(torn: bytes) -> None:
+    """It may tear before the answer, in its body, or in a chunk."""
     with hostile(raw(torn), answer(200, b"{}")) as server:
         assert got(server.url).json() == {}
         assert len(server.requests) == 2

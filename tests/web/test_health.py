@@ -1,17 +1,15 @@
 """`/integrations/health/…`, requested over a real socket."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from integrations import checks
 from integrations.access import store_edit
 from integrations.checks import Finding
 from integrations.demo.server import Simulator
-from integrations.settings import panel_settings
 from integrations.web import assets, health
 from tests.conftest import AddUser
 from tests.support.processes import free_port
@@ -30,7 +28,7 @@ def _each_time(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_one_word_without_a_sign_in(
     server: Server, add_user: AddUser, imai: Simulator, path: str, word: bytes
 ) -> None:
-    """No cookie and no token is needed, caches keep nothing, and no provider is asked."""
+    """It needs neither cookie nor token, is never cached, and calls no provider."""
     add_user("alice", roles=["admin"])
     answer = server.ask(path)
     assert (answer.status, answer.body) == (200, word)
@@ -71,23 +69,33 @@ def test_without_its_state_it_is_not_ready(
     assert "Not ready: state: PANEL_STATE_URL: 127.0.0.1:" in caplog.text
 
 
-def test_while_the_environment_is_replaced_it_is_not_ready(
-    server: Server, add_user: AddUser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    "damage",
+    [
+        pytest.param(
+            lambda patch, path: patch.setattr(assets, "directory", lambda: path / "gone"), id="no files"
+        ),
+        pytest.param(lambda patch, _: patch.setenv("IMAI_RENEWAL_DAY", "32"), id="wrong settings"),
+        pytest.param(lambda _, path: (path / "auth.yaml").unlink(), id="no store"),
+        pytest.param(
+            lambda _, path: store_edit.change(
+                path / "auth.yaml", lambda content: store_edit.without_user(content, "alice")
+            ),
+            id="no users",
+        ),
+    ],
+)
+def test_a_panel_that_cannot_serve_is_live_and_not_ready(
+    server: Server,
+    add_user: AddUser,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    damage: Callable[[pytest.MonkeyPatch, Path], object],
 ) -> None:
-    """The page's files are missing then."""
+    """The load balancer then uses another process."""
     add_user("alice", roles=["admin"])
-    assert server.ask(READY).status == 200
-    monkeypatch.setattr(assets, "directory", lambda: tmp_path / "gone")
-    assert server.ask(READY).status == 503
-
-
-def test_wrong_settings_are_not_ready(
-    server: Server, add_user: AddUser, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The start refuses them; if they are first read later, the load balancer is informed."""
-    add_user("alice", roles=["admin"])
-    monkeypatch.setenv("IMAI_RENEWAL_DAY", "32")
-    assert server.ask(READY).status == 503
+    damage(monkeypatch, tmp_path)
+    assert (server.ask(LIVE).status, server.ask(READY).status) == (200, 503)
 
 
 def test_a_flood_of_requests_causes_one_check(
@@ -106,20 +114,3 @@ def test_a_flood_of_requests_causes_one_check(
     with ThreadPoolExecutor(8) as pool:
         assert {answer.status for answer in pool.map(server.ask, [READY] * 40)} == {200}
     assert len(times) == 1
-
-
-def test_without_a_store_it_is_live(server: Server) -> None:
-    """A new panel without its first user is live and not ready."""
-    checks.check_settings()
-    assert not panel_settings().auth_file.exists()
-    assert (server.ask(LIVE).status, server.ask(READY).status) == (200, 503)
-
-
-def test_with_a_store_without_users_it_is_not_ready(
-    server: Server, add_user: AddUser, tmp_path: Path
-) -> None:
-    """Machines can still read with their tokens, but nobody can sign in."""
-    add_user("alice", roles=["admin"])
-    assert server.ask(READY).status == 200
-    store_edit.change(tmp_path / "auth.yaml", lambda content: store_edit.without_user(content, "alice"))
-    assert server.ask(READY).status == 503

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from typing import NoReturn
 from urllib.parse import urljoin
 
-import bcrypt
 import pytest
 import time_machine
 from starlette.requests import Request
@@ -28,7 +27,6 @@ from tests.conftest import PASSWORD, AddUser
 from tests.support.processes import run_async
 from tests.web.asgi_server import APP, Server
 
-HASHED = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()
 COOKIE = "__Host-integrations-session"
 FORGED = f"{COOKIE}={'x' * 43}"
 
@@ -46,7 +44,7 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture(autouse=True)
 def _alice(add_user: AddUser) -> None:
-    add_user("alice", roles=["admin"], password=HASHED)
+    add_user("alice", roles=["admin"])
 
 
 def ticket() -> str:

@@ -1,4 +1,4 @@
-"""What a message and a websocket may be, each limit from both sides; `tests/attacks` drives them over sockets."""
+"""Limits of messages and websockets, from both sides; `tests/attacks` tests them over sockets."""
 
 import resource
 
@@ -23,12 +23,12 @@ from tests.support.processes import run_async
 
 
 def taken(bucket: Bucket, times: int) -> int:
-    """How many of so many tries get a token."""
+    """Return the number of tries that get a token."""
     return sum(bucket.take() for _ in range(times))
 
 
 def test_a_page_may_send_a_burst_and_then_a_bounded_rate() -> None:
-    """The burst comes back with time, never beyond itself."""
+    """The burst fills up again, never beyond itself; ten clicks a second and a key held down stay below the rate."""
     clock = Clock(100.0)
     bucket = Bucket(clock)
     assert taken(bucket, 1000) == 150
@@ -36,12 +36,7 @@ def test_a_page_may_send_a_burst_and_then_a_bounded_rate() -> None:
     assert taken(bucket, 1000) == 20
     clock.now += 1_000_000
     assert taken(bucket, 1000) == 150
-
-
-def test_no_real_use_empties_the_bucket() -> None:
-    """Ten minutes of ten clicks a second, the page's own check each second, a key held down ten seconds a minute."""
-    clock = Clock(100.0)
-    bucket = Bucket(clock)
+    clock.now += 1_000_000
     for second in range(600):
         clock.now += 1
         sent = 10 + 1 + (20 if second % 60 < 10 else 0)
@@ -49,7 +44,7 @@ def test_no_real_use_empties_the_bucket() -> None:
 
 
 def rerun(widgets: int) -> bytes:
-    """A page's message with the state of so many widgets."""
+    """Return a page's message with this number of widgets."""
     message = BackMsg()
     message.rerun_script.widget_states.widgets.extend(
         WidgetState(id=f"w{number}") for number in range(widgets)
@@ -58,22 +53,19 @@ def rerun(widgets: int) -> bytes:
 
 
 def padded(size: int) -> bytes:
-    """A message of exactly this size."""
+    """Return a message of exactly this size."""
     message = BackMsg()
     message.rerun_script.query_string = "x" * (size - 8)
     assert len(message.SerializeToString()) == size
     return bytes(message.SerializeToString())
 
 
-@pytest.mark.parametrize("good", [rerun(0), rerun(MAX_WIDGETS), padded(MAX_MESSAGE_BYTES)])
-def test_what_the_page_sends_has_no_fault(good: bytes) -> None:
-    """Up to the very limits."""
-    assert fault_of(good) is None
-
-
 @pytest.mark.parametrize(
-    ("bad", "fault"),
+    ("message", "fault"),
     [
+        (rerun(0), None),
+        (rerun(MAX_WIDGETS), None),
+        (padded(MAX_MESSAGE_BYTES), None),
         (None, "a text"),
         (padded(MAX_MESSAGE_BYTES + 1), "too large a message"),
         (rerun(MAX_WIDGETS + 1), "too many widgets in a message"),
@@ -83,30 +75,30 @@ def test_what_the_page_sends_has_no_fault(good: bytes) -> None:
         (b"\x88\x01\x01\x60\x01", "a message of the kind load_git_info"),
     ],
 )
-def test_what_it_does_not_send_is_named(bad: bytes | None, fault: str) -> None:
-    """For the log, in words of ours."""
-    assert fault_of(bad) == fault
+def test_the_fault_of_a_message_is_named(message: bytes | None, fault: str | None) -> None:
+    """A message up to the limits has none."""
+    assert fault_of(message) == fault
 
 
 @pytest.mark.parametrize(
     ("descriptor_limit", "websockets"), [(1024, 192), (400, 36), (100, 1), (10**6, 2000), (None, 2000)]
 )
-def test_websockets_follow_from_the_descriptors(
+def test_the_limit_of_websockets_follows_from_the_descriptors(
     monkeypatch: pytest.MonkeyPatch, descriptor_limit: int | None, websockets: int
 ) -> None:
-    """Four for each, 256 kept, and never more than 2,000."""
+    """Four for each, 256 kept, and at most 2,000 websockets."""
     soft = resource.RLIM_INFINITY if descriptor_limit is None else descriptor_limit
     monkeypatch.setattr(resource, "getrlimit", lambda _which: (soft, soft))
     assert websocket_guard.max_websockets() == websockets
 
 
 def test_one_client_gets_half_of_the_websockets() -> None:
-    """And at least one."""
+    """At least one."""
     assert [limit_per_client(limit) for limit in (2000, 192, 1)] == [1000, 96, 1]
 
 
-def test_who_has_gone_no_longer_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However the websocket ended; and nothing is kept of a client who has none."""
+def test_a_closed_websocket_no_longer_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also if it ends in an exception."""
     monkeypatch.setattr(websocket_guard, "max_websockets", lambda: 2)
 
     async def app(_scope: Scope, _receive: object, _send: object) -> None:
@@ -129,7 +121,7 @@ def test_who_has_gone_no_longer_counts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class _Inside:
-    """What stands behind the guard: notes the handshakes, and closes."""
+    """The app behind the guard: records the handshakes, and closes."""
 
     def __init__(self) -> None:
         self.protocols: list[bytes] = []
@@ -169,25 +161,30 @@ def _sessions(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_only_a_valid_session_resumes_its_page() -> None:
-    """A page that was lost while it drew must not send its figures to somebody whose session has ended."""
+    """A page that was lost while it drew must not send its figures after the end of its session."""
     protocols, _ = connect(("192.0.2.7", "a"), ("192.0.2.7", "ended"), ("192.0.2.7", None))
     assert protocols == [b"streamlit,token,page-id", b"streamlit,token", b"streamlit,token"]
 
 
-def test_anonymous_pages_of_one_address_share_a_bucket() -> None:
-    """A new connection brings no new burst; another address has its own."""
-    _, buckets = connect(("192.0.2.7", None), ("192.0.2.7", None), ("192.0.2.8", None))
-    assert len(buckets) == 2
-
-
-def test_pages_of_one_session_share_a_bucket() -> None:
+@pytest.mark.parametrize(
+    ("first", "second", "is_shared"),
+    [
+        (("192.0.2.7", None), ("192.0.2.7", None), True),
+        (("192.0.2.7", None), ("192.0.2.8", None), False),
+        (("192.0.2.7", "a"), ("192.0.2.8", "a"), True),
+        (("192.0.2.7", "a"), ("192.0.2.7", "b"), False),
+    ],
+)
+def test_pages_of_one_session_or_anonymous_pages_of_one_address_share_a_bucket(
+    first: tuple[str, str | None], second: tuple[str, str | None], *, is_shared: bool
+) -> None:
     """A new connection brings no new burst, and sessions behind one address do not disturb each other."""
-    _, buckets = connect(("192.0.2.7", "a"), ("192.0.2.8", "a"), ("192.0.2.7", "b"))
-    assert len(buckets) == 2
+    _, buckets = connect(first, second)
+    assert len(buckets) == (1 if is_shared else 2)
 
 
 def test_full_buckets_are_dropped_when_there_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An untouched bucket is as good as a new one."""
+    """A full bucket equals a new one."""
     monkeypatch.setattr(websocket_guard, "_BUCKETS_KEPT", 2)
     _, buckets = connect(*((f"192.0.2.{number}", None) for number in range(5)))
     assert len(buckets) <= 2
