@@ -27,7 +27,7 @@ _WAIT_SECONDS: Final = 0.5
 _GATHER_SECONDS: Final = 0.03
 """After one answer, so that several that arrive together are drawn together."""
 _CHECK_SECONDS: Final = 1.0
-_HOLD_SECONDS: Final = 2.0
+_HOLD_SECONDS: Final = 4.0
 """How long the overview of a new panel waits for all providers, so that it is redrawn once, not with each of them."""
 _HELD: Final = "held overview"
 """Session key: the providers that were unknown at the page's opening, and the end of the wait for them."""

@@ -10,7 +10,7 @@ from integrations.ui import card
 
 _RATED: Final = frozenset({states.EXHAUSTED, states.CRITICAL, states.LOW})
 """The states whose cards are listed with what is left and its renewal."""
-_MAX_NAMES: Final = 8
+_MAX_NAMES: Final = 12
 """How many providers that were never read are named, so that the overview is about as long as it will be later."""
 
 
@@ -47,8 +47,12 @@ def _cards(state: states.Badge, group: Sequence[Reading], *, now: datetime) -> s
     if state is states.ACTIVE:
         return str(len(group))
     details = (words.in_short(one, now=now) if state in _RATED else "" for one in group)
-    entries = (f"{_link(one)} {card.escape(text)}".rstrip() for one, text in zip(group, details, strict=True))
-    return " ".join(f":small[{entry}]" for entry in entries)  # the style sheet draws dots between them
+    entries = (
+        f"{_link(one)} :small[{card.escape(text)}]" if text else _link(one)
+        for one, text in zip(group, details, strict=True)
+    )
+    # The style sheet draws dots between them, and leaves the details out on a phone, which shows the first card.
+    return " ".join(f":small[{entry}]" for entry in entries)
 
 
 def _link(reading: Reading) -> str:

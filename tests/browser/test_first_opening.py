@@ -74,8 +74,8 @@ def test_forty_move_little_on_a_phone(page: Page, tmp_path: Path) -> None:
     answers = {f"Account {number}": {"remaining": "9", "total": "10", **SOON} for number in range(1, 41)}
     with unopened(tmp_path, answers) as stage:
         sign_in(page, stage.panel)
-        names = ", ".join(f"Account {number}" for number in range(1, 9))
-        expect(page.get_by_text(f"{names} and 32 more")).to_be_visible()
+        names = ", ".join(f"Account {number}" for number in range(1, 13))
+        expect(page.get_by_text(f"{names} and 28 more")).to_be_visible()
         assert shift(page, cards=40) < 0.1
 
 
@@ -102,4 +102,4 @@ def stacked(page: Page) -> bool:
     boxes = page.locator(PLACES).evaluate_all(
         "places => places.map(one => one.getBoundingClientRect().toJSON())"
     )
-    return all(below["top"] - above["bottom"] == 16 for above, below in pairwise(boxes))
+    return all(abs(below["top"] - above["bottom"] - 16) < 0.5 for above, below in pairwise(boxes))
