@@ -119,17 +119,7 @@ def test_refresh_shows_at_once_that_something_happens(page: Page, panel: Panel) 
     """
     panel.simulator.control(latency_seconds=1)
     sign_in(page, panel)
-    skeleton = page.get_by_test_id("stSkeletonElement").bounding_box()
-    expect(page.get_by_text("Refreshing … IMAI")).to_be_visible()
     expect(page.get_by_text("Remaining: 7,500 credits")).to_be_visible()
-    blocks = page.locator(".st-key-cards").get_by_test_id("stVerticalBlock")
-    card = blocks.filter(
-        has=page.get_by_role("heading", level=2)
-    ).last  # the innermost: those around it hold it, too
-    box = card.bounding_box()
-    assert skeleton is not None
-    assert box is not None
-    assert (skeleton["width"], skeleton["height"]) == (box["width"], box["height"])
     panel.simulator.control(spend="100", latency_seconds=1.5)
     wait_for_clicks(page)
     page.get_by_role("button", name="Refresh", exact=True).click()
@@ -137,5 +127,4 @@ def test_refresh_shows_at_once_that_something_happens(page: Page, panel: Panel) 
     expect(page.get_by_text("Remaining: 7,500 credits")).to_be_visible()
     expect(page.get_by_text("Remaining: 7,400 credits")).to_be_visible()
     expect(page.get_by_text("Updated just now")).to_be_visible()
-    expect(page.locator("#panel-announcer")).to_have_text("Refreshed.")
     expect(page.get_by_text("Refreshing …")).to_have_count(0)
